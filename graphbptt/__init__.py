@@ -1,0 +1,1 @@
+"""graphbptt: a declarative graph compiler for recurrent neural networks."""

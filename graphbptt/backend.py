@@ -1,0 +1,80 @@
+"""The protocol a backend meets, and how one is found.
+
+A backend is an object in the entry-point group ``graphbptt.backends``. Nothing is imported until one is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.errors import BackendError, did_you_mean
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.plan import Plan
+
+__all__ = ["AUTO_ORDER", "Backend", "Executable", "find_backend", "list_backends"]
+
+GROUP = "graphbptt.backends"
+AUTO_ORDER = ("cupy", "native", "numpy")
+"""What ``backend: auto`` tries, fastest first."""
+
+Array = npt.NDArray[Any]
+
+
+class Executable(Protocol):
+    """A plan made ready to run. `parameters` is the flat vector of the plan's layout, in the plan's dtype."""
+
+    def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
+        """The states of every population, (steps, batch, units); padded steps hold the initial state."""
+
+    def loss(self, parameters: Array, batch: Batch) -> Array:
+        """The mean loss of each target, before its weight."""
+
+    def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
+        """The same; writes the derivative of the weighted total by the free parameters into `gradient`."""
+
+
+class Backend(Protocol):
+    """What the entry point names."""
+
+    name: str
+
+    def missing(self) -> str | None:
+        """Why it cannot run here, in one sentence; None if it can."""
+
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> Executable:
+        """Make a plan ready to run."""
+
+
+def list_backends() -> dict[str, metadata.EntryPoint]:
+    """The installed backends by name, none of them imported."""
+    return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
+
+
+def find_backend(name: str = "auto") -> Backend:
+    """Load the backend called `name`; ``auto`` takes the first of `AUTO_ORDER` that can run here.
+
+    Raises
+    ------
+    BackendError
+        There is none of that name, or it says that it cannot run here.
+    """
+    installed = list_backends()
+    if name != "auto":
+        if name not in installed:
+            raise BackendError(f"backend {name!r} is not installed; {did_you_mean(name, [*installed, 'auto'])}")
+        backend: Backend = installed[name].load()
+        reason = backend.missing()
+        if reason is not None:
+            raise BackendError(f"backend {name!r} cannot run here: {reason}")
+        return backend
+    for candidate in (*AUTO_ORDER, *sorted(set(installed) - set(AUTO_ORDER))):
+        if candidate in installed:
+            backend = installed[candidate].load()
+            if backend.missing() is None:
+                return backend
+    raise BackendError("no backend can run here; reinstall graphbptt, which brings the numpy backend")

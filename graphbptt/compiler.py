@@ -1,0 +1,35 @@
+"""The compiler: the passes in order, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import networkx as nx
+import numpy.typing as npt
+
+from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
+from graphbptt.ir.layout import place_parameters
+from graphbptt.ir.plan import Plan
+from graphbptt.model import Model
+from graphbptt.passes.fold_graph import fold_graph
+
+__all__ = ["compile", "compile_network"]
+
+
+def compile_network(network: FoldedNetwork) -> Plan:
+    """FoldedNetwork -> Plan."""
+    layout = place_parameters(network)
+    return Plan(network, layout)
+
+
+def compile(  # the public name, used as graphbptt.compile
+    graph: nx.DiGraph[Any],
+    inputs: Sequence[Clamp] = (),
+    targets: Sequence[Target] = (),
+    backend: str = "auto",
+    dtype: npt.DTypeLike = "float32",
+    seed: int = 0,
+) -> Model:
+    """Compile a recurrent network declared as a networkx graph."""
+    return Model(compile_network(fold_graph(graph, inputs, targets)), backend=backend, dtype=dtype, seed=seed)

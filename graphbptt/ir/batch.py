@@ -1,0 +1,59 @@
+"""A batch: the data of one call, checked and laid out as the executors read it.
+
+    batch  := Batch(size, steps, lengths, clamps, targets)
+    clamp  := BoundClamp(values, mask)          one for each clamp of the network, in its order
+    target := BoundTarget(values, weights)      one for each target of the network, in its order
+
+Axes are (time, batch, unit); index 0 of the time axis is step 1. Arrays may be read-only broadcast views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Batch", "BoundClamp", "BoundTarget"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundClamp:
+    """The values of one clamp.
+
+    `values` has shape (steps, batch, units), or (history, batch, units) for a clamp at the start, row k for step -k.
+    `mask` has the same shape, of booleans: where it is False the state is free, and `values` holds a zero. None means
+    True everywhere. Padded steps are False or hold zeros: the executors keep them at the initial state.
+    """
+
+    values: Array
+    mask: npt.NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundTarget:
+    """The wanted values of one target.
+
+    `values` has shape (steps, batch, units), or (steps, batch) of integers for cross_entropy. `weights` has shape
+    (steps, batch): the weight of each (step, example) pair in the mean, zero where there is no target (other steps,
+    padding, mask). Where a weight is zero, `values` is finite and its value does not matter. `count` is the sum of
+    the weights, the denominator of the mean.
+    """
+
+    values: Array
+    weights: Array
+    count: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Data for `size` sequences of `steps` steps; `lengths` (batch,) are their own lengths, or None if all are full."""
+
+    size: int
+    steps: int
+    lengths: npt.NDArray[np.int64] | None
+    clamps: tuple[BoundClamp, ...]
+    targets: tuple[BoundTarget, ...]

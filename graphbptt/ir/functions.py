@@ -1,0 +1,68 @@
+"""The named element-wise functions, one entry each: value, derivatives, text form, bounds.
+
+The table is the single source of which names an activation may use. A name with one argument is also an activation of
+its own: ``tanh`` is short for ``tanh(net)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from graphbptt.ir.expression import ARITHMETIC, Function, Net, number, one
+
+Array = npt.NDArray[Any]
+
+__all__ = ["ACTIVATIONS", "FUNCTIONS"]
+
+
+
+def _relu(x: Array, out: Array | None = None) -> Array:
+    return np.maximum(x, 0, out=out)
+
+
+def _step(x: Array, out: Array | None = None) -> Array:
+    return np.heaviside(x, 0, out=out)
+
+
+def _softplus(x: Array, out: Array | None = None) -> Array:
+    return np.logaddexp(x, 0, out=out)
+
+
+logistic = Function(
+    "logistic", 1, special.expit, lambda a, y: (y * (one() - y),), "logistic({})", (0, 1), costly=True
+)
+tanh = Function("tanh", 1, np.tanh, lambda a, y: (one() - y * y,), "tanh({})", (-1, 1), costly=True)
+relu = Function("relu", 1, _relu, lambda a, y: (step(a[0]),), "relu({})", (0, np.inf))
+softplus = Function(
+    "softplus", 1, _softplus, lambda a, y: (logistic(a[0]),), "softplus({})", (0, np.inf), costly=True
+)
+exp = Function("exp", 1, np.exp, lambda a, y: (y,), "exp({})", (0, np.inf), costly=True)
+log = Function("log", 1, np.log, lambda a, y: (one() / a[0],), "log({})", costly=True)
+sqrt = Function("sqrt", 1, np.sqrt, lambda a, y: (number(0.5) / y,), "sqrt({})", (0, np.inf))
+sin = Function("sin", 1, np.sin, lambda a, y: (cos(a[0]),), "sin({})", (-1, 1), costly=True)
+cos = Function("cos", 1, np.cos, lambda a, y: (-sin(a[0]),), "cos({})", (-1, 1), costly=True)
+absolute = Function("abs", 1, np.abs, lambda a, y: (sign(a[0]),), "abs({})", (0, np.inf))
+# Piecewise constant: their derivative is zero wherever it exists.
+sign = Function("sign", 1, np.sign, lambda a, y: (number(0),), "sign({})", (-1, 1))
+step = Function("step", 1, _step, lambda a, y: (number(0),), "step({})", (0, 1))
+# Where both arguments are equal the derivative goes to the second one.
+maximum = Function(
+    "maximum", 2, np.maximum, lambda a, y: (step(a[0] - a[1]), one() - step(a[0] - a[1])), "maximum({}, {})"
+)
+minimum = Function(
+    "minimum", 2, np.minimum, lambda a, y: (step(a[1] - a[0]), one() - step(a[1] - a[0])), "minimum({}, {})"
+)
+
+NAMED = (
+    logistic, tanh, relu, softplus, exp, log, sqrt, sin, cos, absolute, sign, step, maximum, minimum,
+)  # fmt: skip
+
+FUNCTIONS: dict[str, Function] = {function.name: function for function in (*ARITHMETIC, *NAMED)}
+"""Every function by name, arithmetic included."""
+
+ACTIVATIONS = {"identity": Net()} | {function.name: function(Net()) for function in NAMED if function.arity == 1}
+"""What a bare function name means as an activation: the function of the node's net input."""

@@ -1,0 +1,111 @@
+"""The losses: one table with the value and its derivative by the states, side by side.
+
+Every loss is a sum over units for one (step, example) pair; the executors average it over the pairs that have a
+target. Where a loss and an activation belong together (binary cross-entropy and the logistic function) the pair is
+computed on the net input, which is exact where the state has saturated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from graphbptt.ir.expression import Expression
+from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.ir.functions import ACTIVATIONS
+
+__all__ = ["LOSSES", "LossRule", "resolve_loss"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LossRule:
+    """One loss.
+
+    `value` maps (predicted, wanted) to (steps, batch); `derivative` maps them to the derivative by `predicted`, of its
+    shape (steps, batch, units). `wanted` has that shape too, or is (steps, batch) integers where `labels` is True.
+    `bounds` is the closed range the states, and real-valued targets, must lie in. Where the activation equals
+    `canonical`, the rule `on_net` is applied to the net input instead.
+    """
+
+    value: Callable[[Array, Array], Array]
+    derivative: Callable[[Array, Array], Array]
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    labels: bool = False
+    canonical: Expression | None = None
+    on_net: LossRule | None = None
+
+
+def _squared_error(predicted: Array, wanted: Array) -> Array:
+    difference = predicted - wanted
+    return np.einsum("tbu,tbu->tb", difference, difference) * 0.5
+
+
+def _squared_error_slope(predicted: Array, wanted: Array) -> Array:
+    return predicted - wanted
+
+
+def _cross_entropy(logits: Array, labels: Array) -> Array:
+    picked = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+    return special.logsumexp(logits, axis=-1) - picked
+
+
+def _cross_entropy_slope(logits: Array, labels: Array) -> Array:
+    slope = special.softmax(logits, axis=-1)
+    picked = np.take_along_axis(slope, labels[..., None], axis=-1)
+    np.put_along_axis(slope, labels[..., None], picked - 1, axis=-1)
+    return slope
+
+
+def _inside(probability: Array) -> Array:
+    edge = np.finfo(probability.dtype).eps
+    return np.clip(probability, edge, 1 - edge)
+
+
+def _binary_cross_entropy(probability: Array, wanted: Array) -> Array:
+    p = _inside(probability)
+    return -(wanted * np.log(p) + (1 - wanted) * np.log1p(-p)).sum(axis=-1)
+
+
+def _binary_cross_entropy_slope(probability: Array, wanted: Array) -> Array:
+    p = _inside(probability)
+    return (p - wanted) / (p * (1 - p))
+
+
+def _binary_cross_entropy_on_net(net: Array, wanted: Array) -> Array:
+    return (np.logaddexp(net, 0) - wanted * net).sum(axis=-1)
+
+
+def _binary_cross_entropy_on_net_slope(net: Array, wanted: Array) -> Array:
+    return special.expit(net) - wanted
+
+
+LOSSES: dict[str, LossRule] = {
+    "squared_error": LossRule(_squared_error, _squared_error_slope),
+    "cross_entropy": LossRule(_cross_entropy, _cross_entropy_slope, labels=True),
+    "binary_cross_entropy": LossRule(
+        _binary_cross_entropy,
+        _binary_cross_entropy_slope,
+        bounds=(0, 1),
+        canonical=ACTIVATIONS["logistic"],
+        on_net=LossRule(_binary_cross_entropy_on_net, _binary_cross_entropy_on_net_slope, bounds=(0, 1)),
+    ),
+}
+
+
+def resolve_loss(network: FoldedNetwork, target: Target) -> tuple[LossRule, Literal["state", "net"]]:
+    """The rule a target uses, and whether it reads the states of its node or the net input.
+
+    A node with clamps other than at the start is read at its state, since there a clamp may stand for the activation.
+    """
+    rule = LOSSES[target.loss]
+    clamped = any(clamp.node == target.node and clamp.at != "start" for clamp in network.clamps)
+    if rule.on_net is not None and not clamped and network.population[target.node].activation == rule.canonical:
+        return rule.on_net, "net"
+    return rule, "state"

@@ -1,0 +1,148 @@
+"""What `graphbptt.compile` returns: a network with its parameters, ready to run.
+
+A `Model` owns the flat parameter vector. It turns fields into a checked `Batch`, hands both to a backend's executable,
+and gives results back under the user's names with axes (batch, time, units).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.backend import find_backend
+from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.layout import ParameterLayout, draw_parameters
+from graphbptt.ir.plan import Plan
+from graphbptt.ir.unrolled import UnrolledGraph
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.unroll_network import unroll_network
+
+__all__ = ["Model", "Parameters"]
+
+Array = npt.NDArray[Any]
+Fields = Mapping[str, npt.ArrayLike]
+
+
+class Parameters(MutableMapping[str, Array]):
+    """The parameters by group name: views into one flat vector; assigning copies into it.
+
+    A name that does not exist, or a value of another shape, is an error, and so is deleting.
+    """
+
+    def __init__(self, layout: ParameterLayout, vector: Array) -> None:
+        self._layout = layout
+        self._vector = vector
+
+    def __getitem__(self, group: str) -> Array:
+        if group not in self._layout.slot:
+            raise KeyError(f"no parameter {group!r}; {did_you_mean(group, list(self._layout.slot))}")
+        return self._layout.view(self._vector, group)
+
+    def __setitem__(self, group: str, value: npt.ArrayLike) -> None:
+        view = self[group]
+        array = np.asarray(value)
+        if array.shape != view.shape:
+            raise DataError(
+                Problem(f"parameters[{group!r}]", f"shape {array.shape} given", f"it has shape {view.shape}")
+            )
+        view[...] = array
+
+    def __delitem__(self, group: str) -> None:
+        raise TypeError(f"parameter {group!r} is part of the network and cannot be deleted")
+
+    def __iter__(self) -> Iterator[str]:
+        return (slot.group for slot in self._layout.slots)
+
+    def __len__(self) -> int:
+        return len(self._layout.slots)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name!r}: {self[name].shape}" for name in self)
+        return f"Parameters({shapes})"
+
+
+class Model:
+    """A compiled network. Made by `graphbptt.compile`.
+
+    Attributes
+    ----------
+    network : FoldedNetwork
+        What was declared.
+    plan : Plan
+        How it is run.
+    vector : array, shape (plan.layout.size,)
+        All parameters, the free ones first. Updating it in place updates the model.
+    parameters : mapping
+        The same numbers by group name.
+    """
+
+    def __init__(self, plan: Plan, backend: str = "auto", dtype: npt.DTypeLike = "float32", seed: int = 0) -> None:
+        chosen = find_backend(backend)
+        self.plan = plan
+        self.dtype = np.dtype(dtype)
+        self.seed = seed
+        self.backend = chosen.name
+        self.vector = draw_parameters(plan.network, plan.layout, seed, self.dtype)
+        self.parameters = Parameters(plan.layout, self.vector)
+        self._executable = chosen.build(plan, self.dtype)
+
+    @property
+    def network(self) -> FoldedNetwork:
+        return self.plan.network
+
+    def bind(self, fields: Fields, steps: int | None = None, targets: bool = True) -> Batch:
+        """Check the fields and lay them out as a batch; `targets` False leaves the targets' fields out."""
+        return bind_batch(self.network, fields, steps=steps, dtype=self.dtype, targets=targets)
+
+    def run(self, fields: Fields, steps: int | None = None) -> dict[str, Array]:
+        """Run forward.
+
+        Parameters
+        ----------
+        fields : mapping
+            Arrays by field name, (batch, time, units), or (batch, units) for a static one; optionally ``lengths``.
+        steps : int, optional
+            The number of steps; needed only where no field has a time axis.
+
+        Returns
+        -------
+        dict
+            Node name -> states of steps 1 to T, shape (batch, time, units). After a sequence's own last step they
+            hold its initial state.
+        """
+        batch = self.bind(fields, steps, targets=False)
+        states = self._executable.run(self.vector, batch)
+        return {node: np.array(np.swapaxes(array, 0, 1), order="C") for node, array in states.items()}
+
+    def losses(self, batch: Batch) -> Array:
+        """The mean loss of each target, before its weight, for an already bound batch."""
+        return self._executable.loss(self.vector, batch)
+
+    def loss_and_gradient(self, batch: Batch, gradient: Array) -> float:
+        """The total loss of a bound batch; writes its derivative by ``vector[:free]`` into `gradient`."""
+        return self._total(self._executable.loss_and_gradient(self.vector, batch, gradient))
+
+    def loss_and_gradients(self, fields: Fields, steps: int | None = None) -> tuple[float, dict[str, Array]]:
+        """The total loss and its derivative by every trainable parameter, by group name."""
+        gradient = np.zeros(self.plan.layout.free, self.dtype)
+        loss = self.loss_and_gradient(self.bind(fields, steps), gradient)
+        free = [slot.group for slot in self.plan.layout.slots if slot.offset < self.plan.layout.free]
+        return loss, {
+            group: self.plan.layout.view(gradient, group) for group in free if self.network.group[group].trainable
+        }
+
+    def unroll(self, steps: int) -> UnrolledGraph:
+        """The network unrolled over `steps` steps: a layered graph with weight-sharing groups."""
+        return unroll_network(self.network, steps)
+
+    def explain(self) -> str:
+        """The plan as text: stages, buffers, bytes, operations."""
+        return str(self.plan)
+
+    def _total(self, losses: Array) -> float:
+        return float(sum(target.weight * loss for target, loss in zip(self.network.targets, losses, strict=True)))

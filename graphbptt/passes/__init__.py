@@ -1,0 +1,1 @@
+"""The passes: one file each, a pure function from one representation to the next, and the verifiers."""
