@@ -1,0 +1,250 @@
+"""(FoldedNetwork, fields) -> Batch: check the data of one call and lay it out as the executors read it.
+
+Every minibatch passes through here: each field is copied once, into (time, batch, unit) order and the
+executors' type, and checked in place. A value that nothing uses (padding, other steps, where a mask is zero)
+may be anything: it is replaced by zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.ir.batch import Batch, BoundClamp, BoundTarget
+from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Target
+from graphbptt.ir.losses import LOSSES
+from graphbptt.passes.lay_out_fields import (
+    AXES,
+    START_AXES,
+    both,
+    lay_out,
+    report_infinite,
+    report_wrong,
+    time_major,
+)
+from graphbptt.passes.read_fields import FieldReader, Layout
+
+__all__ = ["bind_batch"]
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+Read = tuple[Array | None, Array | None]
+"""The values and the mask of a clamp or a target, as the user gave them."""
+
+LENGTHS = "lengths"
+"""The field that holds the number of steps of each sequence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """What all fields of a batch share; `real` (steps, batch) is False at padding, None if there is none."""
+
+    size: int
+    steps: int
+    dtype: np.dtype[Any]
+    lengths: npt.NDArray[np.int64] | None
+    real: Mask | None
+
+
+def bind_batch(
+    network: FoldedNetwork,
+    fields: Mapping[str, npt.ArrayLike],
+    steps: int | None = None,
+    dtype: npt.DTypeLike = np.float32,
+    targets: bool = True,
+) -> Batch:
+    """Check the fields a network reads and lay them out as a batch.
+
+    Parameters
+    ----------
+    network : FoldedNetwork
+        Its clamps and targets say which fields are read; others are ignored.
+    fields : mapping
+        Arrays by field name. Values have shape (batch, time, units), or (batch, units) for a static field,
+        which holds at every step; labels have shape (batch, time) or (batch,). A clamp at the start takes
+        (batch, units) for all history rows, or (batch, history, units). A clamp's mask has its values' shape,
+        or (batch, time), or (batch, time, 1) where the values are static; a target's mask has shape
+        (batch, time) or (batch,). ``lengths`` (batch,) holds the number of steps of each sequence; later steps
+        are padding.
+    steps : int, optional
+        The number of steps; needed only where no field has a time axis.
+    dtype : data-type
+        The type the executors compute with.
+    targets : bool
+        False leaves the targets' fields out, to run a network without knowing what is wanted.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    DataError
+        A field is absent, has a wrong shape or type, or holds values that cannot be used; names them all.
+
+    Examples
+    --------
+    >>> from graphbptt.ir.folded import Clamp, FoldedNetwork, FrozenArray, Population
+    >>> from graphbptt.ir.expression import Net
+    >>> x = Population("x", 2, 1, Net(), (), None, FrozenArray(0))
+    >>> network = FoldedNetwork((x,), (), (), (), clamps=(Clamp("x", "data"),))
+    >>> bind_batch(network, {"data": np.zeros((3, 5, 2))}).clamps[0].values.shape
+    (5, 3, 2)
+    >>> bind_batch(network, {"date": np.zeros((3, 5, 2))}, steps=5)
+    Traceback (most recent call last):
+    graphbptt.errors.DataError: field data: is absent, but the clamp of x reads it; did you mean 'date'?
+    """
+    reader = FieldReader(fields)
+    clamps = [_read_clamp(reader, network, clamp) for clamp in network.clamps]
+    wanted = [_read_target(reader, network, target) for target in (network.targets if targets else ())]
+    lengths = reader.read(LENGTHS, "batch", ("batch",), integers=True) if LENGTHS in reader else None
+    extent = reader.measure(steps)
+    if extent is None:
+        reader.raise_problems()
+        raise AssertionError("sizes that do not agree are a problem")
+    frame = _frame(reader, *extent, np.dtype(dtype), lengths)
+    # Bind what could be read even where something else could not: its values may have problems too.
+    bound_clamps = [
+        _bind_clamp(reader, frame, network, clamp, values, mask)
+        for clamp, (values, mask) in zip(network.clamps, clamps, strict=True)
+        if values is not None
+    ]
+    bound_targets = [
+        _bind_target(reader, frame, network, target, values, mask)
+        for target, (values, mask) in zip(network.targets, wanted, strict=False)
+        if values is not None
+    ]
+    reader.raise_problems()
+    return Batch(frame.size, frame.steps, frame.lengths, tuple(bound_clamps), tuple(bound_targets))
+
+
+def _count_units(network: FoldedNetwork, item: Clamp | Target) -> int:
+    return network.population[item.node].units if item.units is None else len(item.units)
+
+
+def _read_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Read:
+    units = _count_units(network, clamp)
+    static: Layout = ("batch", units)
+    user = f"clamp of {clamp.node}"
+    if clamp.at == "start":
+        layouts: tuple[Layout, ...] = (static, ("batch", network.population[clamp.node].history, units))
+        values = reader.read(clamp.field, user, *layouts)
+        return values, reader.read(clamp.mask, f"mask of the {user}", *layouts) if clamp.mask else None
+    values = reader.read(clamp.field, user, ("batch", "time", units), static)
+    if clamp.mask is None:
+        return values, None
+    per_step: Layout = static if values is not None and values.ndim == 2 else ("batch", "time")
+    layouts = (("batch", "time", units), ("batch", "time", 1), per_step)
+    return values, reader.read(clamp.mask, f"mask of the {user}", *layouts)
+
+
+def _read_target(reader: FieldReader, network: FoldedNetwork, target: Target) -> Read:
+    labels = LOSSES[target.loss].labels
+    units: Layout = () if labels else (_count_units(network, target),)
+    user = f"target of {target.node}"
+    layouts: tuple[Layout, ...] = (("batch", "time", *units), ("batch", *units))
+    values = reader.read(target.field, user, *layouts, integers=labels)
+    mask = (
+        reader.read(target.mask, f"mask of the {user}", ("batch", "time"), ("batch",))
+        if target.mask
+        else None
+    )
+    return values, mask
+
+
+def _frame(reader: FieldReader, size: int, steps: int, dtype: np.dtype[Any], lengths: Array | None) -> _Frame:
+    if lengths is None:
+        return _Frame(size, steps, dtype, None, None)
+    for example in np.flatnonzero((lengths < 1) | (lengths > steps))[:1]:
+        reader.report(
+            f"field {LENGTHS}",
+            f"{lengths[example]} at example {example}",
+            f"a length is at least 1 and at most the number of steps, {steps}",
+        )
+    lengths = lengths.astype(np.int64)
+    real = np.arange(1, steps + 1)[:, None] <= lengths
+    return _Frame(size, steps, dtype, lengths, None if real.all() else real)
+
+
+def _bind_clamp(
+    reader: FieldReader,
+    frame: _Frame,
+    network: FoldedNetwork,
+    clamp: Clamp,
+    values: Array,
+    mask: Array | None,
+) -> BoundClamp:
+    start = clamp.at == "start"
+    axes = START_AXES if start else AXES
+    real = None if start or frame.real is None else frame.real[..., None]
+    chosen = None
+    if isinstance(clamp.at, tuple):
+        chosen = np.isin(np.arange(1, frame.steps + 1), clamp.at)[:, None, None]
+    if mask is not None:
+        per_step = not start and mask.ndim == 2 and values.ndim == 3
+        given = time_major(mask[..., None] if per_step else mask)
+        wrong = (given != 0) & (given != 1) & (True if real is None else real)
+        report_wrong(reader, f"field {clamp.mask}", given, wrong, axes, "a mask holds zeros and ones")
+        chosen = both(chosen, given != 0)
+    used = both(chosen, real)
+    laid = lay_out(time_major(values), used, frame.dtype)
+    report_infinite(reader, f"field {clamp.field}", laid, axes)
+    rows = network.population[clamp.node].history if start else frame.steps
+    shape = (rows, frame.size, values.shape[-1])
+    free_somewhere = used if chosen is not None else None
+    return BoundClamp(
+        np.broadcast_to(laid, shape),
+        None if free_somewhere is None else np.broadcast_to(free_somewhere, shape),
+    )
+
+
+def _bind_target(
+    reader: FieldReader,
+    frame: _Frame,
+    network: FoldedNetwork,
+    target: Target,
+    values: Array,
+    mask: Array | None,
+) -> BoundTarget:
+    rule = LOSSES[target.loss]
+    weights = _weigh_steps(reader, frame, target, mask)
+    units: tuple[int, ...] = () if rule.labels else values.shape[-1:]
+    static = values.ndim == 1 + len(units)
+    used = weights != 0
+    used = used.any(axis=0, keepdims=True) if static else used
+    used = used[..., None] if units else used
+    dtype = np.dtype(np.int64) if rule.labels else frame.dtype
+    laid = lay_out(values[None] if static else np.swapaxes(values, 0, 1), used, dtype)
+    path = f"field {target.field}"
+    if not rule.labels:
+        report_infinite(reader, path, laid, AXES)
+    low, high = (0, _count_units(network, target) - 1) if rule.labels else rule.bounds
+    if np.isfinite((low, high)).any():
+        wrong = ((laid < low) | (laid > high)) & used
+        report_wrong(reader, path, laid, wrong, AXES, f"{target.loss} takes values from {low:g} to {high:g}")
+    return BoundTarget(
+        np.broadcast_to(laid, (frame.steps, frame.size, *units)), weights, float(np.sum(weights))
+    )
+
+
+def _weigh_steps(reader: FieldReader, frame: _Frame, target: Target, mask: Array | None) -> Array:
+    """The weight of each (step, example) pair."""
+    step = np.arange(1, frame.steps + 1)[:, None]
+    last = np.full(frame.size, frame.steps) if frame.lengths is None else frame.lengths
+    chosen: Mask = step <= last
+    if isinstance(target.at, tuple):
+        chosen = chosen & np.isin(step, target.at)
+    elif target.at != "every":
+        chosen = chosen & (step > last - (target.at.steps if isinstance(target.at, Last) else 1))
+    if mask is None:
+        return chosen.astype(frame.dtype)
+    given = mask[None] if mask.ndim == 1 else mask.T
+    wrong = ~((given >= 0) & (given < np.inf)) & (step <= last)
+    report_wrong(
+        reader, f"field {target.mask}", given, wrong, AXES, "the weight of a step is finite and not negative"
+    )
+    return lay_out(given, chosen, frame.dtype)

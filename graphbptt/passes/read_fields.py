@@ -1,0 +1,140 @@
+"""Fields -> arrays whose shapes are known to agree: the first half of `bind_batch`.
+
+    layout := (axis, ...)         the axes an array must have, in order
+    axis   := int                 exactly that many
+            | "batch" | "time"    as many as every other field has
+
+A `FieldReader` collects problems instead of stopping at the first one, so that one error can name them all.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.errors import DataError, Problem, did_you_mean
+
+__all__ = ["FieldReader", "Layout"]
+
+Array = npt.NDArray[Any]
+Axis = int | Literal["batch", "time"]
+Layout = tuple[Axis, ...]
+
+NUMERIC = "biuf"
+"""The kinds of NumPy types that count as numbers."""
+
+
+class FieldReader:
+    """Reads fields by name, remembers what the sizes of their axes say, and what is wrong with them."""
+
+    def __init__(self, fields: Mapping[str, npt.ArrayLike]) -> None:
+        self._fields = fields
+        self._arrays: dict[str, Array | None] = {}
+        self._sizes: dict[str, dict[str, int]] = {"batch": {}, "time": {}}
+        self._problems: dict[Problem, None] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def report(self, path: str, what: str, instead: str = "") -> None:
+        """Note a problem; the same one twice is noted once."""
+        self._problems[Problem(path, what, instead)] = None
+
+    def raise_problems(self) -> None:
+        """Raise a `DataError` with every problem noted so far, if there is any."""
+        if self._problems:
+            raise DataError(self._problems)
+
+    def read(self, name: str, user: str, *layouts: Layout, integers: bool = False) -> Array | None:
+        """The array of a field, if it fits one of the `layouts`; None, and a problem, if it fits none.
+
+        `user` says what reads it ("clamp of x"), for the message; `integers` asks for an integer type.
+        """
+        array = self._convert(name, user)
+        if array is None:
+            return None
+        expected = " or ".join(dict.fromkeys(map(_show, layouts)))
+        layout = next((layout for layout in layouts if _fits(array.shape, layout)), None)
+        if layout is None:
+            self.report(f"field {name}", f"shape {array.shape} given", f"the {user} needs {expected}")
+            return None
+        if integers and array.dtype.kind not in "iu":
+            self.report(f"field {name}", f"{array.dtype} given", f"the {user} needs integers")
+            return None
+        for axis, size in zip(layout, array.shape, strict=True):
+            if isinstance(axis, str):
+                self._sizes[axis][name] = size
+        return array
+
+    def measure(self, steps: int | None) -> tuple[int, int] | None:
+        """The batch size and the number of steps on which all fields agree; None, and a problem, if not.
+
+        Without any field the batch is one sequence, run from the initial state.
+        """
+        if steps is not None:
+            try:
+                self._sizes["time"] = {"steps": operator.index(steps), **self._sizes["time"]}
+            except TypeError:
+                self.report("steps", f"{steps!r} given", "give a whole number")
+                return None
+        size = self._agree("batch")
+        time = self._agree("time")
+        if not self._sizes["time"]:
+            self.report("steps", "no field has a time axis", "give steps=..., the number of steps to compute")
+        return None if size is None or time is None else (size, time)
+
+    def _convert(self, name: str, user: str) -> Array | None:
+        if name in self._arrays:
+            return self._arrays[name]
+        array: Array | None = None
+        if name not in self._fields:
+            self.report(
+                f"field {name}", f"is absent, but the {user} reads it", did_you_mean(name, [*self._fields])
+            )
+        else:
+            array = self._to_array(name)
+        self._arrays[name] = array
+        return array
+
+    def _to_array(self, name: str) -> Array | None:
+        try:
+            array = np.asarray(self._fields[name])
+        except (ValueError, TypeError, OverflowError) as error:
+            self.report(
+                f"field {name}", f"is no array: {error}", "pad its sequences to one length, give `lengths`"
+            )
+            return None
+        if array.dtype.kind not in NUMERIC:
+            self.report(f"field {name}", f"holds {array.dtype}", "give an array of real numbers")
+            return None
+        return array
+
+    def _agree(self, axis: Literal["batch", "time"]) -> int | None:
+        """The one size of an axis; fields that differ from the first are reported."""
+        sizes = self._sizes[axis]
+        if not sizes:
+            return 1 if axis == "batch" else None
+        first, size = next(iter(sizes.items()))
+        for name, other in sizes.items():
+            if other != size:
+                asked = f"steps={size}" if first == "steps" else f"field {first} has {size}"
+                self.report(f"field {name}", f"{axis} axis of {other}", f"{asked}; they must be equal")
+        if size < 1:
+            name = first if first == "steps" else f"field {first}"
+            empty = "the batch is empty" if axis == "batch" else f"{size} steps"
+            self.report(name, empty, f"give at least one {'sequence' if axis == 'batch' else 'step'}")
+        return size if size > 0 and set(sizes.values()) == {size} else None
+
+
+def _fits(shape: tuple[int, ...], layout: Layout) -> bool:
+    return len(shape) == len(layout) and all(
+        isinstance(axis, str) or axis == size for axis, size in zip(layout, shape, strict=True)
+    )
+
+
+def _show(layout: Layout) -> str:
+    return f"({', '.join(map(str, layout))}{',' if len(layout) == 1 else ''})"
