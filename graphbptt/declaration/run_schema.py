@@ -77,10 +77,10 @@ def _range(value: Any) -> Any:
 class Split(Section):
     """How examples, or the steps of a single sequence, are divided.
 
-    Fractions are drawn at random from the examples of an npz, and cut in order from the steps of a csv; what
-    is left is the training part. Ranges include both ends; they are of the column or array `by`, or count from
-    1. The parts of a single sequence all start at its first step, so that the states are warm where a part
-    begins; the field named by `mask` is 1 on the part's own steps.
+    Fractions are drawn at random from the examples of an npz, and cut in order from the steps of a csv;
+    what is left is the training part. Ranges include both ends; they are of the column or array `by`, or
+    count from 1. The parts of a single sequence all start at its first step, so that the states are warm
+    where a part begins; the field named by `mask` is 1 on the part's own steps.
     """
 
     by: str | None = None

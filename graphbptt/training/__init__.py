@@ -1,0 +1,1 @@
+"""Data, optimizers, the training loop, and the figures it ends with."""

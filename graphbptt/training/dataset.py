@@ -1,0 +1,100 @@
+"""Examples by field, and the parts they are divided into.
+
+parts   := Parts(train, validation, test, variance)
+dataset := Dataset(fields, steps)      axis 0 of every field counts the examples
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.errors import DataError, Problem
+
+__all__ = ["Dataset", "Parts"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Examples to train on or to be measured on.
+
+    Parameters
+    ----------
+    fields : mapping
+        Arrays by field name, (examples, time, units), or (examples, units) for a static one; optionally
+        ``lengths``.
+    steps : int, optional
+        The number of steps; needed only where no field has a time axis.
+
+    Raises
+    ------
+    DataError
+        There are no fields or no examples, or the fields differ in their number of examples.
+
+    Examples
+    --------
+    >>> data = Dataset({"x": np.zeros((5, 3, 2))})
+    >>> [len(batch) for batch in data.batches(2)]
+    [2, 2, 1]
+    """
+
+    fields: Mapping[str, Array]
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", {name: np.asarray(array) for name, array in self.fields.items()})
+        if not self.fields:
+            raise DataError(Problem("data", "there are no fields", "give arrays by field name"))
+        scalars = [name for name, array in self.fields.items() if array.ndim == 0]
+        if scalars:
+            raise DataError(
+                [Problem(f"field {n}", "a single number", "axis 0 counts examples") for n in scalars]
+            )
+        sizes = {name: len(array) for name, array in self.fields.items()}
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+            raise DataError(
+                Problem("data", f"fields differ in examples: {said}", "give each one the same number")
+            )
+        if len(self) == 0:
+            raise DataError(Problem("data", "there are no examples", "give at least one"))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())))
+
+    def take(self, indices: npt.NDArray[np.intp] | slice) -> Dataset:
+        """The chosen examples."""
+        return Dataset({name: array[indices] for name, array in self.fields.items()}, self.steps)
+
+    def batches(self, size: int, generator: np.random.Generator | None = None) -> Iterator[Dataset]:
+        """All examples, `size` at a time: shuffled by the generator, or in order (as views) without one."""
+        order = None if generator is None else generator.permutation(len(self))
+        for start in range(0, len(self), size):
+            chosen = slice(start, start + size)
+            yield self.take(chosen if order is None else order[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Data divided for training, for choosing, and for the final figures.
+
+    `variance` is the variance of a field over its record, by which the average relative variance divides.
+    """
+
+    train: Dataset
+    validation: Dataset | None = None
+    test: Dataset | None = None
+    variance: Mapping[str, float] = field(default_factory=dict)
+
+    def items(self) -> Iterator[tuple[str, Dataset]]:
+        """The parts that exist, by name."""
+        for name in ("train", "validation", "test"):
+            part = getattr(self, name)
+            if part is not None:
+                yield name, part

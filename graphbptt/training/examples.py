@@ -1,0 +1,83 @@
+"""An npz as independent examples: normalised and divided whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.declaration.run_schema import DataDeclaration, FieldDeclaration
+from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.training.dataset import Dataset, Parts
+from graphbptt.training.division import Rows, choose_rows, normalise, total_variance
+from graphbptt.training.tables import read_arrays
+
+__all__ = ["read_examples"]
+
+Array = npt.NDArray[Any]
+
+
+def read_examples(declaration: DataDeclaration, path: Path) -> Parts:
+    """Read an npz whose arrays count examples on axis 0; without declared fields, each array is one."""
+    arrays = read_arrays(path)
+    split = declaration.split
+    by = split.by if split is not None else None
+    declared = declaration.fields or {
+        name: FieldDeclaration.model_validate({"from": name}) for name in arrays if name != by
+    }
+    problems = list(_find_problems(declared, by, arrays, path))
+    if problems:
+        raise DataError(problems)
+    whole = Dataset({name: arrays[item.source[0]] for name, item in declared.items()}, declaration.steps)
+    order = np.arange(1.0, len(whole) + 1) if by is None else arrays[by]
+    chosen = choose_rows(split, order, np.random.default_rng(declaration.seed))
+    scaled = Dataset(
+        {
+            name: normalise(array, _real_rows(whole, name, chosen["train"]))
+            if declared[name].normalise
+            else array
+            for name, array in whole.fields.items()
+        },
+        declaration.steps,
+    )
+    everywhere = np.ones(len(whole), np.bool_)
+    variance = {
+        name: total_variance(_real_rows(scaled, name, everywhere))
+        for name, array in scaled.fields.items()
+        if array.dtype.kind == "f"
+    }
+    parts = {name: scaled.take(np.flatnonzero(own)) for name, own in chosen.items()}
+    return Parts(**parts, variance=variance)
+
+
+def _find_problems(
+    declared: dict[str, FieldDeclaration], by: str | None, arrays: dict[str, Array], path: Path
+) -> Iterator[Problem]:
+    for name, item in declared.items():
+        field = f"data.fields.{name}"
+        if len(item.source) > 1:
+            yield Problem(field, "several arrays for one field", "name one; several columns are for a csv")
+        if item.lead:
+            yield Problem(
+                f"{field}.lead", "an array's rows are examples, not steps", "shift the array itself"
+            )
+        for source in item.source:
+            if source not in arrays:
+                yield Problem(field, f"{path} has no array {source!r}", did_you_mean(source, list(arrays)))
+            elif arrays[source].dtype.kind not in "fiub":
+                yield Problem(field, f"array {source!r} is of {arrays[source].dtype}", "store numbers")
+    if by is not None and by not in arrays:
+        yield Problem("data.split.by", f"{path} has no array {by!r}", did_you_mean(by, list(arrays)))
+    elif by is not None and arrays[by].ndim != 1:
+        yield Problem("data.split.by", f"array {by!r} has {arrays[by].ndim} axes", "one number per example")
+
+
+def _real_rows(data: Dataset, name: str, chosen: Rows) -> Array:
+    """The values of the chosen examples, a row a step, without the padding after a sequence's own last step."""
+    array = data.fields[name][chosen]
+    if array.ndim == 3 and "lengths" in data.fields:
+        return array[np.arange(array.shape[1]) < data.fields["lengths"][chosen][:, None]]
+    return array.reshape(-1, array.shape[-1])
