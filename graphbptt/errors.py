@@ -21,6 +21,7 @@ __all__ = [
     "Place",
     "Problem",
     "SpecError",
+    "VerificationError",
     "did_you_mean",
 ]
 
@@ -91,6 +92,10 @@ class DivergenceError(GraphbpttError):
     """A state or a derivative became NaN or infinite; names the node and the step where it began."""
 
     exit_code = 4
+
+
+class VerificationError(Exception):
+    """An invariant of an intermediate representation is broken: a bug in graphbptt, not in your network."""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

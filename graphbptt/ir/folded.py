@@ -261,12 +261,36 @@ class FoldedNetwork:
     @cached_property
     def given(self) -> frozenset[str]:
         """The populations clamped as a whole at every step: they are data, and nothing arrives at them."""
-        covered: dict[str, set[int]] = {}
+        return frozenset(
+            population.name
+            for population in self.populations
+            if len(self._clamped_units(population.name)) == population.units
+        )
+
+    @cached_property
+    def fixed_steps(self) -> dict[str, frozenset[int]]:
+        """The listed steps at which clamps set all units of a population, whatever the data: nothing arrives there.
+
+        Populations without such steps, and `given` ones, are absent.
+        """
+        listed: dict[str, set[int]] = {}
         for clamp in self.clamps:
-            if clamp.at == "every" and clamp.mask is None:
-                units = range(self.population[clamp.node].units) if clamp.units is None else clamp.units
-                covered.setdefault(clamp.node, set()).update(units)
-        return frozenset(node for node, units in covered.items() if len(units) == self.population[node].units)
+            if isinstance(clamp.at, tuple) and clamp.mask is None and clamp.node not in self.given:
+                listed.setdefault(clamp.node, set()).update(clamp.at)
+        fixed = {
+            node: frozenset(t for t in steps if len(self._clamped_units(node, t)) == self.population[node].units)
+            for node, steps in listed.items()
+        }
+        return {node: steps for node, steps in fixed.items() if steps}
+
+    def _clamped_units(self, node: str, step: int | None = None) -> set[int]:
+        """The units that are clamped whatever the data: at every step, or at `step`."""
+        units: set[int] = set()
+        for clamp in self.clamps:
+            when = clamp.at == "every" or (isinstance(clamp.at, tuple) and step in clamp.at)
+            if clamp.node == node and clamp.mask is None and when:
+                units.update(range(self.population[node].units) if clamp.units is None else clamp.units)
+        return units
 
     @cached_property
     def edges(self) -> tuple[Connection | Wire, ...]:
@@ -275,32 +299,39 @@ class FoldedNetwork:
 
     def uses(self) -> Iterator[tuple[str, Use]]:
         """Every place where a group is used, as (owner, use); the owner is a connection's or a parameter's name."""
+        for owner, _, use in self.placed_uses():
+            yield owner, use
+
+    def placed_uses(self) -> Iterator[tuple[str, str | None, Use]]:
+        """The same as (owner, population, use), with the population that has a copy at each step it is computed at.
+
+        It is None for an initial state, which has one copy.
+        """
         for connection in self.connections:
             if connection.weight is not None:
-                yield connection.name, connection.weight
+                yield connection.name, connection.target, connection.weight
         for population in self.populations:
             if population.bias is not None:
-                yield f"{population.name}.bias", population.bias
+                yield f"{population.name}.bias", population.name, population.bias
             if isinstance(population.initial, Use):
-                yield f"{population.name}.initial", population.initial
+                yield f"{population.name}.initial", None, population.initial
             for name, coefficient in population.coefficients:
                 if isinstance(coefficient, Use):
-                    yield f"{population.name}.{name}", coefficient
+                    yield f"{population.name}.{name}", population.name, coefficient
 
     def count_copies(self, steps: int) -> dict[str, int]:
         """The number of copies of each group when unrolled over `steps` steps.
 
         A connection, a bias or a coefficient has one copy per step at which its target is computed, an initial state
-        has one. `given` populations compute nothing, so what arrives at them has none.
+        has one. What clamps fix (`given`, `fixed_steps`) is not computed, so what arrives there has none.
         """
         copies = dict.fromkeys(self.group, 0)
-        targets = {connection.name: connection.target for connection in self.connections}
-        for owner, use in self.uses():
-            target = targets.get(owner) or owner.rpartition(".")[0]
-            if owner.endswith(".initial") and owner not in targets:
+        for _, population, use in self.placed_uses():
+            if population is None:
                 copies[use.group] += 1
-            elif target not in self.given:
-                copies[use.group] += steps
+            elif population not in self.given:
+                fixed = self.fixed_steps.get(population, frozenset())
+                copies[use.group] += steps - sum(step <= steps for step in fixed)
         return copies
 
     def __str__(self) -> str:

@@ -68,8 +68,8 @@ def bind_batch(
         which holds at every step; labels have shape (batch, time) or (batch,). A clamp at the start takes
         (batch, units) for all history rows, or (batch, history, units). A clamp's mask has its values' shape,
         or (batch, time), or (batch, time, 1) where the values are static; a target's mask has shape
-        (batch, time) or (batch,). ``lengths`` (batch,) holds the number of steps of each sequence; later steps
-        are padding.
+        (batch, time) or (batch,). ``lengths`` (batch,) holds the number of steps of each sequence; later
+        steps are padding.
     steps : int, optional
         The number of steps; needed only where no field has a time axis.
     dtype : data-type
