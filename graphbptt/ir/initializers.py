@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,36 @@ Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Arr
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A distribution: the defaults of its numbers, and ``draw(generator, shape, numbers)``."""
+    """A distribution: the defaults of its numbers, and ``draw(generator, shape, numbers)``.
+
+    The numbers in `spreads` are widths, never negative; those in `ordered` must not descend.
+    """
 
     defaults: Mapping[str, float]
     draw: Draw
+    spreads: tuple[str, ...] = ()
+    ordered: tuple[str, ...] = ()
+
+    def reject(self, numbers: Mapping[str, float]) -> str | None:
+        """Why no distribution has these numbers; None if one has."""
+        for name in self.spreads:
+            if numbers[name] < 0:
+                return f"{name} is negative"
+        for low, high in itertools.pairwise(self.ordered):
+            if numbers[low] > numbers[high]:
+                return f"{low} is above {high}"
+        return None
+
+    def scale(self, numbers: Mapping[str, float], factor: float) -> dict[str, float]:
+        """The numbers of `factor` times a draw.
+
+        >>> DISTRIBUTIONS["uniform"].scale({"low": -1, "high": 3}, -2)
+        {'low': -6, 'high': 2}
+        """
+        scaled = {
+            name: value * (abs(factor) if name in self.spreads else factor) for name, value in numbers.items()
+        }
+        return scaled | dict(zip(self.ordered, sorted(scaled[name] for name in self.ordered), strict=True))
 
 
 def _glorot(rng: np.random.Generator, shape: tuple[int, ...], numbers: Mapping[str, float]) -> Array:
@@ -36,9 +63,16 @@ def _glorot(rng: np.random.Generator, shape: tuple[int, ...], numbers: Mapping[s
 
 DISTRIBUTIONS: dict[str, Distribution] = {
     "constant": Distribution({"value": 0.0}, lambda rng, shape, n: np.full(shape, n["value"])),
-    "normal": Distribution({"mean": 0.0, "std": 1.0}, lambda rng, shape, n: rng.normal(n["mean"], n["std"], shape)),
-    "uniform": Distribution({"low": -1.0, "high": 1.0}, lambda rng, shape, n: rng.uniform(n["low"], n["high"], shape)),
-    "glorot": Distribution({"gain": 1.0}, _glorot),
+    "normal": Distribution(
+        {"mean": 0.0, "std": 1.0}, lambda rng, shape, n: rng.normal(n["mean"], n["std"], shape), ("std",)
+    ),
+    "uniform": Distribution(
+        {"low": -1.0, "high": 1.0},
+        lambda rng, shape, n: rng.uniform(n["low"], n["high"], shape),
+        (),
+        ("low", "high"),
+    ),
+    "glorot": Distribution({"gain": 1.0}, _glorot, ("gain",)),
 }
 
 

@@ -1,0 +1,1 @@
+"""Declarations: spec files and their text -> checked declarations -> networkx graphs."""

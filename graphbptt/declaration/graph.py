@@ -1,0 +1,118 @@
+"""The networkx graph: its attributes read and checked, its nodes and edges named.
+
+A node is called by its ``str``. An edge is called ``x->h``; where the edges between two nodes differ in delay,
+``x->h@2``; where several share a delay as well, ``x->h#key`` or ``x->h@2#key`` with the key of the multigraph.
+Problems are reported under the paths ``node h``, ``node h.units``, ``edge x->h``, ``edge x->h.init``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import networkx as nx
+from pydantic import BaseModel, ValidationError
+
+from graphbptt.declaration.mistakes import describe_mistakes, format_path
+from graphbptt.declaration.schema import ConnectionDeclaration, NodeDeclaration
+from graphbptt.errors import Problem, SpecError
+
+__all__ = ["DeclaredEdge", "DeclaredGraph", "name_edges", "name_nodes", "read_attributes", "read_graph"]
+
+Graph = nx.DiGraph  # a MultiDiGraph is one
+Declared = TypeVar("Declared", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredEdge:
+    """An edge under its name."""
+
+    name: str
+    source: str
+    target: str
+    connection: ConnectionDeclaration
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredGraph:
+    """The names of all nodes, and the nodes and edges that could be read, checked one by one."""
+
+    names: tuple[str, ...]
+    nodes: dict[str, NodeDeclaration]
+    edges: tuple[DeclaredEdge, ...]
+
+
+def read_graph(graph: Graph[Any], problems: list[Problem]) -> DeclaredGraph:
+    """Read the attributes of every node and edge; what cannot be read is left out and noted in `problems`.
+
+    Raises
+    ------
+    SpecError
+        It is no directed graph, it is empty, or two nodes have one name.
+    """
+    names = name_nodes(graph)
+    context = {"nodes": frozenset(names.values())}
+    nodes: dict[str, NodeDeclaration] = {}
+    for node, attributes in graph.nodes(data=True):
+        declared = read_attributes(NodeDeclaration, attributes, f"node {names[node]}", problems, context)
+        if declared is not None:
+            nodes[names[node]] = declared
+    edges: list[DeclaredEdge] = []
+    for (source, target, _), attributes, name in name_edges(graph, names):
+        connection = read_attributes(ConnectionDeclaration, attributes, f"edge {name}", problems)
+        if connection is not None:
+            edges.append(DeclaredEdge(name, names[source], names[target], connection))
+    return DeclaredGraph(tuple(names.values()), nodes, tuple(edges))
+
+
+def read_attributes(
+    model: type[Declared],
+    attributes: Mapping[str, Any],
+    path: str,
+    problems: list[Problem],
+    context: Mapping[str, Any] | None = None,
+) -> Declared | None:
+    """Read attributes as a declaration; None where that cannot be, with the reasons added to `problems`."""
+    try:
+        return model.model_validate(attributes, context=dict(context or {}))
+    except ValidationError as error:
+        for mistake in describe_mistakes(error, model, attributes):
+            inner = format_path(mistake.path)
+            problems.append(Problem(f"{path}.{inner}" if inner else path, mistake.what, mistake.instead))
+        return None
+
+
+def name_nodes(graph: Graph[Any]) -> dict[Hashable, str]:
+    """The name of every node."""
+    if not isinstance(graph, nx.DiGraph):
+        kind = f"{type(graph).__module__.partition('.')[0]} {type(graph).__name__}"
+        remedy = "an undirected graph becomes one by to_directed()"
+        raise SpecError(Problem("network", f"a networkx DiGraph is needed, not a {kind}", remedy))
+    if not graph:
+        raise SpecError(Problem("network", "it has no nodes", "add at least one"))
+    names = {node: str(node) for node in graph}
+    repeated = sorted(name for name, count in Counter(names.values()).items() if count > 1)
+    if repeated:
+        raise SpecError(
+            Problem(f"node {name}", "several nodes have this name as their str", "rename them")
+            for name in repeated
+        )
+    return names
+
+
+def name_edges(
+    graph: Graph[Any], names: Mapping[Hashable, str]
+) -> Iterator[tuple[tuple[Hashable, Hashable, Hashable], dict[str, Any], str]]:
+    """Every edge as ((source, target, key), attributes, name)."""
+    for source, neighbours in graph.adjacency():
+        for target, data in neighbours.items():
+            parallel: dict[Hashable, dict[str, Any]] = data if graph.is_multigraph() else {0: data}
+            delays = {key: str(attributes.get("delay", 1)) for key, attributes in parallel.items()}
+            sharing = Counter(delays.values())
+            for key, attributes in parallel.items():
+                name = f"{names[source]}->{names[target]}"
+                name += f"@{delays[key]}" if len(sharing) > 1 else ""
+                name += f"#{key}" if sharing[delays[key]] > 1 else ""
+                yield (source, target, key), attributes, name

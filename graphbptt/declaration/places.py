@@ -1,0 +1,51 @@
+"""Where the parts of a graph were declared.
+
+A graph that was read from a file remembers, for every path under which a problem may be reported (``node h``,
+``node h.units``, ``edge x->h``, ``clamp x``, ``target y``, ...), the place that declared it. A path without a place of
+its own has that of the nearest path around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+
+from graphbptt.errors import Place, SpecError
+
+__all__ = ["find_place", "locate", "remember_places"]
+
+KEY = "graphbptt.places"
+
+
+def remember_places(graph: nx.DiGraph[Any], places: Mapping[str, Place]) -> None:
+    """Keep the places of a graph's parts with the graph."""
+    graph.graph[KEY] = dict(places)
+
+
+def find_place(graph: nx.DiGraph[Any], path: str) -> Place | None:
+    """The place of a path, or of the nearest one around it; None for graphs that come from no file.
+
+    >>> graph = nx.DiGraph()
+    >>> remember_places(graph, {"node h": Place("a.yaml", 3, 5)})
+    >>> print(find_place(graph, "node h.units"))
+    a.yaml:3:5
+    """
+    places: Mapping[str, Place] = graph.graph.get(KEY, {})
+    while path not in places:
+        cut = max(path.rfind("."), path.rfind("["))
+        if cut < 0:
+            return None
+        path = path[:cut]
+    return places[path]
+
+
+def locate(error: SpecError, graph: nx.DiGraph[Any]) -> SpecError:
+    """The same error, each of its problems with its place in the file that declared the graph."""
+    if not isinstance(graph, nx.DiGraph):
+        return error
+    return SpecError(
+        replace(problem, place=problem.place or find_place(graph, problem.path)) for problem in error.problems
+    )

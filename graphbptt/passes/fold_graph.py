@@ -1,0 +1,243 @@
+"""networkx graph -> FoldedNetwork: names are resolved, shapes inferred, ties made explicit, everything checked.
+
+First every node, edge, clamp and target is read by itself; if all of them can be read, what they say together is
+checked. Each time all problems are reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+
+from graphbptt.declaration.graph import DeclaredEdge, read_graph
+from graphbptt.declaration.places import locate
+from graphbptt.declaration.schema import NodeDeclaration, Parameter
+from graphbptt.errors import Problem, SpecError
+from graphbptt.ir.expression import Net, State, leaves
+from graphbptt.ir.folded import (
+    Clamp,
+    Connection,
+    FoldedNetwork,
+    FrozenArray,
+    Initializer,
+    Population,
+    Target,
+    Use,
+    Wire,
+)
+from graphbptt.ir.initializers import DISTRIBUTIONS
+from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets, pick_units
+from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
+
+__all__ = ["fold_graph"]
+
+GLOROT = Initializer("glorot", tuple(DISTRIBUTIONS["glorot"].defaults.items()))
+DEFAULT_WEIGHT = {"dense": GLOROT, "one_to_one": FrozenArray(1.0), "scalar": FrozenArray(1.0)}
+DEFAULT_STATE = FrozenArray(0.0)
+
+
+def fold_graph(
+    graph: nx.DiGraph[Any], inputs: Sequence[Clamp] = (), targets: Sequence[Target] = ()
+) -> FoldedNetwork:
+    """Fold a networkx graph with its inputs and targets into a network.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or networkx.MultiDiGraph
+        Nodes are populations of units, edges are connections; their attributes are the keys of a spec file.
+    inputs : sequence of Clamp
+        What is given.
+    targets : sequence of Target
+        What is wanted.
+
+    Raises
+    ------
+    SpecError
+        With every problem found; those of a graph that was read from a file know their place in it.
+
+    Examples
+    --------
+    >>> graph = nx.DiGraph()
+    >>> graph.add_node("x", units=2)
+    >>> graph.add_node("h", units=3, activation="tanh")
+    >>> graph.add_edge("x", "h", delay=0)
+    >>> graph.add_edge("h", "h", tie="W")
+    >>> print(fold_graph(graph, [Clamp("x", "input")]))
+    folded network
+      population h: 3 units, tanh(net), bias h.bias, initial 0, history 1
+      population x: 2 units, net, bias none, initial 0, history 1
+      connection h->h: delay 1, dense W
+      connection x->h: delay 0, dense x->h
+      group W: shape (3, 3), sum, init glorot(gain=1)
+      group h.bias: shape (3,), sum, init 0
+      group x->h: shape (2, 3), sum, init glorot(gain=1)
+      clamp x to input at every
+    """
+    try:
+        return _fold(graph, inputs, targets)
+    except SpecError as error:
+        raise locate(error, graph) from None
+
+
+def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Target]) -> FoldedNetwork:
+    problems: list[Problem] = []
+    declared = read_graph(graph, problems)
+    clamps = fold_clamps(inputs, declared, problems)
+    wanted = fold_targets(targets, declared, problems)
+    if problems:
+        raise SpecError(problems)
+    drawn = [_connect(edge, declared.nodes, problems) for edge in declared.edges]
+    wires = _draw_wires(declared.nodes, problems)
+    histories = _measure_histories(declared.nodes, [connection for connection, _ in drawn], wires)
+    weighted = {connection.target for connection, weight in drawn if weight is not None}
+    weights = [weight for _, weight in drawn if weight is not None]
+    states = [
+        parameter
+        for name, node in declared.nodes.items()
+        for parameter in _list_parameters(name, node, histories[name], name in weighted, problems)
+    ]
+    groups, uses = fold_ties([*weights, *states], problems)
+    network = FoldedNetwork(
+        tuple(
+            _populate(name, declared.nodes[name], histories[name], uses) for name in sorted(declared.nodes)
+        ),
+        _order(replace(connection, weight=uses.get(connection.name)) for connection, _ in drawn),
+        wires,
+        groups,
+        clamps,
+        wanted,
+    )
+    _check_inputs(network, declared.nodes, problems)
+    check_targets(network, problems)
+    if problems:
+        raise SpecError(problems)
+    return network
+
+
+def _connect(
+    edge: DeclaredEdge, nodes: Mapping[str, NodeDeclaration], problems: list[Problem]
+) -> tuple[Connection, DeclaredParameter | None]:
+    """The connection of an edge, still without its group, and its weight as a parameter; a wire has none."""
+    declared, path = edge.connection, f"edge {edge.name}"
+    sizes = nodes[edge.source].units, nodes[edge.target].units
+    from_units = pick_units(declared.from_units, sizes[0], f"{path}.from_units", problems)
+    to_units = pick_units(declared.to_units, sizes[1], f"{path}.to_units", problems)
+    rows = sizes[0] if from_units is None else len(from_units)
+    columns = sizes[1] if to_units is None else len(to_units)
+    if declared.weight != "dense" and rows != columns:
+        what = f"a {declared.weight} connection joins unit to unit, here {rows} to {columns}"
+        problems.append(
+            Problem(path, what, "write weight: dense, or pick equally many from_units and to_units")
+        )
+    connection = Connection(
+        edge.name, edge.source, edge.target, declared.delay, declared.weight, None, from_units, to_units
+    )
+    if declared.weight == "wire":
+        return connection, None
+    shape = {"dense": (rows, columns), "one_to_one": (rows,), "scalar": ()}[declared.weight]
+    return connection, DeclaredParameter(edge.name, path, shape, declared, DEFAULT_WEIGHT[declared.weight])
+
+
+def _draw_wires(nodes: Mapping[str, NodeDeclaration], problems: list[Problem]) -> tuple[Wire, ...]:
+    """The states that activations read."""
+    wires: list[Wire] = []
+    for name, node in nodes.items():
+        for leaf in leaves(node.activation):
+            if isinstance(leaf, State):
+                units = nodes[leaf.node].units
+                if units != node.units:
+                    what = f"it reads {leaf}, {units} units, into {node.units} units"
+                    remedy = f"an activation works unit by unit: make both equal, or connect {leaf.node} by an edge"
+                    problems.append(Problem(f"node {name}.activation", what, remedy))
+                wires.append(Wire(leaf.node, name, leaf.delay))
+    return tuple(sorted(wires, key=lambda wire: (wire.target, wire.source, wire.delay)))
+
+
+def _measure_histories(
+    nodes: Iterable[str], connections: Iterable[Connection], wires: Iterable[Wire]
+) -> dict[str, int]:
+    """For each node the number of initial rows: the largest delay or look-ahead that reads it, at least 1."""
+    histories = dict.fromkeys(nodes, 1)
+    for edge in (*connections, *wires):
+        histories[edge.source] = max(histories[edge.source], abs(edge.delay))
+    return histories
+
+
+def _list_parameters(
+    name: str, node: NodeDeclaration, history: int, weighted: bool, problems: list[Problem]
+) -> Iterator[DeclaredParameter]:
+    """The parameters of a node; checks the shapes of its constants too."""
+    vector = (node.units,)
+    initial = (history, node.units) if history > 1 else vector
+    bias = Parameter() if node.bias is None and weighted else node.bias
+    if isinstance(bias, Parameter):
+        yield DeclaredParameter(f"{name}.bias", f"node {name}.bias", vector, bias, DEFAULT_STATE)
+    if isinstance(node.initial, Parameter):
+        yield DeclaredParameter(
+            f"{name}.initial", f"node {name}.initial", initial, node.initial, DEFAULT_STATE
+        )
+    else:
+        _check_shape(node.initial, {vector, (history, node.units)}, f"node {name}.initial", problems)
+    for key, coefficient in node.coefficients.items():
+        path = f"node {name}.coefficients.{key}"
+        if isinstance(coefficient, Parameter):
+            init = coefficient.init
+            per_unit = isinstance(init, FrozenArray) and init.values.ndim > 0
+            yield DeclaredParameter(f"{name}.{key}", path, vector if per_unit else (), coefficient, None)
+        else:
+            _check_shape(coefficient, {vector}, path, problems)
+
+
+def _check_shape(
+    constant: FrozenArray, shapes: set[tuple[int, ...]], path: str, problems: list[Problem]
+) -> None:
+    shape = constant.values.shape
+    if shape != () and shape not in shapes:
+        wanted = " or ".join(str(shape) for shape in sorted(shapes, key=len))
+        problems.append(
+            Problem(path, f"values of shape {shape}", f"write one number, or values of shape {wanted}")
+        )
+
+
+def _populate(name: str, node: NodeDeclaration, history: int, uses: Mapping[str, Use]) -> Population:
+    return Population(
+        name,
+        node.units,
+        history,
+        node.activation,
+        tuple(
+            (key, value if isinstance(value, FrozenArray) else uses[f"{name}.{key}"])
+            for key, value in sorted(node.coefficients.items())
+        ),
+        uses.get(f"{name}.bias"),
+        node.initial if isinstance(node.initial, FrozenArray) else uses[f"{name}.initial"],
+    )
+
+
+def _order(connections: Iterable[Connection]) -> tuple[Connection, ...]:
+    return tuple(sorted(connections, key=lambda c: (c.target, c.source, c.delay, c.name)))
+
+
+def _check_inputs(
+    network: FoldedNetwork, nodes: Mapping[str, NodeDeclaration], problems: list[Problem]
+) -> None:
+    """What arrives at a node must do something: its activation reads ``net``, or its states are given as a whole."""
+    deaf = {
+        population.name
+        for population in network.populations
+        if Net() not in set(leaves(population.activation)) and population.name not in network.given
+    }
+    for connection in network.connections:
+        if connection.target in deaf:
+            what = f"it adds to the net input of {connection.target}, whose activation does not read net"
+            remedy = f"use net in the activation of {connection.target}, or remove the edge"
+            problems.append(Problem(f"edge {connection.name}", what, remedy))
+    for name in sorted(deaf):
+        if nodes[name].bias:
+            what = "a bias adds to the net input, which the activation does not read"
+            problems.append(
+                Problem(f"node {name}.bias", what, "use net in the activation, or write bias: false")
+            )
