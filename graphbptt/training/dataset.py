@@ -92,6 +92,11 @@ class Parts:
     test: Dataset | None = None
     variance: Mapping[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, parts: Mapping[str, Dataset], variance: Mapping[str, float] | None = None) -> Parts:
+        """The parts by name; one called ``train`` has to be there."""
+        return cls(parts["train"], parts.get("validation"), parts.get("test"), variance or {})
+
     def items(self) -> Iterator[tuple[str, Dataset]]:
         """The parts that exist, by name."""
         for name in ("train", "validation", "test"):

@@ -49,8 +49,7 @@ def read_examples(declaration: DataDeclaration, path: Path) -> Parts:
         for name, array in scaled.fields.items()
         if array.dtype.kind == "f"
     }
-    parts = {name: scaled.take(np.flatnonzero(own)) for name, own in chosen.items()}
-    return Parts(**parts, variance=variance)
+    return Parts.of({name: scaled.take(np.flatnonzero(own)) for name, own in chosen.items()}, variance)
 
 
 def _find_problems(
@@ -76,7 +75,7 @@ def _find_problems(
 
 
 def _real_rows(data: Dataset, name: str, chosen: Rows) -> Array:
-    """The values of the chosen examples, a row a step, without the padding after a sequence's own last step."""
+    """The values of the chosen examples, a row a step, without the padding after a sequence's end."""
     array = data.fields[name][chosen]
     if array.ndim == 3 and "lengths" in data.fields:
         return array[np.arange(array.shape[1]) < data.fields["lengths"][chosen][:, None]]

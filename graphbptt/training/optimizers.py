@@ -2,7 +2,7 @@
 
     optimizer := Optimizer(init, update)
     init      := parameters -> state
-    update    := (gradient, state, parameters) -> None    the gradient becomes the step, the state the next state
+    update    := (gradient, state, parameters) -> None    writes the step over the gradient
 
 An optimizer holds nothing itself: all that an update depends on is in its arguments. It writes over them,
 so that no array is made after `init`; the caller adds the step to the parameters.
@@ -43,10 +43,11 @@ class Optimizer:
 
 
 def sgd(settings: Sgd) -> Optimizer:
-    """Gradient descent; with `momentum`, along a velocity (Polyak 1964; Nesterov's as in Sutskever et al. 2013)."""
+    """Gradient descent along a velocity (Polyak 1964; Nesterov's as in Sutskever et al. 2013)."""
 
     def init(parameters: Array) -> State:
-        return {"velocity": np.zeros_like(parameters)} if settings.momentum else {}
+        names = ("velocity", "scratch") if settings.momentum else ()
+        return {name: np.zeros_like(parameters) for name in names}
 
     def update(gradient: Array, state: State, parameters: Array) -> None:  # noqa: ARG001
         if settings.momentum:
@@ -54,10 +55,8 @@ def sgd(settings: Sgd) -> Optimizer:
             velocity *= settings.momentum
             velocity += gradient
             if settings.nesterov:
-                # gradient + momentum * velocity, without a temporary: velocity carries the factor for a moment.
-                velocity *= settings.momentum
-                gradient += velocity
-                velocity /= settings.momentum
+                np.multiply(velocity, settings.momentum, out=state["scratch"])
+                gradient += state["scratch"]
             else:
                 gradient[...] = velocity
         gradient *= -settings.rate
@@ -108,7 +107,7 @@ def adam(settings: Adam) -> Optimizer:
 
 
 def adamw(settings: Adamw) -> Optimizer:
-    """Adam, and a shrinking of every parameter that its scaling does not touch (Loshchilov and Hutter 2019)."""
+    """Adam, and a shrinking of every parameter apart from its scaling (Loshchilov and Hutter 2019)."""
     rule = adam(settings)
 
     def update(gradient: Array, state: State, parameters: Array) -> None:
@@ -156,11 +155,8 @@ def clip_norm(gradient: Array, limit: float) -> float:
     >>> clip_norm(gradient, 1.0), gradient
     (5.0, array([0.6, 0.8]))
     """
-    largest = float(np.abs(gradient).max(initial=0.0))
-    if largest == 0:
-        return 0.0
-    # Scaled by the largest entry, so that no square overflows.
-    gradient /= largest
-    relative = math.sqrt(float(np.dot(gradient, gradient)))
-    gradient *= largest if largest * relative <= limit else limit / relative
-    return largest * relative
+    # In double precision, where the squares of single-precision numbers do not overflow.
+    norm = math.sqrt(float(np.einsum("i,i->", gradient, gradient, dtype=np.float64)))
+    if norm > limit:
+        gradient *= limit / norm
+    return norm

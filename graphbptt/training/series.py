@@ -43,7 +43,7 @@ def read_series(declaration: DataDeclaration, path: Path, labels: frozenset[str]
     variance = {name: total_variance(array[counted]) for name, array in values.items() if name not in labels}
     fields = {name: _read_labels(name, array) if name in labels else array for name, array in values.items()}
     mask = split.mask if split is not None else None
-    return Parts(**{name: _cut(fields, own, mask) for name, own in chosen.items()}, variance=variance)
+    return Parts.of({name: _cut(fields, own, mask) for name, own in chosen.items()}, variance)
 
 
 def _find_window(declaration: DataDeclaration, path: Path, rows: int) -> slice:

@@ -47,7 +47,9 @@ def draw_task(declaration: DataDeclaration) -> Parts:
     for number, (name, part) in enumerate(declared.items(), start=1):
         if part is not None:
             steps, examples = part.steps or declaration.steps, part.examples or declaration.examples
+            assert steps is not None, "the schema asks for it"
+            assert examples is not None, "the schema asks for it"
             stored = np.random.default_rng(declaration.seed)
             fresh = np.random.default_rng([declaration.seed, number])
             parts[name] = Dataset(TASKS[choice.name](choice.options, steps, examples, stored, fresh), steps)
-    return Parts(**parts)
+    return Parts.of(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import zipfile
 from collections.abc import Collection
@@ -54,10 +55,8 @@ def _read_column(
     values = np.full(len(rows), np.nan)
     for index, (line, row) in enumerate(rows):
         cell = row[column].strip() if column < len(row) else ""
-        try:
+        with contextlib.suppress(ValueError):
             values[index] = float(cell)
-        except ValueError:
-            pass
         if not np.isfinite(values[index]):
             said = f"{cell!r} is not a finite number" if cell else "the cell is empty"
             place = Place(str(path), line, column + 1)

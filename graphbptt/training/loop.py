@@ -1,0 +1,214 @@
+"""The training loop: shuffled minibatches, an optimizer on the flat vector, the best parameters kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from graphbptt.declaration.choices import OptimizerChoice
+from graphbptt.declaration.run_schema import TrainingDeclaration
+from graphbptt.errors import Problem, SpecError
+from graphbptt.ir.batch import Batch
+from graphbptt.model import Model
+from graphbptt.training.dataset import Dataset, Parts
+from graphbptt.training.divergence import explain_divergence
+from graphbptt.training.evaluation import measure_loss
+from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer
+
+__all__ = ["Epoch", "History", "train"]
+
+Array = npt.NDArray[Any]
+DEFAULTS = TrainingDeclaration()
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training part.
+
+    `train_loss` is the mean over the epoch's updates, each measured before it; `validation_loss` is
+    measured at the end. `best` says that the parameters of this epoch are the best so far.
+    """
+
+    number: int
+    train_loss: float
+    validation_loss: float | None
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All epochs, and why training ended: ``epochs`` were done, or ``patience`` was at its end."""
+
+    epochs: tuple[Epoch, ...]
+    ended: str
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose parameters were kept."""
+        return [epoch for epoch in self.epochs if epoch.best][-1]
+
+
+def train(
+    model: Model,
+    data: Dataset | Parts | Mapping[str, npt.ArrayLike],
+    *,
+    optimizer: OptimizerChoice | Mapping[str, Any] | str = DEFAULTS.optimizer,
+    epochs: int = DEFAULTS.epochs,
+    batch: int = DEFAULTS.batch,
+    clip: float | None = DEFAULTS.clip,
+    patience: int | None = DEFAULTS.patience,
+    validation: Dataset | Mapping[str, npt.ArrayLike] | None = None,
+    seed: int | None = None,
+    report: Callable[[Epoch], None] | None = None,
+) -> History:
+    """Train a model in place; afterwards, and when interrupted, it holds the best parameters.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset, Parts or mapping
+        The examples; a mapping holds arrays by field name, (examples, time, units) or (examples, units).
+    optimizer : str or mapping
+        A name, or ``{name: {option: value}}``, as in a spec.
+    epochs : int
+        The number of passes over the data.
+    batch : int
+        The number of examples in an update.
+    clip : float, optional
+        The largest norm a gradient may have; a longer one is shrunk to it.
+    patience : int, optional
+        Training ends after so many epochs without a better validation loss.
+    validation : Dataset or mapping, optional
+        Examples by whose loss the best parameters are chosen; without any, it is the training loss.
+    seed : int, optional
+        The order of the examples; the model's own seed by default.
+    report : callable, optional
+        Called with each `Epoch` as it ends.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    SpecError
+        An argument cannot be what it is.
+    DataError
+        The data do not fit the network.
+    DivergenceError
+        A loss or a derivative is not finite; names the node and the step where it began.
+    """
+    settings = _check_settings(
+        {"optimizer": optimizer, "epochs": epochs, "batch": batch, "clip": clip, "patience": patience}
+    )
+    parts = _as_parts(data, validation)
+    _check_purpose(model, settings, parts)
+    run = _Run(model, parts, settings, np.random.default_rng(model.seed if seed is None else seed))
+    done: list[Epoch] = []
+    try:
+        for number in range(1, settings.epochs + 1):
+            done.append(run.run_epoch(number))
+            if report is not None:
+                report(done[-1])
+            if settings.patience is not None and number - run.best_epoch >= settings.patience:
+                return History(tuple(done), "patience")
+    finally:
+        run.free[...] = run.best
+    return History(tuple(done), "epochs")
+
+
+class _Run:
+    """What lasts from epoch to epoch: the optimizer's state and the best parameters."""
+
+    def __init__(
+        self, model: Model, parts: Parts, settings: TrainingDeclaration, generator: np.random.Generator
+    ) -> None:
+        self.model, self.parts, self.settings, self.generator = model, parts, settings, generator
+        self.free: Array = model.vector[: model.plan.layout.free]
+        self.rule: Optimizer = make_optimizer(settings.optimizer)
+        self.state: State = self.rule.init(self.free)
+        self.gradient = np.zeros_like(self.free)
+        self.candidate, self.best = self.free.copy(), self.free.copy()
+        self.best_loss, self.best_epoch = math.inf, 0
+        fits = settings.batch >= len(parts.train)
+        self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
+
+    def run_epoch(self, number: int) -> Epoch:
+        losses = [self._update(data, bound, number) * len(data) for data, bound in self._bind_batches()]
+        train_loss = sum(losses) / len(self.parts.train)
+        validation_loss = None
+        if self.parts.validation is not None:
+            self.candidate[...] = self.free
+            validation_loss = measure_loss(self.model, self.parts.validation)
+            self._check_finite(validation_loss, self.parts.validation, number, "in validation")
+        loss = train_loss if validation_loss is None else validation_loss
+        better = loss < self.best_loss
+        if better:
+            self.best[...], self.best_loss, self.best_epoch = self.candidate, loss, number
+        return Epoch(number, train_loss, validation_loss, better)
+
+    def _bind_batches(self) -> Iterator[tuple[Dataset, Batch]]:
+        # A batch that holds everything is the same in every epoch.
+        if self.whole is not None:
+            yield self.parts.train, self.whole
+            return
+        for data in self.parts.train.batches(self.settings.batch, self.generator):
+            yield data, self.model.bind(data.fields, data.steps)
+
+    def _update(self, data: Dataset, bound: Batch, number: int) -> float:
+        # The loss below is that of these parameters, not of those after the update.
+        self.candidate[...] = self.free
+        # Overflow shows in the loss or the gradient, and is named there.
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = self.model.loss_and_gradient(bound, self.gradient)
+            norm = clip_norm(self.gradient, self.settings.clip or math.inf)
+        self._check_finite(loss + norm, data, number)
+        self.rule.update(self.gradient, self.state, self.free)
+        self.free += self.gradient
+        return loss
+
+    def _check_finite(self, number: float, data: Dataset, epoch: int, where: str = "") -> None:
+        if not math.isfinite(number):
+            when = f"training diverged in epoch {epoch}{' ' + where if where else ''}"
+            raise explain_divergence(self.model, data, None if where else self.gradient, when)
+
+
+def _as_parts(data: Any, validation: Any) -> Parts:
+    def as_dataset(value: Any) -> Dataset | None:
+        return Dataset(value) if isinstance(value, Mapping) else value
+
+    if isinstance(data, Parts):
+        return data if validation is None else Parts(data.train, as_dataset(validation))
+    train_part = as_dataset(data)
+    assert train_part is not None
+    return Parts(train_part, as_dataset(validation))
+
+
+def _check_settings(settings: Mapping[str, Any]) -> TrainingDeclaration:
+    try:
+        return TrainingDeclaration.model_validate(settings)
+    except ValidationError as error:
+        raise SpecError(
+            Problem(".".join(map(str, item["loc"])) or "training", f"{item['input']!r} given", item["msg"])
+            for item in error.errors()
+        ) from None
+
+
+def _check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> None:
+    problems = []
+    if not model.network.targets:
+        problems.append(Problem("targets", "nothing is wanted of the network", "declare a target"))
+    if model.plan.layout.free == 0:
+        problems.append(Problem("network", "nothing in it can be trained", "leave out 'trainable: false'"))
+    if settings.patience is not None and parts.validation is None:
+        problems.append(
+            Problem("training.patience", "there is no validation part", "declare one, or leave it out")
+        )
+    if problems:
+        raise SpecError(problems)

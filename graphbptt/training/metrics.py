@@ -1,0 +1,107 @@
+"""What is measured beside the loss: one table, and the tally that combines chunks by their counts.
+
+    metric  := (predicted, wanted, weights) -> (sum, count)     its value is the one over the other
+    figures := {target: {metric: value}}
+
+Axes are (step, example, unit); `weights` (step, example) is zero where nothing is wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.ir.folded import FoldedNetwork, Target
+
+__all__ = ["METRICS", "RELATIVE_VARIANCE", "Figures", "Metric", "Tally", "label_targets"]
+
+Array = npt.NDArray[Any]
+Metric = Callable[[Array, Array, Array], tuple[float, float]]
+Figures = Mapping[str, Mapping[str, float]]
+
+RELATIVE_VARIANCE = "average relative variance"
+"""The mean squared error over the variance of the field's record (Weigend, Huberman and Rumelhart 1990)."""
+
+MIDDLE = 0.5
+"""Between the two values of a bit."""
+
+
+def _squared_error(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
+    squares = np.square(predicted - wanted, dtype=np.float64).mean(axis=-1)
+    return float((squares * weights).sum()), float(weights.sum(dtype=np.float64))
+
+
+def _bits_right(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
+    right = (predicted > MIDDLE) == (wanted > MIDDLE)
+    chosen = weights > 0
+    return float(right[chosen].sum()), float(chosen.sum() * right.shape[-1])
+
+
+def _sequences_right(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
+    right = ((predicted > MIDDLE) == (wanted > MIDDLE)).all(axis=-1)
+    chosen = weights > 0
+    asked = chosen.any(axis=0)
+    return float((right | ~chosen).all(axis=0)[asked].sum()), float(asked.sum())
+
+
+def _labels_right(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
+    chosen = weights > 0
+    return float((predicted.argmax(axis=-1) == wanted)[chosen].sum()), float(chosen.sum())
+
+
+METRICS: Mapping[str, Mapping[str, Metric]] = {
+    "squared_error": {"mean squared error": _squared_error},
+    "binary_cross_entropy": {"bits right": _bits_right, "sequences right": _sequences_right},
+    "cross_entropy": {"labels right": _labels_right},
+}
+"""The metrics of each loss, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Sums and counts by target and metric, added up over chunks.
+
+    >>> tally = Tally()
+    >>> tally.add("y", "labels right", (1, 1))
+    >>> tally.add("y", "labels right", (1, 3))
+    >>> tally.figures()
+    {'y': {'labels right': 0.5}}
+    """
+
+    sums: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, target: str, metric: str, measured: tuple[float, float]) -> None:
+        total, count = self.sums.get((target, metric), (0.0, 0.0))
+        self.sums[target, metric] = (total + measured[0], count + measured[1])
+
+    def measure(
+        self, label: str, target: Target, seen: tuple[Array, Array, Array], variance: Mapping[str, float]
+    ) -> None:
+        """Add every metric of a target for what was `seen`: (predicted, wanted, weights)."""
+        for name, metric in METRICS[target.loss].items():
+            self.add(label, name, metric(*seen))
+        if target.loss == "squared_error" and variance.get(target.field):
+            total, count = _squared_error(*seen)
+            self.add(label, RELATIVE_VARIANCE, (total, count * variance[target.field]))
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """The quotients; NaN where nothing was counted."""
+        result: dict[str, dict[str, float]] = {}
+        for (target, metric), (total, count) in self.sums.items():
+            result.setdefault(target, {})[metric] = total / count if count else math.nan
+        return result
+
+
+def label_targets(network: FoldedNetwork) -> list[str]:
+    """A name for each target: its node; with the field, and a number, where targets share it."""
+    nodes = [target.node for target in network.targets]
+    labels = [t.node if nodes.count(t.node) == 1 else f"{t.node} to {t.field}" for t in network.targets]
+    return [
+        label if labels.count(label) == 1 else f"{label} ({labels[: index + 1].count(label)})"
+        for index, label in enumerate(labels)
+    ]
