@@ -1,4 +1,4 @@
-"""The text of an activation -> an expression tree. The text is parsed, checked against a whitelist, never evaluated.
+"""The text of an activation -> an expression tree: parsed, checked against a whitelist, never evaluated.
 
 activation := name                              short for name(net), e.g. tanh
             | sum
@@ -91,9 +91,9 @@ def parse_activation(
     tanh(net)
     >>> print(parse_activation("(1 - rate) * h[t-1] + rate * tanh(net)", ["rate"]))
     (((1 - rate) * h[t-1]) + (rate * tanh(net)))
-    >>> parse_activation("tanh(nett)", nodes=["h"])
+    >>> parse_activation("tanh(nt)", nodes=["h"])
     Traceback (most recent call last):
-    graphbptt.errors.SpecError: activation: unknown name 'nett' at column 6 of 'tanh(nett)'; did you mean 'net'?
+    graphbptt.errors.SpecError: activation: unknown name 'nt' at column 6 of 'tanh(nt)'; did you mean 'net'?
     """
     bare = text.strip()
     if bare in ACTIVATIONS:
@@ -154,7 +154,7 @@ class _Reader:
     def read(self, tree: ast.expr) -> Expression:
         """The expression of a syntax tree; where there is a problem, a placeholder."""
         match tree:
-            case ast.Constant(value=value) if type(value) in (int, float):
+            case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
                 return self._read_number(tree, value)
             case ast.Name(id=name):
                 return self._read_name(tree, name)
@@ -266,7 +266,7 @@ class _Reader:
 
 
 def _nests_deeper(tree: ast.AST, levels: int) -> bool:
-    """Whether a syntax tree has more levels than that; level by level, so that no depth can exhaust the stack."""
+    """Whether a syntax tree has more levels; seen level by level, so that no depth exhausts the stack."""
     level: list[ast.AST] = [tree]
     while level and levels:
         levels -= 1

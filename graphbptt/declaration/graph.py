@@ -1,7 +1,7 @@
 """The networkx graph: its attributes read and checked, its nodes and edges named.
 
-A node is called by its ``str``. An edge is called ``x->h``; where the edges between two nodes differ in delay,
-``x->h@2``; where several share a delay as well, ``x->h#key`` or ``x->h@2#key`` with the key of the multigraph.
+A node is called by its ``str``. An edge is called ``x->h``; where the edges between two nodes differ in
+delay, ``x->h@2``; where several share a delay, ``x->h#key`` or ``x->h@2#key`` with the key of the multigraph.
 Problems are reported under the paths ``node h``, ``node h.units``, ``edge x->h``, ``edge x->h.init``.
 """
 
@@ -108,7 +108,7 @@ def name_edges(
     """Every edge as ((source, target, key), attributes, name)."""
     for source, neighbours in graph.adjacency():
         for target, data in neighbours.items():
-            parallel: dict[Hashable, dict[str, Any]] = data if graph.is_multigraph() else {0: data}
+            parallel: Any = data if graph.is_multigraph() else {0: data}
             delays = {key: str(attributes.get("delay", 1)) for key, attributes in parallel.items()}
             sharing = Counter(delays.values())
             for key, attributes in parallel.items():

@@ -118,13 +118,10 @@ def _follow(location: Sequence[str | int], data: Any) -> KeyPath:
     """The part of a location that exists in the data: short forms have fewer levels than the model."""
     written: list[str | int] = []
     for item in location:
-        if (isinstance(data, Mapping) and item in data) or (
-            isinstance(data, list | tuple) and isinstance(item, int) and item < len(data)
-        ):
-            data = data[item]
-        else:
-            continue
-        written.append(item)
+        entries = dict(enumerate(data)) if isinstance(data, list | tuple) else data
+        if isinstance(entries, Mapping) and item in entries:
+            written.append(item)
+            data = entries[item]
     return tuple(written)
 
 

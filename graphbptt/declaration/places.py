@@ -1,8 +1,8 @@
 """Where the parts of a graph were declared.
 
 A graph that was read from a file remembers, for every path under which a problem may be reported (``node h``,
-``node h.units``, ``edge x->h``, ``clamp x``, ``target y``, ...), the place that declared it. A path without a place of
-its own has that of the nearest path around it.
+``node h.units``, ``edge x->h``, ``clamp x``, ``target y``, ...), the place that declared it. A path without a
+place of its own has that of the nearest path around it.
 """
 
 from __future__ import annotations

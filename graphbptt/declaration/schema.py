@@ -11,8 +11,8 @@
     clamp      := {field, units, at: every | start | [step, ...], mask}
     target     := {field, loss, units, at: every | last | {last: k} | [step, ...], mask, weight}
 
-The same models read spec files and the attributes of hand-built graphs. `trainable` and `combine` are None where
-nothing was said, so that one member of a tie can speak for all.
+The same models read spec files and the attributes of hand-built graphs. `trainable` and `combine` are None
+where nothing was said, so that one member of a tie can speak for all.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Tie(Section):
-    """Membership of a weight-sharing group: the parameter is `scale` times the group's, transposed if so said."""
+    """The parameter is `scale` times that of a weight-sharing group, transposed if so said."""
 
     group: Name
     scale: Real = 1.0
@@ -131,12 +131,14 @@ def _read_initial(value: Any) -> FrozenArray | Parameter:
 
 
 class NodeDeclaration(Section):
-    """A population of units. Read with the context ``{"nodes": names}``, activations may name no other nodes."""
+    """A population of units. With the context ``{"nodes": names}`` its activation may read those only."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     units: Count = 1
-    coefficients: dict[str, Annotated[FrozenArray | Parameter, PlainValidator(_read_coefficient)]] = {}
+    coefficients: dict[str, Annotated[FrozenArray | Parameter, PlainValidator(_read_coefficient)]] = Field(
+        default={}
+    )
     activation: Expression = Net()
     bias: Annotated[Parameter | Literal[False] | None, PlainValidator(_read_bias)] = None
     initial: Annotated[FrozenArray | Parameter, PlainValidator(_read_initial)] = FrozenArray(0.0)
@@ -266,7 +268,7 @@ class NetworkDeclaration(Section):
     """The graph."""
 
     nodes: dict[Name, NodeDeclaration] = Field(min_length=1)
-    edges: list[EdgeDeclaration] = []
+    edges: list[EdgeDeclaration] = Field(default=[])
 
 
 def _open_list(value: Any) -> Any:
@@ -278,8 +280,8 @@ class SpecDeclaration(Section):
 
     description: str = ""
     network: NetworkDeclaration
-    inputs: dict[str, Annotated[list[ClampDeclaration], BeforeValidator(_open_list)]] = {}
-    targets: dict[str, Annotated[list[TargetDeclaration], BeforeValidator(_open_list)]] = {}
+    inputs: dict[str, Annotated[list[ClampDeclaration], BeforeValidator(_open_list)]] = Field(default={})
+    targets: dict[str, Annotated[list[TargetDeclaration], BeforeValidator(_open_list)]] = Field(default={})
     data: DataDeclaration | None = None
     training: TrainingDeclaration | None = None
     backend: Name = "auto"

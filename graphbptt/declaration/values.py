@@ -5,7 +5,7 @@
     units  := [index, ...] | {start: index, stop: index}
     steps  := [step, ...]                                  steps count from 1
 
-Spec files hold plain lists and numbers, hand-built graphs NumPy's as well; both are read by the same functions.
+Spec files hold plain lists and numbers, hand-built graphs NumPy's as well; the same functions read both.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def _glorot(rng: np.random.Generator, shape: tuple[int, ...], numbers: Mapping[s
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {
-    "constant": Distribution({"value": 0.0}, lambda rng, shape, n: np.full(shape, n["value"])),
+    "constant": Distribution({"value": 0.0}, lambda _rng, shape, n: np.full(shape, n["value"])),
     "normal": Distribution(
         {"mean": 0.0, "std": 1.0}, lambda rng, shape, n: rng.normal(n["mean"], n["std"], shape), ("std",)
     ),

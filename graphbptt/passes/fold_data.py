@@ -114,7 +114,7 @@ def _place(
 
 
 def _name(items: Sequence[Item], noun: str) -> Iterator[tuple[str, Item]]:
-    """Each item with its path: ``clamp x``, or ``clamp x[0]``, ``clamp x[1]``, ... where several are on one node."""
+    """Each item with its path: ``clamp x``, or ``clamp x[0]``, ``clamp x[1]`` where several are on a node."""
     total = Counter(str(item.node) for item in items)
     seen: Counter[str] = Counter()
     for item in items:

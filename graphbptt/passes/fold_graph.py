@@ -1,7 +1,7 @@
-"""networkx graph -> FoldedNetwork: names are resolved, shapes inferred, ties made explicit, everything checked.
+"""networkx graph -> FoldedNetwork: names resolved, shapes inferred, ties made explicit, everything checked.
 
-First every node, edge, clamp and target is read by itself; if all of them can be read, what they say together is
-checked. Each time all problems are reported at once.
+First every node, edge, clamp and target is read by itself; if all of them can be read, what they say together
+is checked. Each time all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
 __all__ = ["fold_graph"]
 
 GLOROT = Initializer("glorot", tuple(DISTRIBUTIONS["glorot"].defaults.items()))
-DEFAULT_WEIGHT = {"dense": GLOROT, "one_to_one": FrozenArray(1.0), "scalar": FrozenArray(1.0)}
+DEFAULT_WEIGHT: dict[str, Initializer | FrozenArray] = {
+    "dense": GLOROT,
+    "one_to_one": FrozenArray(1.0),
+    "scalar": FrozenArray(1.0),
+}
 DEFAULT_STATE = FrozenArray(0.0)
 
 
@@ -150,7 +154,9 @@ def _draw_wires(nodes: Mapping[str, NodeDeclaration], problems: list[Problem]) -
                 units = nodes[leaf.node].units
                 if units != node.units:
                     what = f"it reads {leaf}, {units} units, into {node.units} units"
-                    remedy = f"an activation works unit by unit: make both equal, or connect {leaf.node} by an edge"
+                    remedy = (
+                        f"make both equal, or connect {leaf.node} by an edge: activations work unit by unit"
+                    )
                     problems.append(Problem(f"node {name}.activation", what, remedy))
                 wires.append(Wire(leaf.node, name, leaf.delay))
     return tuple(sorted(wires, key=lambda wire: (wire.target, wire.source, wire.delay)))
@@ -161,7 +167,8 @@ def _measure_histories(
 ) -> dict[str, int]:
     """For each node the number of initial rows: the largest delay or look-ahead that reads it, at least 1."""
     histories = dict.fromkeys(nodes, 1)
-    for edge in (*connections, *wires):
+    edges: list[Connection | Wire] = [*connections, *wires]
+    for edge in edges:
         histories[edge.source] = max(histories[edge.source], abs(edge.delay))
     return histories
 
@@ -224,7 +231,7 @@ def _order(connections: Iterable[Connection]) -> tuple[Connection, ...]:
 def _check_inputs(
     network: FoldedNetwork, nodes: Mapping[str, NodeDeclaration], problems: list[Problem]
 ) -> None:
-    """What arrives at a node must do something: its activation reads ``net``, or its states are given as a whole."""
+    """What arrives at a node must do something: its activation reads ``net``, or its states are given."""
     deaf = {
         population.name
         for population in network.populations

@@ -1,7 +1,7 @@
 """Ties -> weight-sharing groups.
 
-A tie says that a parameter is ``scale`` times another one, or times a group, transposed if so declared. Ties may form
-chains; the parameter or the free name at a chain's end is the group, and every member becomes one use of it.
+A tie says that a parameter is ``scale`` times another one, or times a group, transposed if so declared. Ties
+may form chains; the parameter or the free name at a chain's end is the group, and every member a use of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from graphbptt.declaration.schema import Parameter, Tie
 from graphbptt.errors import Problem, did_you_mean
-from graphbptt.ir.folded import FrozenArray, Group, Initializer, Use
+from graphbptt.ir.folded import Combine, FrozenArray, Group, Initializer, Use
 from graphbptt.ir.initializers import DISTRIBUTIONS
 
 __all__ = ["DeclaredParameter", "fold_ties"]
@@ -154,7 +154,7 @@ def _form_group(name: str, members: Sequence[Member], problems: list[Problem]) -
     if len(problems) > before:
         return None
     trainable = _agree(name, "trainable", [(m, m.parameter.declared.trainable) for m in members], problems)
-    combine = _agree(
+    combine: Combine | None = _agree(
         name,
         "combine",
         [(m, tie.combine) for m in members if (tie := m.parameter.declared.tie) is not None],
@@ -209,7 +209,7 @@ def _agree_on_init(group: str, members: Sequence[Member], problems: list[Problem
 
 
 def _fits(member: Member, init: Init, problems: list[Problem]) -> bool:
-    """Whether starting values have the parameter's shape: a number fits all, a row every row of an initial state."""
+    """Whether starting values have the parameter's shape; a number fits all, a row all initial rows."""
     if isinstance(init, Initializer):
         return True
     shape, wanted = init.values.shape, member.parameter.shape
