@@ -295,7 +295,8 @@ class FoldedNetwork:
     @cached_property
     def edges(self) -> tuple[Connection | Wire, ...]:
         """Every edge that carries something: connections and wires, less those into `given` populations."""
-        return tuple(edge for edge in (*self.connections, *self.wires) if edge.target not in self.given)
+        every: tuple[Connection | Wire, ...] = (*self.connections, *self.wires)
+        return tuple(edge for edge in every if edge.target not in self.given)
 
     def uses(self) -> Iterator[tuple[str, Use]]:
         """Every place where a group is used, as (owner, use); the owner is a connection's or a parameter's name."""

@@ -1,0 +1,156 @@
+"""The backward walk: a derivative for every copy of every parameter, and the one place where copies meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.expression import Coefficient, Net, State, gradients
+from graphbptt.ir.folded import Connection, FoldedNetwork, Use
+from graphbptt.ir.layout import ParameterLayout
+from graphbptt.ir.losses import resolve_loss
+from graphbptt.ir.unrolled import Copy, Vertex
+from graphbptt.reference.evaluate import evaluate, pick_units, take_copy
+from graphbptt.reference.forward import (
+    ForwardPass,
+    clamps_at,
+    find_outside,
+    leaf_values,
+    measure_losses,
+    run_reference,
+    weight_matrix,
+)
+
+__all__ = ["add_copies", "derive_copies", "reference_loss_and_gradient"]
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+def derive_copies(forward: ForwardPass) -> dict[Copy, Array]:
+    """The derivative of the weighted total loss by every copy of every parameter, before they are added.
+
+    Each has the shape of the copy itself, that is with the scale and the transposition of its use applied,
+    and is summed over the batch.
+    """
+    by_state = {vertex: np.zeros_like(state) for vertex, state in forward.states.items()}
+    by_net = {vertex: np.zeros_like(net) for vertex, net in forward.nets.items()}
+    by_initial = {name: np.zeros_like(initial.rows) for name, initial in forward.initial.items()}
+    copies: dict[Copy, Array] = {}
+    with np.errstate(all="ignore"):
+        _derive_losses(forward, by_state, by_net)
+        for layer in reversed(forward.unrolled.layers):
+            for vertex in layer:
+                delta = _leave_padding(forward, vertex, by_state[vertex], by_initial)
+                if vertex in forward.nets:
+                    delta = np.where(_free_units(forward, vertex), delta, 0)
+                    copies.update(_derive_vertex(forward, vertex, delta, by_state, by_net[vertex]))
+    for population in forward.network.populations:
+        if isinstance(population.initial, Use):
+            free = forward.initial[population.name].free
+            by_row = np.where(free, by_initial[population.name], 0).sum(axis=1)
+            shape = take_copy(forward.parameters, population.initial).shape
+            copies[Copy(f"{population.name}.initial", population.initial, 0)] = _fold_axes(by_row, shape)
+    return copies
+
+
+def add_copies(network: FoldedNetwork, copies: Mapping[Copy, Array], steps: int) -> dict[str, Array]:
+    """Combine the derivatives of the copies of each group: their sum, or their mean."""
+    combined = {group.name: np.zeros(group.shape) for group in network.groups}
+    for copy, derivative in copies.items():
+        by_parameter = derivative.T if copy.use.transpose else derivative
+        combined[copy.use.group] += copy.use.scale * by_parameter
+    number = network.count_copies(steps)
+    for group in network.groups:
+        if group.combine == "mean" and number[group.name]:
+            combined[group.name] /= number[group.name]
+    return combined
+
+
+def reference_loss_and_gradient(
+    network: FoldedNetwork, layout: ParameterLayout, vector: Array, batch: Batch
+) -> tuple[Array, Array]:
+    """The mean loss of each target, and the derivative of the weighted total by the free parameters, flat."""
+    forward = run_reference(network, layout, vector, batch)
+    combined = add_copies(network, derive_copies(forward), batch.steps)
+    gradient = np.zeros(layout.size, vector.dtype)
+    for slot in layout.slots:
+        layout.view(gradient, slot.group)[...] = combined[slot.group]
+    return measure_losses(forward), gradient[: layout.free]
+
+
+def _derive_losses(forward: ForwardPass, by_state: dict[Vertex, Array], by_net: dict[Vertex, Array]) -> None:
+    for target, bound in zip(forward.network.targets, forward.batch.targets, strict=True):
+        if not bound.count:
+            continue
+        rule, reads = resolve_loss(forward.network, target)
+        units = pick_units(target.units)
+        slope = rule.derivative(forward.series(target.node, reads)[..., units], bound.values)
+        weights = (target.weight / bound.count * bound.weights)[..., None]
+        derivative = np.where(weights != 0, weights * slope, 0)
+        for step in range(1, forward.unrolled.steps + 1):
+            (by_state if reads == "state" else by_net)[target.node, step][:, units] += derivative[step - 1]
+
+
+def _leave_padding(forward: ForwardPass, vertex: Vertex, delta: Array, by_initial: dict[str, Array]) -> Array:
+    """Hand what belongs to the initial state to it, and return the rest."""
+    outside, row = find_outside(forward, vertex)
+    sequences = np.flatnonzero(outside)
+    by_initial[vertex[0]][row[sequences], sequences] += delta[sequences]
+    return np.where(outside[:, None], 0, delta)
+
+
+def _free_units(forward: ForwardPass, vertex: Vertex) -> Mask:
+    free = np.ones_like(forward.states[vertex], np.bool_)
+    for units, _, mask in clamps_at(forward, vertex):
+        free[:, units] &= ~mask
+    return free
+
+
+def _derive_vertex(
+    forward: ForwardPass, vertex: Vertex, delta: Array, by_state: dict[Vertex, Array], by_net: Array
+) -> Iterator[tuple[Copy, Array]]:
+    """Pass a vertex's derivative on to what it was computed from; yields those by its own copies."""
+    node, step = vertex
+    population = forward.network.population[node]
+    coefficients = dict(population.coefficients)
+    values = leaf_values(forward, vertex)
+    for leaf, slope in gradients(population.activation).items():
+        by_leaf = np.where(delta != 0, delta * evaluate(slope, values), 0)
+        if isinstance(leaf, Net):
+            by_net = by_net + by_leaf
+        elif isinstance(leaf, State):
+            source = by_state[leaf.node, step - leaf.delay]
+            source += _fold_axes(by_leaf, source.shape)
+        elif isinstance(leaf, Coefficient) and isinstance(use := coefficients[leaf.name], Use):
+            shape = take_copy(forward.parameters, use).shape
+            yield Copy(f"{node}.{leaf.name}", use, step), _fold_axes(by_leaf, shape)
+    if population.bias is not None:
+        yield Copy(f"{node}.bias", population.bias, step), by_net.sum(axis=0)
+    for arc in forward.unrolled.incoming(vertex):
+        edge = arc.edge
+        if isinstance(edge, Connection):
+            arriving = by_net[:, pick_units(edge.to_units)]
+            by_state[arc.source][:, pick_units(edge.from_units)] += arriving @ weight_matrix(forward, edge).T
+            if edge.weight is not None:
+                source_state = forward.states[arc.source][:, pick_units(edge.from_units)]
+                yield Copy(edge.name, edge.weight, step), _by_weight(edge, source_state.T @ arriving)
+
+
+def _by_weight(edge: Connection, by_matrix: Array) -> Array:
+    """The derivative by a connection's weights, from the one by the matrix they stand for."""
+    if edge.kind == "dense":
+        return by_matrix
+    diagonal = np.diagonal(by_matrix)
+    return diagonal if edge.kind == "one_to_one" else np.asarray(diagonal.sum())
+
+
+def _fold_axes(derivative: Array, shape: tuple[int, ...]) -> Array:
+    """The derivative by what was broadcast from `shape`: summed over the axes along which it was repeated."""
+    added = derivative.sum(axis=tuple(range(derivative.ndim - len(shape))))
+    repeated = tuple(k for k, size in enumerate(shape) if size == 1 < added.shape[k])
+    return np.asarray(added.sum(axis=repeated, keepdims=True))
