@@ -129,7 +129,7 @@ def _visit(forward: ForwardPass, vertex: Vertex) -> Array:
 
 def _net_input(forward: ForwardPass, vertex: Vertex) -> Array:
     population = forward.network.population[vertex[0]]
-    net = np.zeros_like(forward.initial[population.name].rows[0])
+    net: Array = np.zeros_like(forward.initial[population.name].rows[0])
     if population.bias is not None:
         net += take_copy(forward.parameters, population.bias)
     for arc in forward.unrolled.incoming(vertex):

@@ -1,0 +1,189 @@
+"""Compare a model's derivatives with finite differences, in float64.
+
+The difference quotient is the fourth-order central one, whose error, at its default spacing, lies far below
+what is asked of a backend: ``f'(p) = (8 (f(p+h) - f(p-h)) - (f(p+2h) - f(p-2h))) / 12h + O(h**4)`` (Fornberg
+1988, *Generation of finite difference formulas on arbitrarily spaced grids*).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.model import Model
+
+__all__ = ["GradientReport", "GroupReport", "check_gradients"]
+
+Array = npt.NDArray[Any]
+Fields = Mapping[str, npt.ArrayLike]
+
+STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
+"""Offsets in units of the spacing, and their weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """The worst entry of one group.
+
+    Attributes
+    ----------
+    group : str
+    entry : tuple of int
+        Its index in the group's array.
+    computed, expected : float
+        The backend's derivative and the difference quotient.
+    error : float
+        Their difference relative to the larger of the group's largest derivative and the smallest one that
+        differences of a loss of this size can tell from zero.
+    checked, size : int
+        How many entries were compared, of how many.
+    """
+
+    group: str
+    entry: tuple[int, ...]
+    computed: float
+    expected: float
+    error: float
+    checked: int
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.group}: error {self.error:.1e} at {list(self.entry)},"
+            f" computed {self.computed:.9g}, expected {self.expected:.9g}"
+            f" ({self.checked} of {self.size} checked)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GradientReport:
+    """The worst entry of every group, and the loss at which the derivatives were taken."""
+
+    loss: float
+    groups: tuple[GroupReport, ...]
+
+    @property
+    def worst(self) -> GroupReport | None:
+        """The group with the largest error; None where nothing is learned."""
+        return max(self.groups, key=lambda group: group.error, default=None)
+
+    @property
+    def error(self) -> float:
+        """The largest relative error."""
+        return self.worst.error if self.worst is not None else 0.0
+
+    def __str__(self) -> str:
+        lines = [f"loss {self.loss:.9g}; largest relative error of its derivatives {self.error:.1e}"]
+        lines.extend(f"  {group}" for group in sorted(self.groups, key=lambda group: -group.error))
+        return "\n".join(lines)
+
+
+def check_gradients(
+    model: Model,
+    fields: Fields,
+    steps: int | None = None,
+    *,
+    spacing: float = 1e-4,
+    limit: int = 64,
+    seed: int = 0,
+) -> GradientReport:
+    """Compare the derivatives of a model's backend with finite differences.
+
+    The model is rebuilt in float64 with the same parameters and the same backend, and left as it is. In a
+    group that averages its copies, the quotient is divided by their number.
+
+    Parameters
+    ----------
+    model : Model
+        Its fixed groups have no derivative and are left out.
+    fields : mapping
+        The data, as for `Model.run`, with the targets.
+    steps : int, optional
+        The number of steps; needed only where no field has a time axis.
+    spacing : float
+        The difference h, relative to a parameter where it is above 1.
+    limit : int
+        How many entries to compare in a group that has more; which ones is drawn from `seed`.
+
+    Returns
+    -------
+    GradientReport
+
+    Raises
+    ------
+    DataError
+        The fields do not fit the network.
+    """
+    exact = Model(model.plan, model.backend, "float64", model.seed)
+    exact.vector[...] = model.vector
+    batch = exact.bind(fields, steps)
+    layout, network = exact.plan.layout, exact.network
+    gradient = np.zeros(layout.free)
+    loss = exact.loss_and_gradient(batch, gradient)
+    copies = network.count_copies(batch.steps)
+    weights = [target.weight for target in network.targets]
+    rng = np.random.default_rng(seed)
+
+    def measure() -> float:
+        return math.fsum(np.multiply(weights, exact.losses(batch)))
+
+    # What rounding of the loss leaves in a quotient; errors are asked for up to a millionth of a derivative.
+    floor = 1e6 * np.finfo(np.float64).eps * abs(loss) / spacing
+    reports = []
+    for slot in layout.slots:
+        group = network.group[slot.group]
+        if not group.trainable or not group.size:
+            continue
+        entries = np.arange(group.size)
+        if group.size > limit:
+            entries = np.sort(rng.choice(group.size, limit, replace=False))
+        shared = max(copies[group.name], 1) if group.combine == "mean" else 1
+        expected = np.array(
+            [_differentiate(measure, exact.vector, slot.offset + int(entry), spacing) for entry in entries]
+        )
+        reports.append(
+            _compare(
+                group.name,
+                slot.shape,
+                entries,
+                gradient[slot.offset : slot.stop][entries],
+                expected / shared,
+                floor,
+            )
+        )
+    return GradientReport(loss, tuple(reports))
+
+
+def _differentiate(measure: Callable[[], float], vector: Array, index: int, spacing: float) -> float:
+    """The derivative of `measure` by ``vector[index]``, which is left as it was."""
+    value = vector[index]
+    # A power of two, so that the parameter and its neighbours differ by exactly this.
+    step = 2.0 ** round(math.log2(spacing * max(1.0, abs(value))))
+    total = 0.0
+    for offset, weight in STENCIL:
+        vector[index] = value + offset * step
+        total += weight * measure()
+    vector[index] = value
+    return total / step
+
+
+def _compare(
+    group: str, shape: tuple[int, ...], entries: Array, computed: Array, expected: Array, floor: float
+) -> GroupReport:
+    scale = max(floor, float(np.abs(expected).max()), float(np.abs(computed).max()))
+    errors = np.abs(computed - expected) / scale if scale else np.zeros(len(entries))
+    worst = int(np.argmax(np.nan_to_num(errors, nan=np.inf)))
+    return GroupReport(
+        group,
+        tuple(map(int, np.unravel_index(entries[worst], shape))),
+        float(computed[worst]),
+        float(expected[worst]),
+        float(errors[worst]),
+        len(entries),
+        math.prod(shape),
+    )
