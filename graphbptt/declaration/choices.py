@@ -52,7 +52,8 @@ class Choice(Section):
             return {value: {}}
         if isinstance(value, dict):
             if len(value) != 1:
-                raise ValueError(f"choose one of {', '.join(cls.model_fields)}, with its options below it")
+                known = ", ".join(cls.model_fields)
+                raise ValueError(f"{len(value)} names where one is chosen; write one of {known}")
             return {name: {} if options is None else options for name, options in value.items()}
         return value
 

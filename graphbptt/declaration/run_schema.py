@@ -60,7 +60,7 @@ def _part(value: Any) -> Any:
         first, last = map(float, value)
         if first <= last:
             return first, last
-    raise ValueError("write a fraction between 0 and 1, or a range [first, last]")
+    raise ValueError(f"{value!r} is no part; write a fraction between 0 and 1, or a range [first, last]")
 
 
 Range = tuple[float, float]
@@ -70,7 +70,7 @@ Part = Annotated[float | Range, BeforeValidator(_part)]
 def _range(value: Any) -> Any:
     part = _part(value)
     if isinstance(part, float):
-        raise ValueError("write a range [first, last]")
+        raise ValueError(f"{value!r} is no range; write [first, last]")
     return part
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from graphbptt.declaration.choices import OptimizerChoice
+from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.run_schema import TrainingDeclaration
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.batch import Batch
@@ -194,9 +195,9 @@ def _check_settings(settings: Mapping[str, Any]) -> TrainingDeclaration:
     try:
         return TrainingDeclaration.model_validate(settings)
     except ValidationError as error:
+        mistakes = describe_mistakes(error, TrainingDeclaration, settings)
         raise SpecError(
-            Problem(".".join(map(str, item["loc"])) or "training", f"{item['input']!r} given", item["msg"])
-            for item in error.errors()
+            Problem(format_path(m.path) or "training", m.what, m.instead) for m in mistakes
         ) from None
 
 

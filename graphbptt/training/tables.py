@@ -73,10 +73,12 @@ def read_arrays(path: Path) -> dict[str, Array]:
         There is no such file, or it cannot be read as arrays of numbers.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        # Opened here, so that it is closed where its content is no archive.
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it holds a single array and no names")
-            return {name: file[name] for name in file.files}
+            return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _cannot_read(path, error) from None
 
