@@ -128,6 +128,10 @@ class UnitRange(Section):
     start: Annotated[Integer, Field(ge=0)] = 0
     stop: Count | None = None
 
+    def list(self, units: int) -> tuple[int, ...]:
+        """The indices, of a population of `units` units; a range that reaches too far lists one too many."""
+        return tuple(range(self.start, units if self.stop is None else min(self.stop, units + 1)))
+
 
 def read_indices(value: Any, first: int, noun: str) -> tuple[int, ...]:
     """A list of distinct whole numbers, none below `first`."""

@@ -24,15 +24,12 @@ def pick_units(
 ) -> tuple[int, ...] | None:
     """The indices of a part of a population of `units` units; None where it is all of it, in order."""
     if isinstance(declared, UnitRange):
-        stop = units if declared.stop is None else declared.stop
-        if not declared.start < stop <= units:
-            what = f"units {declared.start} up to {stop} of {units}"
-            problems.append(Problem(path, what, f"write 0 <= start < stop <= {units}"))
-            return None
-        declared = tuple(range(declared.start, stop))
+        declared = declared.list(units)
     if declared is None:
         return None
-    if max(declared) >= units:
+    if not declared:
+        problems.append(Problem(path, "no units", f"write 0 <= start < stop <= {units}"))
+    elif max(declared) >= units:
         problems.append(
             Problem(path, f"unit {max(declared)} of {units}", f"write units from 0 to {units - 1}")
         )

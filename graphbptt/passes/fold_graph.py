@@ -1,7 +1,7 @@
 """networkx graph -> FoldedNetwork: names resolved, shapes inferred, ties made explicit, everything checked.
 
-First every node, edge, clamp and target is read by itself; if all of them can be read, what they say together
-is checked. Each time all problems are reported at once.
+First every node, edge, clamp and target is read by itself; where the nodes and edges can be read, what they say
+together is checked as well. All problems are reported at once.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ def fold_graph(
 def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Target]) -> FoldedNetwork:
     problems: list[Problem] = []
     declared = read_graph(graph, problems)
+    unreadable = bool(problems)
     clamps = fold_clamps(inputs, declared, problems)
     wanted = fold_targets(targets, declared, problems)
-    if problems:
+    if unreadable:
         raise SpecError(problems)
     drawn = [_connect(edge, declared.nodes, problems) for edge in declared.edges]
     wires = _draw_wires(declared.nodes, problems)

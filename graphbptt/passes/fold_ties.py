@@ -128,12 +128,11 @@ def _follow_chains(names: Iterable[str], ties: Mapping[str, Tie]) -> dict[str, U
         while name in ties and name not in uses:
             chain.append(name)
             name = ties[name].group
-        use = uses.get(name, Use(name))
+        use = uses.setdefault(name, Use(name))
         for member in reversed(chain):
             tie = ties[member]
             use = Use(use.group, tie.scale * use.scale, tie.transpose != use.transpose)
             uses[member] = use
-        uses.setdefault(name, use)
     return uses
 
 

@@ -1,0 +1,88 @@
+"""Declaration -> networkx.MultiDiGraph, Clamps and Targets: what an API user writes by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import networkx as nx
+
+from graphbptt.declaration.graph import name_edges, name_nodes
+from graphbptt.declaration.mistakes import format_path
+from graphbptt.declaration.places import remember_places
+from graphbptt.declaration.read import Declaration
+from graphbptt.declaration.values import UnitRange
+from graphbptt.errors import Place
+from graphbptt.ir.folded import Clamp, Target
+
+__all__ = ["build_clamps", "build_graph", "build_targets"]
+
+
+def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
+    """The graph of a declaration: attributes as written, with the place of each remembered."""
+    network = declaration.source.data["network"]
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    for node, attributes in network["nodes"].items():
+        graph.add_node(node, **(attributes or {}))
+    edges: list[tuple[str, str, Any]] = []
+    for edge in network.get("edges", []):
+        attributes = {key: value for key, value in edge.items() if key not in ("from", "to")}
+        key = graph.add_edge(edge["from"], edge["to"], **attributes)
+        edges.append((edge["from"], edge["to"], key))
+    names = {edge: name for edge, _, name in name_edges(graph, name_nodes(graph))}
+    remember_places(graph, dict(_list_places(declaration, [names[edge] for edge in edges])))
+    return graph
+
+
+def build_clamps(declaration: Declaration) -> tuple[Clamp, ...]:
+    """The clamps of a declaration, in its order."""
+    return tuple(
+        Clamp(node, clamp.field, _list_units(declaration, node, clamp.units), clamp.at, clamp.mask)
+        for node, clamps in declaration.spec.inputs.items()
+        for clamp in clamps
+    )
+
+
+def build_targets(declaration: Declaration) -> tuple[Target, ...]:
+    """The targets of a declaration, in its order."""
+    return tuple(
+        Target(
+            node,
+            target.field,
+            target.loss,
+            _list_units(declaration, node, target.units),
+            target.at,
+            target.mask,
+            target.weight,
+        )
+        for node, targets in declaration.spec.targets.items()
+        for target in targets
+    )
+
+
+def _list_units(
+    declaration: Declaration, node: str, units: tuple[int, ...] | UnitRange | None
+) -> tuple[int, ...] | None:
+    return units.list(declaration.spec.network.nodes[node].units) if isinstance(units, UnitRange) else units
+
+
+def _list_places(declaration: Declaration, edges: Sequence[str]) -> Iterator[tuple[str, Place]]:
+    """The place of every path under which the passes report problems."""
+    source, spec = declaration.source, declaration.spec
+    for path in source.values:
+        inner: Sequence[str | int]
+        match path:
+            case ("network", "nodes", str(node), *inner):
+                owner = f"node {node}"
+            case ("network", "edges", int(index), *inner):
+                owner = f"edge {edges[index]}"
+            case ("inputs" | "targets" as section, str(node), *inner):
+                owner = f"clamp {node}" if section == "inputs" else f"target {node}"
+                alone = len(spec.inputs[node] if section == "inputs" else spec.targets[node]) == 1
+                if alone and inner[:1] == [0]:
+                    inner = inner[1:]
+            case _:
+                continue
+        text = format_path(tuple(inner))
+        joint = "." if inner and isinstance(inner[0], str) else ""
+        yield f"{owner}{joint}{text}", source.place(path, at_key=not inner)
