@@ -12,15 +12,21 @@ from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.model import Model
+from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fold_graph import fold_graph
+from graphbptt.passes.lower_forward import lower_forward
+from graphbptt.passes.schedule_stages import schedule_stages
+from graphbptt.passes.settle_deltas import settle_deltas
 
 __all__ = ["compile", "compile_network"]
 
 
 def compile_network(network: FoldedNetwork) -> Plan:
     """FoldedNetwork -> Plan."""
-    layout = place_parameters(network)
-    return Plan(network, layout)
+    schedule = schedule_stages(network)
+    plan = lower_forward(network, place_parameters(network), schedule)
+    plan = differentiate(plan)
+    return settle_deltas(plan)
 
 
 def compile(  # the public name, used as graphbptt.compile

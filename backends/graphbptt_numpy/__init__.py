@@ -1,0 +1,27 @@
+"""The numpy backend: readable, always there, nothing allocated in the time loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphbptt.ir.plan import Plan
+from graphbptt_numpy.executable import NumpyExecutable
+
+__all__ = ["NumpyBackend", "NumpyExecutable", "backend"]
+
+
+class NumpyBackend:
+    """Runs plans with NumPy alone."""
+
+    name = "numpy"
+
+    def missing(self) -> str | None:
+        return None
+
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> NumpyExecutable:
+        return NumpyExecutable(plan, dtype)
+
+
+backend = NumpyBackend()

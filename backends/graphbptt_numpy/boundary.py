@@ -1,0 +1,132 @@
+"""What stands at the edges of a computation: initial states, clamped states, padding.
+
+Padding behaves like a clamp to the initial state: behind a sequence's own last step L, step L+1+k holds row k of the
+initial state, for look-ahead reads and for the user alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import FrozenArray, Population
+from graphbptt.ir.plan import Plan, View
+from graphbptt_numpy.copies import copy_of
+from graphbptt_numpy.workspace import Workspace
+
+__all__ = ["fill_given", "fill_padding", "gather_initial_gradients", "hold_states", "set_initial_states"]
+
+Array = npt.NDArray[Any]
+
+
+def set_initial_states(plan: Plan, space: Workspace, batch: Batch) -> None:
+    """Fill every population's initial rows, start clamps included, and the rows around its steps with them."""
+    if space.padded is not None and batch.lengths is not None:
+        np.greater_equal(np.arange(space.steps)[:, None], batch.lengths, out=space.padded)
+    for population in plan.network.populations:
+        rows = space.initial[population.name]
+        value = population.initial
+        source = value.values if isinstance(value, FrozenArray) else copy_of(plan, space, value)
+        rows[...] = source.reshape(-1, 1, source.shape[-1]) if source.ndim else source
+    for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
+        if clamp.at == "start":
+            _put(space.initial[clamp.node], clamp.units, bound.values, bound.mask)
+    for population in plan.network.populations:
+        _fill_around(plan, space, batch, population)
+
+
+def _put(rows: Array, units: tuple[int, ...] | None, values: Array, mask: npt.NDArray[np.bool_] | None) -> None:
+    """Set the units of (rows, batch, unit), where the mask allows."""
+    if units is None:
+        np.copyto(rows, values, where=True if mask is None else mask)
+    else:
+        columns = list(units)
+        rows[..., columns] = values if mask is None else np.where(mask, values, rows[..., columns])
+
+
+def _fill_around(plan: Plan, space: Workspace, batch: Batch, population: Population) -> None:
+    view = plan.placement[population.name].state
+    shape, rows = plan.buffer[view.buffer], space.initial[population.name]
+    buffer = space.buffer(view.buffer)[:, :, view.start : view.stop]
+    last = population.history - 1
+    for k in range(shape.before):
+        buffer[shape.before - 1 - k] = rows[min(k, last)]
+    for k in range(shape.after):
+        ends = buffer[shape.before + space.steps + k]
+        ends[...] = rows[min(k, last)] if batch.lengths is None else _padding(rows, space.steps + k - batch.lengths)
+
+
+def _padding(rows: Array, beyond: npt.NDArray[np.int64]) -> Array:
+    """The initial state `beyond` steps after the first padded one, (..., batch) -> (..., batch, unit)."""
+    if len(rows) == 1:
+        return np.broadcast_to(rows[0], (*beyond.shape, rows.shape[-1]))
+    return rows[np.clip(beyond, 0, len(rows) - 1), np.arange(rows.shape[1])]
+
+
+def _beyond(space: Workspace, batch: Batch) -> npt.NDArray[np.int64]:
+    """How many steps each (step, example) lies behind the first padded one; negative inside the sequence."""
+    steps = np.arange(space.steps, dtype=np.int64)[:, None]
+    return steps - (space.steps if batch.lengths is None else batch.lengths)
+
+
+def fill_given(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
+    """Copy the data of a population that is clamped as a whole at every step."""
+    state = space.whole(plan.placement[name].state)
+    for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
+        if clamp.node == name and clamp.at != "start":
+            _put(state, clamp.units, bound.values, bound.mask)
+
+
+def hold_states(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
+    """Collect which states of a restrained population are set inside the loop, and their values."""
+    held, holds = space.held[name], space.holds[name]
+    held[...] = False
+    for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
+        if clamp.node == name and clamp.at != "start":
+            _put(holds, clamp.units, bound.values, bound.mask)
+            _put(held, clamp.units, np.ones_like(bound.values, bool) if bound.mask is None else bound.mask, bound.mask)
+    if space.padded is not None:
+        held |= space.padded[:, :, None]
+        np.copyto(holds, _padding(space.initial[name], _beyond(space, batch)), where=space.padded[:, :, None])
+
+
+def fill_padding(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
+    """Put the initial state in place of what was computed behind the sequences' ends."""
+    if space.padded is None:
+        return
+    placement = plan.placement[name]
+    where = space.padded[:, :, None]
+    np.copyto(
+        space.whole(placement.state), _padding(space.initial[name], _beyond(space, batch)), where=where
+    )
+    if placement.net is not None:
+        np.copyto(space.whole(placement.net), 0, where=where)
+
+
+def gather_initial_gradients(plan: Plan, space: Workspace, batch: Batch) -> dict[str, Array]:
+    """The derivative of each learned initial state, (history, units): what arrived at the rows around the steps."""
+    gradients = {}
+    for site in plan.initials:
+        population = plan.network.population[site.population]
+        rows = _gather_rows(plan, space, batch, site.delta, population.history)
+        for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
+            if clamp.at == "start" and clamp.node == site.population:
+                _put(rows, clamp.units, np.zeros_like(bound.values), bound.mask)
+        gradients[site.population] = rows.sum(axis=1)
+    return gradients
+
+
+def _gather_rows(plan: Plan, space: Workspace, batch: Batch, view: View, history: int) -> Array:
+    """What arrived at row k of the initial state, before step 1 and behind each sequence's end: (history, batch, unit)."""
+    shape = plan.buffer[view.buffer]
+    delta = space.buffer(view.buffer)[:, :, view.start : view.stop]
+    rows = np.zeros((history, space.size, view.width), space.dtype)
+    for k in range(min(history, shape.before)):
+        rows[k] += delta[shape.before - 1 - k]
+    ends = np.full(space.size, space.steps) if batch.lengths is None else batch.lengths
+    for k in range(min(history, shape.after)):
+        rows[k] += delta[shape.before + ends + k, np.arange(space.size)]
+    return rows

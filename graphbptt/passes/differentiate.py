@@ -1,0 +1,317 @@
+"""Plan with forward sweeps -> Plan with backward sweeps: one rule per operation, walked in reverse.
+
+    forward                          backward
+    out (+)= source @ W              source.delta += out.delta @ W.T;  dW += source.T @ out.delta   (once, at the end)
+    out (+)= f(views, rows)          view.delta += out.delta * df/dview;  drow += sum out.delta * df/drow
+    restrain population              the local derivatives of its activation are zero where it was clamped
+
+The local derivatives (slopes) depend on the stacked activities only, so they are computed for the whole sequence
+before the backward loop; inside it remain products, and multiplications by slopes. A state that only one activation
+reads, in the same step, gets no delta of its own: it is inlined, and its slopes are those of the activation that reads
+it (the gates of an LSTM are of this kind).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from graphbptt.ir.expression import Call, Expression, Leaf, Load, Number, calls, gradients, substitute
+from graphbptt.ir.folded import Use
+from graphbptt.ir.losses import resolve_loss
+from graphbptt.ir.plan import (
+    Assignment,
+    Buffer,
+    Compute,
+    Contract,
+    InitialSite,
+    LossSite,
+    Operation,
+    Placement,
+    Plan,
+    Product,
+    Reduce,
+    Row,
+    Silence,
+    Stage,
+    Sweep,
+    View,
+)
+from graphbptt.passes.find_learners import Learners, find_learners
+
+__all__ = ["differentiate"]
+
+
+def differentiate(plan: Plan) -> Plan:
+    """Add the backward sweeps, the buffers they need, where losses enter and where initial states' derivatives leave.
+
+    Every delta is added to here; `settle_deltas` finds which additions come first.
+    """
+    restrained = frozenset(placement.population for placement in plan.placements if placement.restrained)
+    learners = find_learners(plan.network, _moments(plan), restrained)
+    free = frozenset(group.name for group in plan.network.groups if group.trainable)
+    reversals = [_Reversal(plan, learners, index, free) for index in range(len(plan.stages))]
+    stages = tuple(reversal.stage() for reversal in reversals)
+    placements = {name: placement for reversal in reversals for name, placement in reversal.placements().items()}
+    plan = replace(
+        plan,
+        buffers=(*plan.buffers, *(buffer for reversal in reversals for buffer in reversal.buffers())),
+        placements=tuple(placements[placement.population] for placement in plan.placements),
+        stages=stages,
+    )
+    return replace(plan, losses=_place_losses(plan), initials=_place_initials(plan, free))
+
+
+def _moments(plan: Plan) -> dict[str, tuple[int, int]]:
+    """Each population's stage and phase."""
+    moments = {placement.population: (placement.stage, 0) for placement in plan.placements}
+    for stage in plan.stages:
+        for phase, operation in stage.forward.each:
+            for name, _ in _activations(plan, operation):
+                moments[name] = (plan.placement[name].stage, phase)
+    return moments
+
+
+def _place_losses(plan: Plan) -> tuple[LossSite, ...]:
+    sites = []
+    for index, target in enumerate(plan.network.targets):
+        placement = plan.placement[target.node]
+        _, reads = resolve_loss(plan.network, target)
+        if reads == "net" and placement.net is not None:
+            sites.append(LossSite(index, placement.net, placement.net_delta))
+        else:
+            sites.append(LossSite(index, placement.state, placement.delta))
+    return tuple(sites)
+
+
+def _place_initials(plan: Plan, free: frozenset[str]) -> tuple[InitialSite, ...]:
+    return tuple(
+        InitialSite(population.name, population.initial, placement.delta)
+        for population in plan.network.populations
+        if (placement := plan.placement[population.name]).delta is not None
+        if isinstance(population.initial, Use) and population.initial.group in free
+    )
+
+
+@dataclass
+class _Reversal:
+    """The backward sweep of one stage, while it is being made."""
+
+    plan: Plan
+    learners: Learners
+    index: int
+    free: frozenset[str]
+    slopes: list[Assignment] = field(default_factory=list)
+    saved: dict[str, list[Assignment]] = field(default_factory=dict)
+    restrained_slopes: dict[str, list[View]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.source = self.plan.stages[self.index]
+        self.members = [self.plan.placement[name] for name in self.source.populations]
+        self.live = any(member.population in self.learners.live for member in self.members)
+        self.slope_width = self.net_width = max((member.net.stop for member in self.members if member.net), default=0)
+        self.saved_width = 0
+        self.trees: dict[str, dict[Leaf, Expression]] = {}
+        if self.live:
+            for operation in self.source.forward.operations():
+                for name, assignment in _activations(self.plan, operation):
+                    self.trees[name] = self.differentiate(name, assignment)
+        # Where the activation is the identity and nothing else touches the net input, its delta is the state's.
+        self.passes = self.source.mode == "batched" and all(
+            member.net is not None
+            and not member.restrained
+            and member.population not in self.learners.net_losses
+            and self.learners.has_delta(member.population)
+            and self.trees.get(member.population) == {Load(member.net): Number(1)}
+            for member in self.members
+        )
+
+    # What the stage becomes.
+
+    def stage(self) -> Stage:
+        if not self.live:
+            return self.source
+        forward = self.source.forward
+        scan: list[tuple[int, Operation]] = []
+        final: list[Operation] = []
+        for phase, operation in reversed(forward.each):
+            scan.extend((phase, step) for step in self.reverse(operation, final))
+        whole = [step for operation in reversed(forward.before) for step in self.reverse(operation, final)]
+        slopes = tuple(self.prepare_slopes())
+        if self.source.mode == "batched":
+            backward = Sweep((*slopes, *whole), (), tuple(final))
+        else:
+            backward = Sweep(slopes, tuple(scan), (*whole, *final))
+        return replace(self.source, forward=self.save(forward), backward=backward)
+
+    def prepare_slopes(self) -> Iterator[Operation]:
+        """Compute the stored slopes, and make them zero where no derivative passes."""
+        if self.slopes:
+            yield Compute(tuple(self.slopes))
+            yield Silence((View(f"slope{self.index}", 0, self.slope_width),))
+        for name, views in self.restrained_slopes.items():
+            yield Silence(tuple(views), name)
+
+    def buffers(self) -> Iterator[Buffer]:
+        if any(self.learners.has_delta(member.population) for member in self.members):
+            yield replace(self.plan.buffer[f"state{self.index}"], name=f"delta{self.index}")
+        if self.live and self.net_width and not self.passes:
+            yield Buffer(f"netdelta{self.index}", self.net_width)
+        if self.slopes:
+            yield Buffer(f"slope{self.index}", self.slope_width)
+        if self.saved:
+            yield Buffer(f"saved{self.index}", self.saved_width)
+
+    def placements(self) -> dict[str, Placement]:
+        return {
+            member.population: replace(
+                member,
+                delta=_delta(member.state) if self.learners.has_delta(member.population) else None,
+                net_delta=self.net_delta(member.net) if self.live and member.net else None,
+            )
+            for member in self.members
+        }
+
+    def net_delta(self, net: View) -> View:
+        return replace(net, buffer=f"{'delta' if self.passes else 'netdelta'}{self.index}")
+
+    # Local derivatives.
+
+    def differentiate(self, name: str, assignment: Assignment) -> dict[Leaf, Expression]:
+        """The derivatives of a state by the leaves of its activation, those of inlined states in place of the states.
+
+        They are written in values the forward sweep keeps: the state itself, and costly sub-expressions.
+        """
+        expression = assignment.expression
+        partials = gradients(expression)
+        known: dict[Expression, Expression] = {expression: Load(assignment.out)} if isinstance(expression, Call) else {}
+        for part in reversed(calls([expression])[:-1]):
+            now = [substitute(partial, known) for partial in partials.values()]
+            if part.function.costly and part in calls(now):
+                known[part] = Load(self.keep(name, part, assignment.out.width))
+        tree: dict[Leaf, Expression] = {}
+        for leaf, partial in partials.items():
+            slope = substitute(partial, known)
+            for inner, inner_slope in self.inline(name, leaf).items():
+                tree[inner] = tree[inner] + slope * inner_slope if inner in tree else slope * inner_slope
+        return tree
+
+    def inline(self, name: str, leaf: Leaf) -> dict[Leaf, Expression]:
+        source = self.plan.owner.get(leaf.slot) if isinstance(leaf, Load) and isinstance(leaf.slot, View) else None
+        if source is not None and self.learners.inlined.get(source) == name:
+            return self.trees[source]
+        return {leaf: Number(1)}
+
+    def keep(self, name: str, part: Expression, width: int) -> View:
+        view = View(f"saved{self.index}", self.saved_width, self.saved_width + width)
+        self.saved_width = view.stop
+        self.saved.setdefault(name, []).insert(0, Assignment(view, part))
+        return view
+
+    def save(self, sweep: Sweep) -> Sweep:
+        """The forward sweep, which now also stores what the slopes need again."""
+
+        def extend(operation: Operation) -> Operation:
+            kept = [part for name, _ in _activations(self.plan, operation) for part in self.saved.get(name, ())]
+            return Compute((*kept, *operation.assignments)) if kept and isinstance(operation, Compute) else operation
+
+        return Sweep(
+            tuple(extend(operation) for operation in sweep.before),
+            tuple((phase, extend(operation)) for phase, operation in sweep.each),
+            sweep.after,
+        )
+
+    def slope(self, name: str | None, leaf: Load, partial: Expression) -> Expression:
+        """A local derivative as something the loop can load: a stored view where it is more than a number or a state.
+
+        Those of a restrained population are all stored, since they must be zero where its states were set.
+        """
+        if name is None:
+            return partial
+        restrained = self.plan.placement[name].restrained
+        plain = isinstance(partial, Number) or (isinstance(partial, Load) and _is_state(partial.slot))
+        if plain and not restrained:
+            return partial
+        slot = leaf.slot
+        if isinstance(slot, View) and slot.buffer == f"net{self.index}":
+            view = replace(slot, buffer=f"slope{self.index}")
+        else:
+            width = self.plan.placement[name].state.width
+            view = View(f"slope{self.index}", self.slope_width, self.slope_width + width)
+            self.slope_width = view.stop
+        self.slopes.append(Assignment(view, partial))
+        if restrained:
+            self.restrained_slopes.setdefault(name, []).append(view)
+        return Load(view)
+
+    # Rules, one for each forward operation.
+
+    def reverse(self, operation: Operation, final: list[Operation]) -> Iterator[Operation]:
+        """The steps that carry deltas back through one operation; what can wait until the end goes to `final`."""
+        if isinstance(operation, Product):
+            yield from self.reverse_product(operation, final)
+        elif isinstance(operation, Compute):
+            steps = [step for item in operation.assignments for step in self.reverse_assignment(item, final)]
+            if steps:
+                yield Compute(tuple(steps))
+
+    def reverse_product(self, product: Product, final: list[Operation]) -> Iterator[Operation]:
+        out = self.net_delta(product.out)
+        entries = self.plan.matrix[product.matrix].entries
+        if any(entry.use is not None and entry.use.group in self.free for entry in entries):
+            final.append(Contract(product.matrix, product.source, out))
+        if self.is_wanted(product.source):
+            yield Product(_delta(product.source), out, product.matrix, transposed=True, accumulate=True)
+
+    def reverse_assignment(self, assignment: Assignment, final: list[Operation]) -> Iterator[Assignment]:
+        name = self.plan.owner.get(assignment.out)
+        if name is None:
+            arriving, partials = Load(self.net_delta(assignment.out)), gradients(assignment.expression)
+        elif self.learners.has_delta(name):
+            arriving, partials = Load(_delta(assignment.out)), self.trees[name]
+        else:
+            return
+        for leaf, partial in partials.items():
+            if not isinstance(leaf, Load) or partial == Number(0):
+                continue
+            if isinstance(leaf.slot, Row):
+                if self.is_free(leaf.slot):
+                    final.append(Reduce(leaf.slot, arriving * self.slope(name, leaf, partial)))
+            elif leaf.slot.buffer == f"net{self.index}":
+                if not self.passes:
+                    out = self.net_delta(leaf.slot)
+                    yield Assignment(out, arriving * self.slope(name, leaf, partial))
+            elif self.is_wanted(leaf.slot):
+                step = Assignment(_delta(leaf.slot), arriving * self.slope(name, leaf, partial), accumulate=True)
+                if leaf.slot.buffer == f"state{self.index}":
+                    yield step
+                else:
+                    final.append(Compute((step,)))
+
+    def is_wanted(self, source: View) -> bool:
+        """Whether a derivative by any state in these columns is kept."""
+        return any(
+            self.learners.has_delta(name)
+            for name in self.plan.residents[source.buffer]
+            if (state := self.plan.placement[name].state).start < source.stop and source.start < state.stop
+        )
+
+    def is_free(self, row: Row) -> bool:
+        value = self.plan.row_value[row]
+        return isinstance(value, Use) and value.group in self.free
+
+
+def _activations(plan: Plan, operation: Operation) -> Iterator[tuple[str, Assignment]]:
+    """The populations an operation computes, each with its assignment."""
+    if isinstance(operation, Compute):
+        for assignment in operation.assignments:
+            if (name := plan.owner.get(assignment.out)) is not None:
+                yield name, assignment
+
+
+def _delta(state: View) -> View:
+    return replace(state, buffer=state.buffer.replace("state", "delta"))
+
+
+def _is_state(slot: object) -> bool:
+    return isinstance(slot, View) and slot.buffer.startswith(("state", "saved"))

@@ -1,0 +1,228 @@
+"""FoldedNetwork, Schedule -> Plan with forward sweeps.
+
+What arrives from an earlier stage is hoisted out of the loop: one product for the whole sequence. What arrives from
+the stage itself is computed step by step, delayed reads first, then level by level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from graphbptt.ir.expression import Coefficient, Expression, Load, Net, State, leaves, number, substitute
+from graphbptt.ir.folded import Connection, FoldedNetwork, FrozenArray, Use
+from graphbptt.ir.layout import ParameterLayout
+from graphbptt.ir.plan import (
+    Assignment,
+    Compute,
+    Matrix,
+    MatrixEntry,
+    Operation,
+    Placement,
+    Plan,
+    Product,
+    Restrain,
+    Row,
+    RowEntry,
+    Selection,
+    Stage,
+    Sweep,
+    View,
+    find_runs,
+)
+from graphbptt.ir.schedule import Component, Schedule
+from graphbptt.passes.merge_products import Box, merge_boxes
+from graphbptt.passes.place_buffers import Site, place_buffers
+
+__all__ = ["lower_forward"]
+
+Moment = tuple[str, int, int]
+"""When something arrives: ("whole", 0, 0) before the loop, ("early", phase, 0) at the start of an iteration, or
+("level", phase, level) just before the populations of that level are computed."""
+
+
+def lower_forward(network: FoldedNetwork, layout: ParameterLayout, schedule: Schedule) -> Plan:
+    """Make the forward sweeps of every stage; the backward sweeps stay empty until `differentiate`."""
+    sites, buffers = place_buffers(network, schedule)
+    lowering = _Lowering(network, sites, _find_restrained(network, sites))
+    stages = tuple(lowering.stage(component, index) for index, component in enumerate(schedule))
+    placements = tuple(
+        Placement(name, site.stage, site.state, site.net, None, None, name in lowering.restrained)
+        for name, site in sites.items()
+    )
+    vector, matrices = tuple(lowering.vector), tuple(lowering.matrices)
+    return Plan(network, layout, buffers, vector, matrices, placements, stages, (), (), ())
+
+
+def _find_restrained(network: FoldedNetwork, sites: dict[str, Site]) -> frozenset[str]:
+    """Populations whose states must be set inside the loop: partly clamped, or read ahead inside their component."""
+    clamped = {clamp.node for clamp in network.clamps if clamp.at != "start"} - network.given
+    inside = (edge for edge in network.edges if sites[edge.source].stage == sites[edge.target].stage)
+    return frozenset(clamped | {edge.source for edge in inside if edge.delay < 0})
+
+
+@dataclass
+class _Lowering:
+    """The packed vector and the matrices as they grow, stage by stage."""
+
+    network: FoldedNetwork
+    sites: dict[str, Site]
+    restrained: frozenset[str]
+    vector: list[RowEntry] = field(default_factory=list)
+    matrices: list[Matrix] = field(default_factory=list)
+
+    def stage(self, component: Component, index: int) -> Stage:
+        names = tuple(node.population for node in component.nodes)
+        if component.mode == "given":
+            return Stage("given", names, Sweep(), Sweep())
+        here = sorted((self.sites[name] for name in names), key=lambda site: (site.level, site.phase, site.state.start))
+        net = _NetBuffer(index, here)
+        arrivals = self.arrivals(component, index)
+        for item in arrivals.pop(("whole", 0, 0), []):
+            net.before.extend(self.arrive(item, net))
+        for site in here:
+            if site.net is not None and site.population.bias is not None:
+                row = self.row(site.population.bias, site.net.width)
+                net.before.append(Compute((Assignment(site.net, row, net.claim(site.net)),)))
+        steps: list[tuple[int, Operation]] = []
+        for moment in sorted(moment for moment in arrivals if moment[0] == "early"):
+            steps.extend((moment[1], operation) for item in arrivals[moment] for operation in self.arrive(item, net))
+        for level, phase in sorted({(site.level, site.phase) for site in here}):
+            peers = [site for site in here if (site.level, site.phase) == (level, phase)]
+            for item in arrivals.get(("level", phase, level), []):
+                steps.extend((phase, operation) for operation in self.arrive(item, net))
+            steps.append((phase, Compute(tuple(self.activate(site) for site in peers))))
+            restrained = (site.population.name for site in peers if site.population.name in self.restrained)
+            steps.extend((phase, Restrain(name)) for name in restrained)
+        if component.mode == "batched":
+            return Stage("batched", names, Sweep((*net.before, *(op for _, op in steps))), Sweep())
+        return Stage(component.mode, names, Sweep(tuple(net.before), tuple(steps)), Sweep())
+
+    def arrivals(self, component: Component, index: int) -> dict[Moment, list[Box | Connection]]:
+        """What arrives when: merged products, and diagonal connections by themselves."""
+        boxes: dict[tuple[Moment, str, int], list[Box]] = {}
+        arrivals: dict[Moment, list[Box | Connection]] = {}
+        members = {node.population for node in component.nodes}
+        for connection in self.network.connections:
+            if connection.target not in members:
+                continue
+            moment = self.moment(connection, component)
+            if connection.kind != "dense" and connection.from_units is None and connection.to_units is None:
+                arrivals.setdefault(moment, []).append(connection)
+                continue
+            rows, columns = self.extent(connection)
+            box = Box(min(rows), max(rows) + 1, min(columns), max(columns) + 1, (connection,))
+            buffer = self.sites[connection.source].state.buffer
+            boxes.setdefault((moment, buffer, connection.delay), []).append(box)
+        for (moment, _, _), group in boxes.items():
+            merged = merge_boxes(group, "whole" if moment[0] == "whole" else "each")
+            arrivals.setdefault(moment, [])[:0] = merged
+        return arrivals
+
+    def moment(self, connection: Connection, component: Component) -> Moment:
+        source, target = self.sites[connection.source], self.sites[connection.target]
+        if source.stage != target.stage:
+            return ("whole", 0, 0)
+        delay = connection.delay if component.mode == "forward" else -connection.delay
+        if delay + target.phase - source.phase > 0:
+            return ("early", target.phase, 0)
+        return ("level", target.phase, target.level)
+
+    def extent(self, connection: Connection) -> tuple[Selection, Selection]:
+        """The columns of the source's state buffer and of the target's net buffer that a connection uses."""
+        target = self.sites[connection.target].net
+        if target is None:
+            raise AssertionError(f"{connection.name}: its target has no net input")
+        return (
+            _select(self.sites[connection.source].state, connection.from_units),
+            _select(target, connection.to_units),
+        )
+
+    def arrive(self, item: Box | Connection, net: _NetBuffer) -> Iterator[Operation]:
+        if isinstance(item, Connection):
+            source, target = self.sites[item.source], self.sites[item.target].net
+            if target is None:
+                raise AssertionError(f"{item.name}: its target has no net input")
+            expression: Expression = Load(replace(source.state, shift=-item.delay))
+            if item.weight is not None:
+                expression = self.row(item.weight, target.width) * expression
+            yield Compute((Assignment(target, expression, net.claim(target)),))
+            return
+        first = item.connections[0]
+        name = f"W{len(self.matrices)}"
+        entries = tuple(self.entry(connection, item) for connection in item.connections)
+        self.matrices.append(Matrix(name, item.bottom - item.top, item.right - item.left, entries))
+        out = View(net.name, item.left, item.right)
+        source_view = View(self.sites[first.source].state.buffer, item.top, item.bottom, -first.delay)
+        yield Product(out, source_view, name, transposed=False, accumulate=net.claim(out))
+
+    def entry(self, connection: Connection, box: Box) -> MatrixEntry:
+        rows, columns = self.extent(connection)
+        return MatrixEntry(
+            connection.name,
+            connection.weight,
+            _shift(rows, -box.top),
+            _shift(columns, -box.left),
+            diagonal=connection.kind != "dense",
+        )
+
+    def activate(self, site: Site) -> Assignment:
+        """``state = activation``, its names replaced by the views and rows that hold their values."""
+        population = site.population
+        coefficients = dict(population.coefficients)
+        loads: dict[Expression, Expression] = {}
+        for leaf in leaves(population.activation):
+            if isinstance(leaf, Net):
+                loads[leaf] = Load(site.net) if site.net is not None else number(0)
+            elif isinstance(leaf, State):
+                loads[leaf] = Load(replace(self.sites[leaf.node].state, shift=-leaf.delay))
+            elif isinstance(leaf, Coefficient):
+                loads[leaf] = self.coefficient(coefficients[leaf.name], population.units)
+        return Assignment(site.state, substitute(population.activation, loads))
+
+    def coefficient(self, value: Use | FrozenArray, width: int) -> Expression:
+        if isinstance(value, FrozenArray) and value.values.ndim == 0:
+            return number(float(value.values))
+        return self.row(value, width)
+
+    def row(self, value: Use | FrozenArray, width: int) -> Load:
+        start = self.vector[-1].row.stop if self.vector else 0
+        entry = RowEntry(Row(start, start + width), value)
+        self.vector.append(entry)
+        return Load(entry.row)
+
+
+class _NetBuffer:
+    """Which columns of a stage's net buffer hold something already, and what must happen before the loop."""
+
+    def __init__(self, index: int, sites: list[Site]) -> None:
+        self.name = f"net{index}"
+        self.written = np.zeros(max((site.net.stop for site in sites if site.net), default=0), bool)
+        self.before: list[Operation] = []
+
+    def claim(self, view: View) -> bool:
+        """Whether a write to these columns must accumulate; columns nothing has written yet are zeroed if it must."""
+        columns = self.written[view.start : view.stop]
+        accumulate = bool(columns.any())
+        if accumulate and not columns.all():
+            for start, stop in find_runs(~columns):
+                gap = View(self.name, view.start + start, view.start + stop)
+                self.before.insert(0, Compute((Assignment(gap, number(0)),)))
+        columns[:] = True
+        return accumulate
+
+
+def _select(view: View, units: tuple[int, ...] | None) -> Selection:
+    if units is None:
+        return range(view.start, view.stop)
+    if units == tuple(range(units[0], units[0] + len(units))):
+        return range(view.start + units[0], view.start + units[0] + len(units))
+    return tuple(view.start + unit for unit in units)
+
+
+def _shift(selection: Selection, by: int) -> Selection:
+    if isinstance(selection, range):
+        return range(selection.start + by, selection.stop + by)
+    return tuple(index + by for index in selection)
