@@ -16,7 +16,7 @@ import networkx as nx
 from pydantic import BaseModel, ValidationError
 
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
-from graphbptt.declaration.schema import ConnectionDeclaration, NodeDeclaration
+from graphbptt.declaration.network_schema import ConnectionDeclaration, NodeDeclaration
 from graphbptt.errors import Problem, SpecError
 
 __all__ = ["DeclaredEdge", "DeclaredGraph", "name_edges", "name_nodes", "read_attributes", "read_graph"]

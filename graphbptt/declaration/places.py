@@ -7,15 +7,15 @@ place of its own has that of the nearest path around it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import networkx as nx
 
-from graphbptt.errors import Place, SpecError
+from graphbptt.errors import Place, Problem, SpecError
 
-__all__ = ["find_place", "locate", "remember_places"]
+__all__ = ["find_place", "locate", "order_by_place", "remember_places"]
 
 KEY = "graphbptt.places"
 
@@ -47,5 +47,13 @@ def locate(error: SpecError, graph: nx.DiGraph[Any]) -> SpecError:
     if not isinstance(graph, nx.DiGraph):
         return error
     return SpecError(
-        replace(problem, place=problem.place or find_place(graph, problem.path)) for problem in error.problems
+        order_by_place(
+            replace(problem, place=problem.place or find_place(graph, problem.path))
+            for problem in error.problems
+        )
     )
+
+
+def order_by_place(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems in the order of the file; those without a place come first, in the order given."""
+    return sorted(problems, key=lambda problem: (problem.place is not None, problem.place or Place("", 0, 0)))

@@ -1,7 +1,7 @@
 """A spec file -> Declaration: everything it says, checked key by key, every problem at its line and column.
 
-What the parts of a network say *together* (shapes, ties, cycles) is checked later, by the passes, on the graph
-that `graphbptt.declaration.build` makes of a declaration.
+What the parts of a network say *together* (shapes, ties, cycles) is checked later, by the passes, on the
+graph that `graphbptt.declaration.build` makes of a declaration.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from graphbptt.declaration.mistakes import Mistake, describe_mistakes
+from graphbptt.declaration.places import order_by_place
 from graphbptt.declaration.schema import SpecDeclaration
 from graphbptt.declaration.source import Source, read_source
-from graphbptt.errors import Problem, SpecError, did_you_mean
+from graphbptt.errors import SpecError, did_you_mean
 
 __all__ = ["Declaration", "read_declaration"]
 
@@ -61,14 +62,8 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
     except ValidationError as error:
         mistakes = [*describe_mistakes(error, SpecDeclaration, source.data), *mistakes]
     if mistakes:
-        problems = map(source.report, mistakes)
-        raise SpecError(sorted(problems, key=_order))
+        raise SpecError(order_by_place(map(source.report, mistakes)))
     return Declaration(source, spec)
-
-
-def _order(problem: Problem) -> tuple[str, int, int]:
-    place = problem.place
-    return (place.file, place.line, place.column) if place else ("", 0, 0)
 
 
 def _find_nodes(data: Mapping[str, Any]) -> list[str]:

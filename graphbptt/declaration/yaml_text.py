@@ -4,8 +4,8 @@
     int   := [-+] digits | 0o17 | 0x1F                  float := [-+] 1. | .5 | 1e-3 | .inf | .nan
     everything else is text: no, on, 1_000, 12:30
 
-The limits are checked on the stream of events, which does not recurse, before any tree is made. JSON is read the
-same way.
+The limits are checked on the stream of events, which does not recurse, before any tree is made. JSON is read
+the same way.
 """
 
 from __future__ import annotations
@@ -100,41 +100,59 @@ for _name, (_pattern, _first) in _SCALARS.items():
 def _check_events(text: str, file: str) -> list[yaml.Event]:
     """The events of a text, if they stay within the limits."""
     events: list[yaml.Event] = []
-    anchored: dict[str, int | None] = {}  # the size of what an anchor names; None while it is still open
-    opened: list[str | None] = []
-    sizes = [0]
+    meter = _Meter()
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         events.append(event)
-        if isinstance(event, yaml.AliasEvent):
-            size = anchored.get(str(event.anchor), 0)
+        wrong = meter.pass_event(event)
+        if wrong is not None:
+            raise _complain(*wrong, event.start_mark, file)
+    return events
+
+
+class _Meter:
+    """Measures depth and size of a document, with every alias written out, as its events go by."""
+
+    def __init__(self) -> None:
+        self._anchors: list[str | None] = []
+        """The anchors of the collections around here; None for those without one."""
+        self._sizes = [0]
+        """The number of values so far: of the document, and of each collection around here."""
+        self._named: dict[str, int | None] = {}
+        """The size of what each anchor names; None while it is still open."""
+
+    def pass_event(self, event: yaml.Event) -> tuple[str, str] | None:
+        """Take in the next event; what is wrong with it and what to do instead, or None."""
+        if isinstance(event, yaml.CollectionEndEvent):
+            self._add(self._anchors.pop(), self._sizes.pop())
+        elif isinstance(event, yaml.AliasEvent):
+            size = self._named.get(str(event.anchor), 0)  # an unknown anchor is the composer's to report
             if size is None:
-                remedy = "write out what you mean"
-                raise _complain(f"*{event.anchor} stands inside of itself", remedy, event.start_mark, file)
-            sizes[-1] += size
+                return f"*{event.anchor} stands inside of itself", "write out what you mean"
+            self._add(None, size)
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             if event.tag is not None:
-                raise _complain(f"the tag {event.tag} is not used here", "remove it", event.start_mark, file)
-            if isinstance(event, yaml.CollectionStartEvent):
-                opened.append(event.anchor)
-                sizes.append(1)
-                if event.anchor is not None:
-                    anchored[event.anchor] = None
-                if len(opened) > DEEPEST_NESTING:
-                    what = f"nested deeper than {DEEPEST_NESTING} levels"
-                    raise _complain(what, "a spec needs no more than ten", event.start_mark, file)
+                return f"the tag {event.tag} is not used here", "remove it"
+            if isinstance(event, yaml.ScalarEvent):
+                self._add(event.anchor, 1)
             else:
-                sizes[-1] += 1
-                if event.anchor is not None:
-                    anchored[event.anchor] = 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            size, anchor = sizes.pop(), opened.pop()
-            sizes[-1] += size
-            if anchor is not None:
-                anchored[anchor] = size
-        if sizes[-1] > LARGEST_DOCUMENT:
+                self._open(event.anchor)
+        if len(self._anchors) > DEEPEST_NESTING:
+            return f"nested deeper than {DEEPEST_NESTING} levels", "a spec needs no more than ten"
+        if self._sizes[-1] > LARGEST_DOCUMENT:
             what = f"more than {LARGEST_DOCUMENT:,} values, aliases written out"
-            raise _complain(what, "keep large arrays in data files", event.start_mark, file)
-    return events
+            return what, "keep large arrays in data files"
+        return None
+
+    def _open(self, anchor: str | None) -> None:
+        self._anchors.append(anchor)
+        self._sizes.append(1)
+        if anchor is not None:
+            self._named[anchor] = None
+
+    def _add(self, anchor: str | None, size: int) -> None:
+        self._sizes[-1] += size
+        if anchor is not None:
+            self._named[anchor] = size
 
 
 def _complain(what: str, instead: str, mark: Any, file: str) -> SpecError:

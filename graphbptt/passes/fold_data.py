@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from graphbptt.declaration.graph import DeclaredGraph, read_attributes
-from graphbptt.declaration.schema import ClampDeclaration, NodeDeclaration, TargetDeclaration
+from graphbptt.declaration.network_schema import NodeDeclaration
+from graphbptt.declaration.schema import ClampDeclaration, TargetDeclaration
 from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Problem, did_you_mean
 from graphbptt.ir.expression import Call, Net

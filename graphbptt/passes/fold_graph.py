@@ -1,7 +1,7 @@
 """networkx graph -> FoldedNetwork: names resolved, shapes inferred, ties made explicit, everything checked.
 
-First every node, edge, clamp and target is read by itself; where the nodes and edges can be read, what they say
-together is checked as well. All problems are reported at once.
+First every node, edge, clamp and target is read by itself; where the nodes and edges can be read, what they
+say together is checked as well. All problems are reported at once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import networkx as nx
 
 from graphbptt.declaration.graph import DeclaredEdge, read_graph
+from graphbptt.declaration.network_schema import NodeDeclaration, Parameter
 from graphbptt.declaration.places import locate
-from graphbptt.declaration.schema import NodeDeclaration, Parameter
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.expression import Net, State, leaves
 from graphbptt.ir.folded import (

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from graphbptt.declaration.schema import Parameter, Tie
+from graphbptt.declaration.network_schema import Parameter, Tie
 from graphbptt.errors import Problem, did_you_mean
 from graphbptt.ir.folded import Combine, FrozenArray, Group, Initializer, Use
 from graphbptt.ir.initializers import DISTRIBUTIONS

@@ -1,0 +1,203 @@
+"""What holds for every FoldedNetwork: canonical order, known names, shapes that fit, nothing said twice."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, get_args
+
+from graphbptt.errors import VerificationError
+from graphbptt.ir.expression import Coefficient, Load, State, leaves
+from graphbptt.ir.folded import (
+    Combine,
+    Connection,
+    ConnectionKind,
+    FoldedNetwork,
+    FrozenArray,
+    Group,
+    Last,
+    Population,
+    Use,
+    Wire,
+)
+from graphbptt.ir.initializers import DISTRIBUTIONS
+from graphbptt.ir.losses import LOSSES
+
+__all__ = ["verify_folded"]
+
+Shape = tuple[int, ...]
+
+
+def verify_folded(network: FoldedNetwork) -> None:
+    """Check the invariants of `graphbptt.ir.folded`.
+
+    Raises
+    ------
+    VerificationError
+        One is broken: a bug in graphbptt, for a graph that cannot be folded is refused by `fold_graph`.
+    """
+    problems = [*_check_order(network), *_check_names(network)]
+    if not problems:  # the rest looks things up by name
+        for population in network.populations:
+            problems += _check_population(network, population)
+        for connection in network.connections:
+            problems += _check_connection(network, connection)
+        problems += [*_check_groups(network), *_check_data(network)]
+    if problems:
+        raise VerificationError("FoldedNetwork: " + "; ".join(problems))
+
+
+def _check_order(network: FoldedNetwork) -> Iterator[str]:
+    orders: dict[str, list[Any]] = {
+        "populations": [population.name for population in network.populations],
+        "connections": [(c.target, c.source, c.delay, c.name) for c in network.connections],
+        "wires": [(wire.target, wire.source, wire.delay) for wire in network.wires],
+        "groups": [group.name for group in network.groups],
+    }
+    for kind, keys in orders.items():
+        if any(one >= other for one, other in itertools.pairwise(keys)):
+            yield f"the {kind} are not in order, or one stands twice"
+    if not network.populations:
+        yield "it has no populations"
+
+
+def _check_names(network: FoldedNetwork) -> Iterator[str]:
+    edges: list[Connection | Wire] = [*network.connections, *network.wires]
+    mentioned = [end for edge in edges for end in (edge.source, edge.target)]
+    mentioned += [item.node for item in (*network.clamps, *network.targets)]
+    for node in sorted(set(mentioned) - network.population.keys()):
+        yield f"there is no population {node}"
+    names = [connection.name for connection in network.connections]
+    if len(set(names)) < len(names):
+        yield "two connections have one name"
+    used = {use.group for _, use in network.uses()}
+    for group in sorted(used ^ network.group.keys()):
+        yield f"group {group} is {'not declared' if group in used else 'not used'}"
+
+
+def _check_population(network: FoldedNetwork, population: Population) -> Iterator[str]:
+    name, vector = population.name, (population.units,)
+    if population.units < 1:
+        yield f"{name} has no units"
+    edges: list[Connection | Wire] = [*network.connections, *network.wires]
+    if population.history != max([1, *(abs(edge.delay) for edge in edges if edge.source == name)]):
+        yield f"the history of {name} is not its largest delay"
+    yield from _check_activation(network, population)
+    rows = {(population.history, population.units), *([vector] if population.history == 1 else [])}
+    initial = population.initial
+    fits = (
+        {(), vector, *rows}
+        if isinstance(initial, FrozenArray)
+        else rows
+        if population.history > 1
+        else {vector}
+    )
+    yield from _check_shape(network, f"{name}.initial", initial, fits)
+    if population.bias is not None:
+        yield from _check_shape(network, f"{name}.bias", population.bias, {vector})
+    for key, coefficient in population.coefficients:
+        yield from _check_shape(network, f"{name}.{key}", coefficient, {(), vector})
+    keys = [key for key, _ in population.coefficients]
+    if keys != sorted(set(keys)):
+        yield f"the coefficients of {name} are not in order, or one stands twice"
+
+
+def _check_activation(network: FoldedNetwork, population: Population) -> Iterator[str]:
+    known = dict(population.coefficients)
+    read = set()
+    for leaf in leaves(population.activation):
+        if isinstance(leaf, Load):
+            yield f"the activation of {population.name} holds {leaf} of an executor"
+        if isinstance(leaf, Coefficient) and leaf.name not in known:
+            yield f"{population.name} has no coefficient {leaf}"
+        if isinstance(leaf, State):
+            read.add(Wire(leaf.node, population.name, leaf.delay))
+            source = network.population.get(leaf.node)
+            if source is None or source.units != population.units:
+                yield f"{population.name} cannot read {leaf}"
+    if read != {wire for wire in network.wires if wire.target == population.name}:
+        yield f"the wires into {population.name} are not the states it reads"
+
+
+def _check_connection(network: FoldedNetwork, connection: Connection) -> Iterator[str]:
+    source, target = network.population[connection.source], network.population[connection.target]
+    sizes = []
+    for part, population in ((connection.from_units, source), (connection.to_units, target)):
+        sizes.append(population.units if part is None else len(part))
+        if part is not None:
+            yield from _check_units(connection.name, part, population.units)
+    if connection.kind not in get_args(ConnectionKind):
+        yield f"{connection.name} is of no kind"
+    if connection.kind != "dense" and sizes[0] != sizes[1]:
+        yield f"{connection.name} joins {sizes[0]} units to {sizes[1]}"
+    if (connection.weight is None) != (connection.kind == "wire"):
+        yield f"{connection.name} has a weight where it should have none, or none where it should have one"
+    if connection.weight is not None:
+        shape = {"dense": tuple(sizes), "one_to_one": (sizes[0],)}.get(connection.kind, ())
+        yield from _check_shape(network, connection.name, connection.weight, {shape})
+
+
+def _check_units(owner: str, units: Sequence[int], size: int) -> Iterator[str]:
+    if not units or len(set(units)) < len(units) or min(units) < 0 or max(units) >= size:
+        yield f"the units of {owner} are not distinct units of {size}"
+    if tuple(units) == tuple(range(size)):
+        yield f"the units of {owner} are all of them, which is None"
+
+
+def _check_shape(
+    network: FoldedNetwork, owner: str, value: Use | FrozenArray, fits: Iterable[Shape]
+) -> Iterator[str]:
+    if isinstance(value, FrozenArray):
+        shape = value.values.shape
+    else:
+        shape = network.group[value.group].shape
+        if value.scale == 0 or not math.isfinite(value.scale):
+            yield f"{owner} has the scale {value.scale}"
+        if value.transpose and len(shape) != 2:
+            yield f"{owner} transposes shape {shape}"
+        shape = shape[::-1] if value.transpose else shape
+    if shape not in fits:
+        yield f"{owner} has shape {shape}"
+
+
+def _check_groups(network: FoldedNetwork) -> Iterator[str]:
+    for group in network.groups:
+        if group.combine not in get_args(Combine):
+            yield f"group {group.name} combines by {group.combine}"
+        if not _starts(group):
+            yield f"group {group.name} cannot start as {group.init}"
+
+
+def _starts(group: Group) -> bool:
+    if isinstance(group.init, FrozenArray):
+        # A row of starting values is that of every initial row.
+        return group.init.values.shape in ((), group.shape, group.shape[1:])
+    distribution = DISTRIBUTIONS.get(group.init.name)
+    numbers = dict(group.init.arguments)
+    return (
+        distribution is not None
+        and numbers.keys() == distribution.defaults.keys()
+        and not distribution.reject(numbers)
+    )
+
+
+def _check_data(network: FoldedNetwork) -> Iterator[str]:
+    for item in (*network.clamps, *network.targets):
+        if item.units is not None:
+            yield from _check_units(
+                f"the field {item.field}", item.units, network.population[item.node].units
+            )
+        steps = (
+            item.at if isinstance(item.at, tuple) else (item.at.steps,) if isinstance(item.at, Last) else (1,)
+        )
+        if not steps or min(steps) < 1 or len(set(steps)) < len(steps):
+            yield f"the field {item.field} is used at steps that do not exist, or twice at one"
+    for clamp in network.clamps:
+        if isinstance(clamp.at, str) and clamp.at not in ("every", "start"):
+            yield f"{clamp.node} is clamped at {clamp.at}"
+    for target in network.targets:
+        if isinstance(target.at, str) and target.at not in ("every", "last"):
+            yield f"{target.node} has a target at {target.at}"
+        if target.loss not in LOSSES or not 0 <= target.weight < math.inf:
+            yield f"{target.node} has the target {target.weight} * {target.loss}"
