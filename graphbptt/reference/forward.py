@@ -114,7 +114,7 @@ def _visit(forward: ForwardPass, vertex: Vertex) -> Array:
     node, step = vertex
     outside, row = find_outside(forward, vertex)
     state = forward.initial[node].rows[row, np.arange(forward.batch.size)]
-    if outside.all():
+    if not 1 <= step <= forward.unrolled.steps:
         return state
     computed = np.zeros_like(state)
     if step in forward.unrolled.row[node].computed:

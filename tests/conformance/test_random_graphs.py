@@ -1,0 +1,40 @@
+"""Every installed backend against the reference executor and against differences, on random graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from agreement import assert_agreement
+from hypothesis import given
+from strategies import Case, cases
+
+from graphbptt.backend import find_backend, list_backends
+from graphbptt.compiler import compile_network
+from graphbptt.gradients import check_gradients
+from graphbptt.model import Model
+from graphbptt.passes.bind_batch import bind_batch
+
+
+def runnable(name: str) -> bool:
+    return list_backends()[name].load().missing() is None
+
+
+BACKENDS = [name for name in sorted(list_backends()) if name != "reference" and runnable(name)]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@given(case=cases())
+def test_agrees_with_the_reference(name: str, case: Case) -> None:
+    plan = compile_network(case.fold())
+    executable = find_backend(name).build(plan, np.dtype(np.float64))
+    vector = case.draw_vector(plan.layout.size)
+    assert_agreement(plan, executable, vector, bind_batch(plan.network, case.fields, case.steps, np.float64))
+
+
+@pytest.mark.parametrize("name", [*BACKENDS, "reference"])
+@given(case=cases(smooth=True))
+def test_agrees_with_differences(name: str, case: Case) -> None:
+    model = Model(compile_network(case.fold()), name, "float64")
+    model.vector[...] = case.draw_vector(model.vector.size)
+    report = check_gradients(model, case.fields, case.steps, limit=1 if name == "reference" else 4)
+    assert report.error < 1e-6, str(report)

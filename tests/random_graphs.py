@@ -1,0 +1,205 @@
+"""Random valid recurrent graphs, as anyone could draw them: the first half of `strategies`.
+
+Every graph is acyclic when unrolled by construction. Nodes lie in blocks; between blocks edges point forward
+and have any delay. Inside a block edges point anywhere: one from u to v has the delay ``sign * k + r[v] -
+r[u]`` with a sign of the block's, a shift r of each node, and k at least 1 unless v comes after u. On a cycle
+the shifts cancel and some k is at least 1, so its total delay has the block's sign, though single edges may
+look the other way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from hypothesis import strategies as st
+
+SMOOTH = (
+    "tanh", "logistic", "identity", "softplus", "sin",
+    "tanh(net) * logistic(net)", "sqrt(1 + net ** 2)", "exp(-0.5 * net ** 2)", "net / (1 + net * net)",
+    "cos(net) - net",
+)  # fmt: skip
+# Kinks lie where neither zeros nor cancelling copies fall: there, two right executors may differ by a slope.
+KINKED = ("relu(net + 0.137)", "maximum(tanh(net), 0.0713)", "minimum(net, 0.61)", "abs(net - 0.213)")
+READING = (
+    "{0} + 0.5 * {1}", "({0}) * logistic({1})", "(1 - rate) * {1} + rate * ({0})", "({0}) * tanh({1}) - {1}",
+)  # fmt: skip
+WITHOUT_NET = ("tanh({0}) - 0.5 * {1}", "logistic({0}) * tanh({1})", "rate * {0} + (1 - rate) * {1}")
+
+
+@dataclass
+class Sketch:
+    """A graph in the making."""
+
+    names: list[str]
+    units: dict[str, int]
+    block: dict[str, int]
+    shift: dict[str, int]
+    sign: dict[int, int]
+    deaf: set[str]
+    graph: nx.MultiDiGraph[Any] = field(default_factory=nx.MultiDiGraph)
+    history: dict[str, int] = field(default_factory=dict)
+
+
+def state_name(node: str, delay: int) -> str:
+    return node if delay == 0 else f"{node}[t{-delay:+d}]"
+
+
+@st.composite
+def sketches(draw: st.DrawFn) -> Sketch:
+    count = draw(st.integers(1, 6))
+    names = [f"n{k}" for k in range(count)]
+    sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
+    blocks = draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
+    return Sketch(
+        names,
+        {name: draw(st.sampled_from(sizes)) for name in names},
+        dict(zip(names, blocks, strict=True)),
+        {name: draw(st.sampled_from((0, 0, 0, 1, -1))) for name in names},
+        {block: draw(st.sampled_from((1, 1, -1))) for block in range(3)},
+        {name for name in names if draw(st.integers(0, 7)) == 7},
+        history=dict.fromkeys(names, 1),
+    )
+
+
+@st.composite
+def delays(draw: st.DrawFn, sketch: Sketch, source: str, target: str) -> int:
+    """A delay with which `target` may read `source`; their blocks are in order."""
+    if sketch.block[source] < sketch.block[target]:
+        delay = draw(st.integers(-3, 3))
+    else:
+        first = 0 if sketch.names.index(source) < sketch.names.index(target) else 1
+        steps = draw(st.sampled_from((first, first, first + 1, first + 2)))
+        delay = sketch.sign[sketch.block[source]] * steps + sketch.shift[target] - sketch.shift[source]
+    sketch.history[source] = max(sketch.history[source], abs(delay))
+    return delay
+
+
+@st.composite
+def readable(draw: st.DrawFn, sketch: Sketch, node: str) -> str:
+    """The text of a state that the activation of `node` may read."""
+    sources = [
+        name
+        for name in sketch.names
+        if sketch.units[name] == sketch.units[node] and sketch.block[name] <= sketch.block[node]
+    ]
+    source = draw(st.sampled_from(sources))
+    return state_name(source, draw(delays(sketch, source, node)))
+
+
+@st.composite
+def activations(draw: st.DrawFn, sketch: Sketch, node: str, smooth: bool) -> str:
+    if node in sketch.deaf:
+        text = draw(st.sampled_from(WITHOUT_NET))
+        return text.format(draw(readable(sketch, node)), draw(readable(sketch, node)))
+    text = draw(st.sampled_from(SMOOTH if smooth else SMOOTH + KINKED))
+    if draw(st.integers(0, 2)) == 2:
+        base = "net" if text == "identity" else f"{text}(net)" if text.isidentifier() else text
+        text = draw(st.sampled_from(READING)).format(base, draw(readable(sketch, node)))
+    return text
+
+
+@st.composite
+def parts(draw: st.DrawFn, units: int, size: int | None = None) -> list[int] | None:
+    """Some of the units in any order, or None for all of them."""
+    if size is None and draw(st.booleans()):
+        return None
+    order = draw(st.permutations(range(units)))
+    return list(order[: size or draw(st.integers(1, units))])
+
+
+@st.composite
+def edge_attributes(draw: st.DrawFn, sketch: Sketch, source: str, target: str) -> dict[str, Any]:
+    rows, columns = sketch.units[source], sketch.units[target]
+    kind = draw(st.sampled_from(("dense", "dense", "dense", "one_to_one", "scalar", "wire")))
+    attributes: dict[str, Any] = {"weight": kind, "delay": draw(delays(sketch, source, target))}
+    if kind == "dense":
+        attributes |= {"from_units": draw(parts(rows)), "to_units": draw(parts(columns))}
+    elif rows != columns or draw(st.booleans()):
+        size = draw(st.integers(1, min(rows, columns)))
+        attributes |= {"from_units": draw(parts(rows, size)), "to_units": draw(parts(columns, size))}
+    if kind != "wire" and draw(st.integers(0, 5)) == 5:
+        attributes["trainable"] = False
+    return attributes
+
+
+@st.composite
+def graphs(draw: st.DrawFn, smooth: bool) -> nx.MultiDiGraph[Any]:
+    """A graph whose attributes say all that the language can say about nodes and edges."""
+    sketch = draw(sketches())
+    for name in sketch.names:
+        text = draw(activations(sketch, name, smooth))
+        attributes: dict[str, Any] = {"units": sketch.units[name], "activation": text}
+        if "rate" in text:
+            rate = draw(st.sampled_from(("constant", "vector", "learned", "learned vector")))
+            vector = np.linspace(0.2, 0.7, sketch.units[name])
+            values: Any = vector if "vector" in rate else 0.3
+            attributes["coefficients"] = {"rate": {"init": values} if "learned" in rate else values}
+        sketch.graph.add_node(name, **attributes)
+    hearing = [name for name in sketch.names if name not in sketch.deaf]
+    for _ in range(draw(st.integers(0, 8)) if hearing else 0):
+        target = draw(st.sampled_from(hearing))
+        sources = [name for name in sketch.names if sketch.block[name] <= sketch.block[target]]
+        source = draw(st.sampled_from(sources))
+        sketch.graph.add_edge(source, target, **draw(edge_attributes(sketch, source, target)))
+    for name in sketch.names:
+        draw(own_parameters(sketch, name))
+    draw(ties(sketch))
+    return sketch.graph
+
+
+@st.composite
+def own_parameters(draw: st.DrawFn, sketch: Sketch, name: str) -> None:
+    """The bias and the initial state of a node."""
+    units, history = sketch.units[name], sketch.history[name]
+    attributes = sketch.graph.nodes[name]
+    if name in sketch.deaf:
+        attributes["bias"] = False
+    elif draw(st.booleans()):
+        attributes["bias"] = draw(st.sampled_from((True, False, 0.3, {"init": 0.2, "trainable": False}, {})))
+    rows = np.linspace(-0.5, 0.8, history * units).reshape(history, units)
+    choices = (0.4, "learned", "learned", rows[0], rows, {"init": rows if history > 1 else rows[0]})
+    if draw(st.booleans()):
+        attributes["initial"] = draw(st.sampled_from(choices))
+
+
+@st.composite
+def ties(draw: st.DrawFn, sketch: Sketch) -> None:
+    """Tie some parameters of one shape, whatever they belong to, through scales and transpositions."""
+    owners: dict[tuple[int, ...], list[tuple[dict[str, Any], str | None, bool]]] = {}
+    graph = sketch.graph
+    for source, target, attributes in graph.edges(data=True):
+        rows = attributes.get("from_units") or range(sketch.units[source])
+        columns = attributes.get("to_units") or range(sketch.units[target])
+        shapes = {"dense": (len(rows), len(columns)), "one_to_one": (len(rows),), "scalar": (), "wire": None}
+        shape = shapes[attributes["weight"]]
+        if shape is not None and "trainable" not in attributes:
+            owners.setdefault(tuple(sorted(shape)), []).append(
+                (attributes, None, shape != tuple(sorted(shape)))
+            )
+    for name, attributes in graph.nodes(data=True):
+        units, history = sketch.units[name], sketch.history[name]
+        if attributes.get("bias") is True:
+            owners.setdefault((units,), []).append((attributes, "bias", False))
+        if isinstance(attributes.get("initial"), str):
+            shape = (units,) if history == 1 else (history, units)
+            owners.setdefault(tuple(sorted(shape)), []).append(
+                (attributes, "initial", shape != tuple(sorted(shape)))
+            )
+    for number, (shape, members) in enumerate(sorted(owners.items())):
+        if len(members) < 2 or draw(st.booleans()):
+            continue
+        chosen = members[: draw(st.integers(2, len(members)))]
+        square = len(shape) == 2 and shape[0] == shape[1]
+        combine = draw(st.sampled_from(("sum", "mean")))
+        for position, (attributes, key, turned) in enumerate(chosen):
+            tie = {
+                "group": f"tie{number}",
+                "scale": draw(st.sampled_from((1.0, -1.0, 0.5, 2.0))),
+                "transpose": draw(st.booleans()) if square else turned,
+                "combine": combine,
+            }
+            said = {"tie": tie} | ({"init": 0.3} if position == 0 else {})
+            attributes.update(said if key is None else {key: said})

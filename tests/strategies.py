@@ -1,0 +1,146 @@
+"""Random networks with data: graphs, clamps, targets and fields that fit together.
+
+Structure is drawn by hypothesis, so that failures shrink to small networks; numbers come from a seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from hypothesis import strategies as st
+from random_graphs import graphs
+
+from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Loss, Target
+from graphbptt.passes.fold_graph import fold_graph
+
+__all__ = ["Case", "cases"]
+
+
+@dataclass
+class Case:
+    """A network and the data of one call."""
+
+    graph: nx.MultiDiGraph[Any]
+    clamps: list[Clamp]
+    targets: list[Target]
+    fields: dict[str, np.ndarray]
+    steps: int
+    seed: int
+
+    def fold(self) -> FoldedNetwork:
+        return fold_graph(self.graph, self.clamps, self.targets)
+
+    def draw_vector(self, size: int) -> np.ndarray:
+        """Parameters, none of them zero."""
+        return np.random.default_rng(self.seed).normal(0.1, 0.6, size)
+
+    def __repr__(self) -> str:
+        nodes = [f"  {name} {data}" for name, data in self.graph.nodes(data=True)]
+        edges = [f"  {source}->{target} {data}" for source, target, data in self.graph.edges(data=True)]
+        shapes = {name: value.shape for name, value in self.fields.items()}
+        lengths = self.fields.get("lengths")
+        frame = f"  {shapes}, lengths {lengths}, steps {self.steps}, seed {self.seed}"
+        return "\n".join(["Case", *nodes, *edges, f"  {self.clamps}", f"  {self.targets}", frame])
+
+
+@dataclass
+class Frame:
+    """What the fields of a case share."""
+
+    rng: np.random.Generator
+    batch: int
+    steps: int
+    lengths: np.ndarray | None
+    fields: dict[str, np.ndarray]
+
+    def add(self, values: np.ndarray, timed: bool) -> str:
+        """Keep a field under a new name; what lies behind a sequence's end becomes rubbish."""
+        if timed and self.lengths is not None and values.dtype.kind == "f":
+            values = values.copy()
+            values[np.arange(self.steps) >= self.lengths[:, None]] = np.nan
+        name = f"field{len(self.fields)}"
+        self.fields[name] = values
+        return name
+
+
+listed = st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+@st.composite
+def clamps(draw: st.DrawFn, frame: Frame, node: str, units: int, history: int) -> Clamp:
+    part = draw(st.none() | st.permutations(range(units)).map(lambda order: tuple(order[: (units + 1) // 2])))
+    size = units if part is None else len(part)
+    at = draw(st.one_of(st.just("every"), st.just("start"), listed))
+    timed = draw(st.booleans())
+    rows = history if at == "start" else frame.steps
+    shape = (frame.batch, rows, size) if timed else (frame.batch, size)
+    # In the range of probabilities, so that a clamped node may have a target that takes them.
+    values = frame.rng.uniform(0.1, 0.9, shape)
+    mask = None
+    if draw(st.booleans()):
+        shapes = {(frame.batch, rows, size)}
+        if at == "start" or not timed:
+            shapes.add((frame.batch, size))
+        if at != "start":
+            shapes |= {(frame.batch, rows, 1)} | ({(frame.batch, rows)} if timed else set())
+        kept = frame.rng.integers(0, 2, draw(st.sampled_from(sorted(shapes))))
+        if kept.shape == values.shape:
+            values = np.where(kept, values, np.nan)
+        with_time = at != "start" and (kept.ndim == 3 or timed)
+        mask = frame.add(kept.astype(np.float64), with_time)
+    return Clamp(node, frame.add(values, timed and at != "start"), part, at, mask)
+
+
+@st.composite
+def targets(draw: st.DrawFn, frame: Frame, node: str, free: list[int], probabilities: bool) -> Target:
+    part = tuple(draw(st.permutations(free))[: draw(st.integers(1, len(free)))])
+    losses: list[Loss] = ["squared_error"]
+    losses += ["cross_entropy"] * (len(part) > 1) + ["binary_cross_entropy"] * probabilities
+    loss = draw(st.sampled_from(losses))
+    timed = draw(st.booleans())
+    pairs = (frame.batch, frame.steps) if timed else (frame.batch,)
+    wanted: np.ndarray = frame.rng.uniform(0, 1, (*pairs, len(part)))
+    if loss == "cross_entropy":
+        wanted = frame.rng.integers(0, len(part), pairs)
+    at = draw(st.one_of(st.just("every"), st.just("last"), st.integers(1, 3).map(Last), listed))
+    mask = None
+    if draw(st.booleans()):
+        per_step = draw(st.booleans())
+        weights = frame.rng.choice([0, 0.5, 1, 2], (frame.batch, frame.steps) if per_step else frame.batch)
+        mask = frame.add(weights, per_step)
+    return Target(
+        node, frame.add(wanted, timed), loss, part, at, mask, draw(st.sampled_from((1.0, 0.25, 3.0)))
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn, smooth: bool = False) -> Case:
+    """A case; a `smooth` one has derivatives everywhere, so that differences can be compared with them."""
+    graph = draw(graphs(smooth))
+    seed = draw(st.integers(0, 2**16))
+    batch, steps = draw(st.integers(1, 4)), draw(st.integers(1, 7))
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, steps + 1, batch) if draw(st.booleans()) else None
+    frame = Frame(rng, batch, steps, lengths, {})
+    bare = fold_graph(graph)
+    nodes = sorted(bare.population)
+    given = []
+    for node in draw(st.lists(st.sampled_from(nodes), max_size=4)):
+        population = bare.population[node]
+        given.append(draw(clamps(frame, node, population.units, population.history)))
+    wanted = []
+    for node in draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)):
+        always: set[int] = set()
+        for clamp in given:
+            if clamp.node == node and clamp.at == "every" and clamp.mask is None:
+                always.update(range(bare.population[node].units) if clamp.units is None else clamp.units)
+        free = [unit for unit in range(bare.population[node].units) if unit not in always]
+        probabilities = graph.nodes[node]["activation"] == "logistic"
+        if free:
+            wanted.append(draw(targets(frame, node, free, probabilities)))
+    if lengths is not None:
+        frame.fields["lengths"] = lengths
+    return Case(graph, given, wanted, frame.fields, steps, seed)
