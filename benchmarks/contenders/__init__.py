@@ -1,0 +1,1 @@
+"""What is compared: the compiled network and the hand-written ones, a file each."""
