@@ -1,0 +1,55 @@
+"""The command ``graphbptt``: a file for each subcommand, and one place where errors become messages.
+
+Exit codes: 0 done; 1 gradients do not agree; 2 usage or spec; 3 data; 4 diverged; 130 interrupted.
+Subcommands import what they need when they run, so that ``graphbptt --help`` starts at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from graphbptt.cli.backends import backends
+from graphbptt.cli.check import check
+from graphbptt.cli.evaluate import evaluate
+from graphbptt.cli.explain import explain
+from graphbptt.cli.train import train
+from graphbptt.errors import GraphbpttError
+
+__all__ = ["graphbptt", "main", "run"]
+
+INTERRUPTED = 130
+"""What a shell reports for a command that an interrupt ended."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="graphbptt")
+def graphbptt() -> None:
+    """Compile recurrent networks declared as graphs, train them, and look inside."""
+
+
+for command in (train, check, explain, evaluate, backends):
+    graphbptt.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; what a user did wrong is said on standard error."""
+    try:
+        code = graphbptt.main(arguments, prog_name="graphbptt", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except GraphbpttError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    sys.exit(run())

@@ -1,0 +1,37 @@
+"""``graphbptt check``: is the spec valid, and are the derivatives right?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphbptt.cli.arguments import spec_arguments
+
+TOLERANCE = 1e-6
+"""The largest relative error that differences in float64 leave room for."""
+
+
+@click.command()
+@spec_arguments
+@click.option(
+    "--examples",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="How many training examples the derivatives are compared on.",
+)
+def check(spec: Path, overrides: tuple[str, ...], examples: int) -> int:
+    """Validate SPEC, compare its derivatives with finite differences, and print each group's worst."""
+    from graphbptt.gradients import check_gradients
+    from graphbptt.spec import load
+
+    declared = load(spec, overrides)
+    data = declared.data().train.take(slice(0, examples))
+    report = check_gradients(declared.compile(), data.fields, data.steps)
+    click.echo(f"{spec}: valid")
+    click.echo(str(report))
+    if report.error > TOLERANCE:
+        click.echo(f"the derivatives do not agree to {TOLERANCE:g}", err=True)
+        return 1
+    return 0

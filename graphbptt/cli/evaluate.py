@@ -1,0 +1,31 @@
+"""``graphbptt evaluate``: the figures of parameters that a run has kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphbptt.cli.arguments import spec_arguments
+
+
+@click.command()
+@spec_arguments
+@click.option(
+    "--parameters",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file that `train` wrote: parameters.npz in the folder of a run.",
+)
+def evaluate(spec: Path, overrides: tuple[str, ...], parameters: Path) -> None:
+    """Print loss and figures of saved parameters on every part of the data of SPEC."""
+    from rich.console import Console
+
+    from graphbptt.spec import load
+    from graphbptt.training.progress import tabulate_figures
+    from graphbptt.training.run_folder import read_parameters
+
+    declared = load(spec, overrides)
+    model = declared.compile()
+    read_parameters(model, parameters)
+    Console().print(tabulate_figures(*declared.evaluate(model), declared.baseline_name))

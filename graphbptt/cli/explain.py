@@ -1,0 +1,31 @@
+"""``graphbptt explain``: the network, its unrolling and its plan as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphbptt.cli.arguments import spec_arguments, steps_option
+
+
+@click.command()
+@spec_arguments
+@steps_option
+def explain(spec: Path, overrides: tuple[str, ...], steps: int | None) -> None:
+    """Print what SPEC is compiled to: the folded network, its layers and copies unrolled, and the plan."""
+    from graphbptt.spec import load
+
+    declared = load(spec, overrides)
+    model = declared.compile()
+    if steps is None:
+        example = declared.data().train.take(slice(0, 1))
+        steps = model.bind(example.fields, example.steps).steps
+    unrolled = model.unroll(steps)
+    click.echo(str(model.network))
+    click.echo()
+    click.echo(f"unrolled over {steps} steps: {len(unrolled.layers)} layers")
+    for group, copies in unrolled.groups.items():
+        click.echo(f"  group {group}: {len(copies)} copies")
+    click.echo()
+    click.echo(model.explain())

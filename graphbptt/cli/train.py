@@ -1,0 +1,59 @@
+"""``graphbptt train``: train a spec, keep the best parameters, print the figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphbptt.cli.arguments import spec_arguments
+
+
+@click.command()
+@spec_arguments
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the folder of this run is made.",
+)
+def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
+    """Train the network of SPEC and print its loss and figures on every part of the data.
+
+    The run's folder holds the best parameters, the history of all epochs, the figures, and the spec as it
+    was run. An interrupt keeps the best parameters so far.
+    """
+    from rich.console import Console
+
+    from graphbptt.spec import load
+    from graphbptt.training.loop import Epoch
+    from graphbptt.training.loop import train as train_model
+    from graphbptt.training.progress import show_progress, tabulate_figures
+    from graphbptt.training.run_folder import RunFolder
+
+    declared = load(spec, overrides)
+    parts = declared.data()
+    model = declared.compile()
+    settings = declared.training
+    console = Console()
+    folder = RunFolder.create(runs, spec.stem)
+    folder.write_spec(declared.format())
+    console.print(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}", highlight=False)
+    epochs: list[Epoch] = []
+    try:
+        with show_progress(console, settings.epochs) as show:
+
+            def report(epoch: Epoch) -> None:
+                epochs.append(epoch)
+                show(epoch)
+
+            history = train_model(model, parts, **dict(settings), report=report)
+    finally:
+        folder.write_parameters(model)
+        folder.write_history(epochs)
+        console.print(f"kept in {folder.path}", highlight=False, soft_wrap=True)
+    console.print(f"best epoch {history.best.number} of {len(history.epochs)}", highlight=False)
+    evaluations, baseline = declared.evaluate(model, parts)
+    folder.write_figures(evaluations, baseline)
+    console.print(tabulate_figures(evaluations, baseline, declared.baseline_name))

@@ -1,0 +1,161 @@
+"""A spec file made usable: its graph, its data, its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy.typing as npt
+import yaml
+
+from graphbptt.compiler import compile as compile_graph
+from graphbptt.declaration.build import build_clamps, build_graph, build_targets
+from graphbptt.declaration.read import Declaration, read_declaration
+from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
+from graphbptt.errors import DataError, Problem, SpecError
+from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.losses import LOSSES
+from graphbptt.model import Model
+from graphbptt.training.baselines import evaluate_baseline
+from graphbptt.training.dataset import Parts
+from graphbptt.training.evaluation import Evaluation, evaluate
+from graphbptt.training.sources import load_parts
+
+__all__ = ["Spec", "load"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spec:
+    """What a spec file declares, made by `load`.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    declaration : Declaration
+        Its content, checked.
+    graph : networkx.MultiDiGraph
+        The network, as one would build it by hand.
+    inputs, targets : tuple
+        The clamps and targets.
+    """
+
+    path: Path
+    declaration: Declaration
+    graph: nx.MultiDiGraph[str]
+    inputs: tuple[Clamp, ...]
+    targets: tuple[Target, ...]
+
+    @property
+    def training(self) -> TrainingDeclaration:
+        """The settings of the training loop, defaults where the file is silent."""
+        return self.declaration.spec.training or TrainingDeclaration()
+
+    def compile(
+        self, backend: str | None = None, dtype: npt.DTypeLike | None = None, seed: int | None = None
+    ) -> Model:
+        """Compile the network, by default with the file's own backend, dtype and seed."""
+        spec = self.declaration.spec
+        return compile_graph(
+            self.graph,
+            self.inputs,
+            self.targets,
+            backend=spec.backend if backend is None else backend,
+            dtype=spec.dtype if dtype is None else dtype,
+            seed=spec.seed if seed is None else seed,
+        )
+
+    def data(self) -> Parts:
+        """Read or make the data.
+
+        Raises
+        ------
+        SpecError
+            The file declares none.
+        DataError
+            They cannot be read or used; each problem has its place in the file.
+        """
+        declared = self._declared_data()
+        labels = frozenset(target.field for target in self.targets if LOSSES[target.loss].labels)
+        try:
+            return load_parts(declared, self.path.parent, labels)
+        except DataError as error:
+            raise DataError(self._locate(problem) for problem in error.problems) from None
+
+    def evaluate(
+        self, model: Model, parts: Parts | None = None
+    ) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
+        """The figures of a model and of the declared baseline (none if there is none), by part of the data."""
+        parts = self.data() if parts is None else parts
+        choice = self._declared_data().baseline
+        network = {name: evaluate(model, data, parts.variance) for name, data in parts.items()}
+        return network, {} if choice is None else evaluate_baseline(choice, model, parts)
+
+    @property
+    def baseline_name(self) -> str:
+        """What the baseline is called in tables."""
+        data = self.declaration.spec.data
+        if data is None or data.baseline is None:
+            return ""
+        options = ", ".join(f"{key} {value}" for key, value in data.baseline.options)
+        return f"{data.baseline.name} ({options})"
+
+    def format(self) -> str:
+        """The spec as YAML, overrides included, with absolute paths: it can be run from anywhere."""
+        content: dict[str, Any] = dict(self.declaration.source.data)
+        data = dict(content.get("data") or {})
+        for key in ("csv", "npz"):
+            if key in data:
+                data[key] = str((self.path.parent / data[key]).resolve())
+        text: str = yaml.safe_dump({**content, "data": data}, sort_keys=False, allow_unicode=True)
+        return text
+
+    def _declared_data(self) -> DataDeclaration:
+        declared = self.declaration.spec.data
+        if declared is None:
+            place = self.declaration.source.place(())
+            raise SpecError(Problem("data", "the spec declares none", "write data: {task: ...}", place))
+        return declared
+
+    def _locate(self, problem: Problem) -> Problem:
+        """A problem with the place of its path, or of the nearest one around it, in the spec."""
+        if problem.place is not None or not problem.path.startswith("data"):
+            return problem
+        path: tuple[str | int, ...] = tuple(problem.path.split("."))
+        place = self.declaration.source.place(path)
+        return Problem(problem.path, problem.what, problem.instead, place)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
+    """Read and check a spec file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML or JSON file.
+    overrides : sequence of str
+        Values that replace those of the file: ``training.epochs=5``, ``network.edges.0.delay=2``.
+
+    Raises
+    ------
+    SpecError
+        With every problem found, each with its file, line and column.
+
+    Examples
+    --------
+    >>> spec = load("specs/binary_addition.yaml", ["data.examples=64", "training.epochs=1"])
+    >>> model = spec.compile(seed=1)
+    >>> spec.data().train.fields["bits"].shape
+    (64, 12, 2)
+    """
+    declaration = read_declaration(path, overrides)
+    return Spec(
+        Path(path),
+        declaration,
+        build_graph(declaration),
+        build_clamps(declaration),
+        build_targets(declaration),
+    )

@@ -1,0 +1,123 @@
+"""The folder of a run: parameters, history, figures, and the spec as it was run.
+
+parameters.npz   an array for every parameter, by name
+history.csv      a row for every epoch
+figures.json     {part: {loss, figures: {target: {metric: value}}}}, and the same for the baseline
+spec.yaml        what was declared, overrides included, with absolute paths
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.model import Model
+from graphbptt.training.evaluation import Evaluation
+from graphbptt.training.loop import Epoch
+from graphbptt.training.tables import read_arrays
+
+__all__ = ["RunFolder", "read_parameters", "write_atomically"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A folder of its own for one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, name: str) -> RunFolder:
+        """Make ``runs/name-1``, or with the next number that is free."""
+        runs.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = runs / f"{name}-{number}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return cls(path)
+
+    def write_spec(self, text: str) -> None:
+        """Keep the spec."""
+        write_atomically(self.path / "spec.yaml", text.encode())
+
+    def write_parameters(self, model: Model) -> None:
+        """Keep every parameter, the fixed ones too."""
+        content = io.BytesIO()
+        # As np.savez would, whose keyword arguments leave out some names that a parameter may have.
+        with zipfile.ZipFile(content, "w") as archive:
+            for name, array in model.parameters.items():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        write_atomically(self.path / "parameters.npz", content.getvalue())
+
+    def write_history(self, epochs: Sequence[Epoch]) -> None:
+        """Keep a row for every epoch."""
+        content = io.StringIO()
+        writer = csv.DictWriter(content, [field.name for field in fields(Epoch)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in epochs)
+        write_atomically(self.path / "history.csv", content.getvalue().encode())
+
+    def write_figures(self, network: Mapping[str, Evaluation], baseline: Mapping[str, Evaluation]) -> None:
+        """Keep the final figures."""
+        content = {
+            name: {part: asdict(evaluation) for part, evaluation in evaluations.items()}
+            for name, evaluations in (("network", network), ("baseline", baseline))
+        }
+        write_atomically(self.path / "figures.json", json.dumps(content, indent=2).encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that, whatever happens, it holds either all of `content` or what it held before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_parameters(model: Model, path: Path) -> None:
+    """Set every parameter of a model from a file.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or its arrays are not those of the model; names every one that differs.
+    """
+    arrays = read_arrays(path)
+    problems = [
+        Problem(str(path), f"there is no parameter {name!r}", "was it written for this spec?")
+        for name in model.parameters
+        if name not in arrays
+    ]
+    for name, array in arrays.items():
+        if name not in model.parameters:
+            remedy = did_you_mean(name, list(model.parameters))
+            problems.append(Problem(str(path), f"the network has no parameter {name!r}", remedy))
+        elif array.shape != model.parameters[name].shape:
+            said = f"parameter {name!r} has shape {array.shape}"
+            problems.append(Problem(str(path), said, f"the network's has {model.parameters[name].shape}"))
+        elif array.dtype.kind != "f" or not np.isfinite(array).all():
+            problems.append(
+                Problem(str(path), f"parameter {name!r} is not all finite numbers", "train again")
+            )
+    if problems:
+        raise DataError(problems)
+    for name, array in arrays.items():
+        model.parameters[name] = array
