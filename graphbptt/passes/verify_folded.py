@@ -10,6 +10,7 @@ from typing import Any, get_args
 from graphbptt.errors import VerificationError
 from graphbptt.ir.expression import Coefficient, Load, State, leaves
 from graphbptt.ir.folded import (
+    Clamp,
     Combine,
     Connection,
     ConnectionKind,
@@ -18,6 +19,7 @@ from graphbptt.ir.folded import (
     Group,
     Last,
     Population,
+    Target,
     Use,
     Wire,
 )
@@ -43,7 +45,7 @@ def verify_folded(network: FoldedNetwork) -> None:
             problems += _check_population(network, population)
         for connection in network.connections:
             problems += _check_connection(network, connection)
-        problems += [*_check_groups(network), *_check_data(network)]
+        problems += [*_check_reads(network), *_check_groups(network), *_check_data(network)]
     if problems:
         raise VerificationError("FoldedNetwork: " + "; ".join(problems))
 
@@ -63,9 +65,8 @@ def _check_order(network: FoldedNetwork) -> Iterator[str]:
 
 
 def _check_names(network: FoldedNetwork) -> Iterator[str]:
-    edges: list[Connection | Wire] = [*network.connections, *network.wires]
-    mentioned = [end for edge in edges for end in (edge.source, edge.target)]
-    mentioned += [item.node for item in (*network.clamps, *network.targets)]
+    mentioned = [end for edge in _list_edges(network) for end in (edge.source, edge.target)]
+    mentioned += [clamp.node for clamp in network.clamps] + [target.node for target in network.targets]
     for node in sorted(set(mentioned) - network.population.keys()):
         yield f"there is no population {node}"
     names = [connection.name for connection in network.connections]
@@ -80,20 +81,11 @@ def _check_population(network: FoldedNetwork, population: Population) -> Iterato
     name, vector = population.name, (population.units,)
     if population.units < 1:
         yield f"{name} has no units"
-    edges: list[Connection | Wire] = [*network.connections, *network.wires]
-    if population.history != max([1, *(abs(edge.delay) for edge in edges if edge.source == name)]):
-        yield f"the history of {name} is not its largest delay"
     yield from _check_activation(network, population)
-    rows = {(population.history, population.units), *([vector] if population.history == 1 else [])}
-    initial = population.initial
-    fits = (
-        {(), vector, *rows}
-        if isinstance(initial, FrozenArray)
-        else rows
-        if population.history > 1
-        else {vector}
-    )
-    yield from _check_shape(network, f"{name}.initial", initial, fits)
+    rows = (population.history, *vector)
+    constant = isinstance(population.initial, FrozenArray)
+    fits: set[Shape] = {(), vector, rows} if constant else {rows if population.history > 1 else vector}
+    yield from _check_shape(network, f"{name}.initial", population.initial, fits)
     if population.bias is not None:
         yield from _check_shape(network, f"{name}.bias", population.bias, {vector})
     for key, coefficient in population.coefficients:
@@ -103,21 +95,38 @@ def _check_population(network: FoldedNetwork, population: Population) -> Iterato
         yield f"the coefficients of {name} are not in order, or one stands twice"
 
 
+def _check_reads(network: FoldedNetwork) -> Iterator[str]:
+    read = {
+        Wire(leaf.node, population.name, leaf.delay)
+        for population in network.populations
+        for leaf in leaves(population.activation)
+        if isinstance(leaf, State)
+    }
+    if read != set(network.wires):
+        yield "the wires are not the states that activations read"
+    histories = dict.fromkeys(network.population, 1)
+    for edge in _list_edges(network):
+        histories[edge.source] = max(histories[edge.source], abs(edge.delay))
+    for population in network.populations:
+        if population.history != histories[population.name]:
+            yield f"the history of {population.name} is not the largest delay that reads it"
+
+
+def _list_edges(network: FoldedNetwork) -> list[Connection | Wire]:
+    return [*network.connections, *network.wires]
+
+
 def _check_activation(network: FoldedNetwork, population: Population) -> Iterator[str]:
     known = dict(population.coefficients)
-    read = set()
     for leaf in leaves(population.activation):
         if isinstance(leaf, Load):
             yield f"the activation of {population.name} holds {leaf} of an executor"
         if isinstance(leaf, Coefficient) and leaf.name not in known:
             yield f"{population.name} has no coefficient {leaf}"
         if isinstance(leaf, State):
-            read.add(Wire(leaf.node, population.name, leaf.delay))
             source = network.population.get(leaf.node)
             if source is None or source.units != population.units:
                 yield f"{population.name} cannot read {leaf}"
-    if read != {wire for wire in network.wires if wire.target == population.name}:
-        yield f"the wires into {population.name} are not the states it reads"
 
 
 def _check_connection(network: FoldedNetwork, connection: Connection) -> Iterator[str]:
@@ -183,7 +192,8 @@ def _starts(group: Group) -> bool:
 
 
 def _check_data(network: FoldedNetwork) -> Iterator[str]:
-    for item in (*network.clamps, *network.targets):
+    items: list[Clamp | Target] = [*network.clamps, *network.targets]
+    for item in items:
         if item.units is not None:
             yield from _check_units(
                 f"the field {item.field}", item.units, network.population[item.node].units
