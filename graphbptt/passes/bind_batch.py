@@ -243,7 +243,8 @@ def _weigh_steps(reader: FieldReader, frame: _Frame, target: Target, mask: Array
     if mask is None:
         return chosen.astype(frame.dtype)
     given = mask[None] if mask.ndim == 1 else mask.T
-    wrong = ~((given >= 0) & (given < np.inf)) & (step <= last)
+    wrong = ~((given >= 0) & (given < np.inf))
+    wrong &= step[: len(given)] <= last
     report_wrong(
         reader, f"field {target.mask}", given, wrong, AXES, "the weight of a step is finite and not negative"
     )

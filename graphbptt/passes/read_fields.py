@@ -83,7 +83,8 @@ class FieldReader:
                 return None
         size = self._agree("batch")
         time = self._agree("time")
-        if not self._sizes["time"]:
+        # A field that could not be read may have one.
+        if not self._sizes["time"] and not self._problems:
             self.report("steps", "no field has a time axis", "give steps=..., the number of steps to compute")
         return None if size is None or time is None else (size, time)
 
