@@ -37,6 +37,9 @@ class Case:
         """Parameters, none of them zero."""
         return np.random.default_rng(self.seed).normal(0.1, 0.6, size)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - how hypothesis shows a failure
+        printer.text(repr(self))
+
     def __repr__(self) -> str:
         nodes = [f"  {name} {data}" for name, data in self.graph.nodes(data=True)]
         edges = [f"  {source}->{target} {data}" for source, target, data in self.graph.edges(data=True)]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import graphbptt.model
+from graphbptt.compiler import compile_network
+from graphbptt.gradients import check_gradients
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.plan import Plan
+from graphbptt.model import Model
+from graphbptt.passes.fold_graph import fold_graph
+from graphbptt.reference import ReferenceBackend
+
+
+@dataclass
+class WrongExecutable:
+    """The reference, with one derivative spoiled."""
+
+    right: Any
+    entry: int
+
+    def run(self, parameters: np.ndarray, batch: Batch) -> Mapping[str, np.ndarray]:
+        states: Mapping[str, np.ndarray] = self.right.run(parameters, batch)
+        return states
+
+    def loss(self, parameters: np.ndarray, batch: Batch) -> np.ndarray:
+        loss: np.ndarray = self.right.loss(parameters, batch)
+        return loss
+
+    def loss_and_gradient(self, parameters: np.ndarray, batch: Batch, gradient: np.ndarray) -> np.ndarray:
+        loss: np.ndarray = self.right.loss_and_gradient(parameters, batch, gradient)
+        gradient[self.entry] *= 1.01
+        return loss
+
+
+class WrongBackend(ReferenceBackend):
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> Any:
+        slot = plan.layout.slot["h->h"]
+        return WrongExecutable(super().build(plan, dtype), slot.offset + 2)
+
+
+def compile_small(**tie: Any) -> Plan:
+    graph = nx.DiGraph()
+    graph.add_node("x", units=2)
+    graph.add_node("h", units=2, activation="tanh", initial="learned")
+    graph.add_edge("x", "h", **tie)
+    graph.add_edge("h", "h", **tie)
+    return compile_network(fold_graph(graph, [Clamp("x", "input")], [Target("h", "wanted")]))
+
+
+@pytest.fixture(autouse=True)
+def _reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphbptt.model, "find_backend", lambda name: BACKENDS[name])
+
+
+BACKENDS = {"auto": ReferenceBackend(), "reference": ReferenceBackend(), "wrong": WrongBackend("wrong")}
+
+
+RNG = np.random.default_rng(0)
+FIELDS = {"input": RNG.normal(size=(3, 4, 2)), "wanted": RNG.normal(size=(3, 4, 2))}
+
+
+@pytest.mark.parametrize("backend", ["reference", "wrong"])
+def test_the_worst_entry_is_named(backend: str) -> None:
+    model = Model(compile_small(), backend, "float32")
+    before = model.vector.copy()
+    report = check_gradients(model, FIELDS)
+    assert model.vector.dtype == np.float32
+    np.testing.assert_array_equal(model.vector, before)
+    assert {group.group for group in report.groups} == {"h->h", "x->h", "h.bias", "h.initial"}
+    assert report.worst is not None
+    if backend == "reference":
+        assert report.error < 1e-9
+    else:
+        assert (report.worst.group, report.worst.entry) == ("h->h", (1, 0))
+        assert report.worst.computed == pytest.approx(1.01 * report.worst.expected)
+        assert str(report).splitlines()[1].startswith("  h->h: error ")
+
+
+def test_the_mean_of_copies_is_compared_with_the_mean() -> None:
+    plan = compile_small(tie={"group": "W", "combine": "mean"})
+    assert check_gradients(Model(plan), FIELDS).error < 1e-9
+
+
+def test_fixed_groups_are_left_out() -> None:
+    plan = compile_small(trainable=False)
+    assert {group.group for group in check_gradients(Model(plan), FIELDS).groups} == {"h.bias", "h.initial"}
+
+
+def test_large_groups_are_sampled() -> None:
+    model = Model(compile_small())
+    report = check_gradients(model, FIELDS, limit=3, seed=1)
+    assert {group.group: (group.checked, group.size) for group in report.groups} == {
+        "h->h": (3, 4),
+        "x->h": (3, 4),
+        "h.bias": (2, 2),
+        "h.initial": (2, 2),
+    }
+    assert report == check_gradients(model, FIELDS, limit=3, seed=1)
+
+
+def test_nothing_learned_is_nothing_wrong() -> None:
+    graph = nx.DiGraph()
+    graph.add_edge("x", "y", weight="wire")
+    plan = compile_network(fold_graph(graph, [Clamp("x", "input")], [Target("y", "wanted")]))
+    fields = {"input": np.ones((1, 2, 1)), "wanted": np.zeros((1, 2, 1))}
+    report = check_gradients(Model(plan), fields)
+    assert (report.groups, report.worst, report.error) == ((), None, 0.0)
+    assert report.loss == 0.25
