@@ -32,9 +32,8 @@ def pack_copies(plan: Plan, space: Workspace) -> None:
             continue  # already a view of the parameter
         packed = space.matrices[matrix.name]
         packed[...] = 0
-        for entry in matrix.entries:
-            value = 1.0 if entry.use is None else copy_of(plan, space, entry.use)
-            packed[_index(entry)] += value
+        for part in matrix.entries:
+            packed[_index(part)] += 1.0 if part.use is None else copy_of(plan, space, part.use)
     space.pack_derived()
 
 

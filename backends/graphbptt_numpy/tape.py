@@ -97,19 +97,18 @@ def _bind_step(space: Workspace, operation: Operation) -> Iterator[Binder]:
 def _bind_step_product(space: Workspace, product: Product) -> Iterator[Binder]:
     matrix = space.transposed(product.matrix) if product.transposed else space.matrices[product.matrix]
     if not product.accumulate:
-        yield lambda step: partial(np.matmul, space.step(product.source, step), matrix, space.step(product.out, step))
+        yield lambda step: partial(np.matmul, space.step(product.source, step), matrix, out=space.step(product.out, step))
         return
     scratch = space.scratch((space.size, product.out.width))
-    yield lambda step: partial(np.matmul, space.step(product.source, step), matrix, scratch)
-    yield lambda step: partial(np.add, out := space.step(product.out, step), scratch, out)
+    yield lambda step: partial(np.matmul, space.step(product.source, step), matrix, out=scratch)
+    yield lambda step: partial(np.add, out := space.step(product.out, step), scratch, out=out)
 
 
 def _bind_instruction(space: Workspace, instruction: Instruction, step: int) -> Call:
     def view(item: View) -> Array:
         return space.step(item, step)
 
-    operands = (*instruction.arguments, instruction.out)
-    return partial(instruction.function, *(space.resolve(place, (space.size,), view) for place in operands))
+    return _bind_function(space, instruction, (space.size,), view)
 
 
 def _bind_restrain(space: Workspace, population: str, step: int) -> Call:
@@ -138,7 +137,7 @@ def bind_whole(space: Workspace, operation: Operation) -> Iterator[Call]:
         yield from _bind_silence(space, operation)
     elif isinstance(operation, Contract):
         source, delta = _flat(space.whole(operation.source)), _flat(space.whole(operation.delta))
-        yield partial(np.matmul, source.T, delta, space.matrix_gradients[operation.matrix])
+        yield partial(np.matmul, source.T, delta, out=space.matrix_gradients[operation.matrix])
     else:
         yield from _bind_reduce(space, operation)
 
@@ -148,20 +147,25 @@ def _bind_whole_product(space: Workspace, product: Product) -> Iterator[Call]:
     matrix = matrix.T if product.transposed else matrix
     source, out = _flat(space.whole(product.source)), _flat(space.whole(product.out))
     if not product.accumulate:
-        yield partial(np.matmul, source, matrix, out)
+        yield partial(np.matmul, source, matrix, out=out)
         return
     scratch = space.scratch(out.shape)
-    yield partial(np.matmul, source, matrix, scratch)
-    yield partial(np.add, out, scratch, out)
+    yield partial(np.matmul, source, matrix, out=scratch)
+    yield partial(np.add, out, scratch, out=out)
 
 
 def _bind_block(space: Workspace, instruction: Instruction, first: int, last: int) -> Call:
     def view(item: View) -> Array:
         return space.block(item, first, last)
 
-    shape = (last - first + 1, space.size)
-    operands = (*instruction.arguments, instruction.out)
-    return partial(instruction.function, *(space.resolve(place, shape, view) for place in operands))
+    return _bind_function(space, instruction, (last - first + 1, space.size), view)
+
+
+def _bind_function(
+    space: Workspace, instruction: Instruction, shape: tuple[int, ...], view: Callable[[View], Array]
+) -> Call:
+    arguments = (space.resolve(place, shape, view) for place in instruction.arguments)
+    return partial(instruction.function, *arguments, out=space.resolve(instruction.out, shape, view))
 
 
 def _bind_silence(space: Workspace, operation: Silence) -> Iterator[Call]:
@@ -179,15 +183,15 @@ def _bind_reduce(space: Workspace, operation: Reduce) -> Iterator[Call]:
     scratch = space.scratch(row.shape)
     if isinstance(operation.expression, Load) and isinstance(operation.expression.slot, View):
         delta = _flat(space.whole(operation.expression.slot))
-        yield partial(np.matmul, np.ones(len(delta), space.dtype), delta, row)
+        yield partial(np.matmul, np.ones(len(delta), space.dtype), delta, out=row)
         return
     yield partial(row.fill, 0)
     instructions, place = compile_expression(operation.expression, operation.row.width)
     for first, last in _blocks(space, operation.row.width):
         yield from (_bind_block(space, instruction, first, last) for instruction in instructions)
         value = space.resolve(place, (last - first + 1, space.size), partial(_block, space, first, last))
-        yield partial(np.add.reduce, value, (0, 1), None, scratch)
-        yield partial(np.add, row, scratch, row)
+        yield partial(np.add.reduce, value, axis=(0, 1), out=scratch)
+        yield partial(np.add, row, scratch, out=row)
 
 
 def _block(space: Workspace, first: int, last: int, view: View) -> Array:

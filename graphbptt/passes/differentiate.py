@@ -274,16 +274,16 @@ class _Reversal:
         for leaf, partial in partials.items():
             if not isinstance(leaf, Load) or partial == Number(0):
                 continue
-            if isinstance(leaf.slot, Row):
-                if self.is_free(leaf.slot):
-                    final.append(Reduce(leaf.slot, arriving * self.slope(name, leaf, partial)))
-            elif leaf.slot.buffer == f"net{self.index}":
+            slot = leaf.slot
+            if isinstance(slot, Row):
+                if self.is_free(slot):
+                    final.append(Reduce(slot, arriving * self.slope(name, leaf, partial)))
+            elif isinstance(slot, View) and slot.buffer == f"net{self.index}":
                 if not self.passes:
-                    out = self.net_delta(leaf.slot)
-                    yield Assignment(out, arriving * self.slope(name, leaf, partial))
-            elif self.is_wanted(leaf.slot):
-                step = Assignment(_delta(leaf.slot), arriving * self.slope(name, leaf, partial), accumulate=True)
-                if leaf.slot.buffer == f"state{self.index}":
+                    yield Assignment(self.net_delta(slot), arriving * self.slope(name, leaf, partial))
+            elif isinstance(slot, View) and self.is_wanted(slot):
+                step = Assignment(_delta(slot), arriving * self.slope(name, leaf, partial), accumulate=True)
+                if slot.buffer == f"state{self.index}":
                     yield step
                 else:
                     final.append(Compute((step,)))

@@ -46,7 +46,7 @@ Moment = tuple[str, int, int]
 def lower_forward(network: FoldedNetwork, layout: ParameterLayout, schedule: Schedule) -> Plan:
     """Make the forward sweeps of every stage; the backward sweeps stay empty until `differentiate`."""
     sites, buffers = place_buffers(network, schedule)
-    lowering = _Lowering(network, sites, _find_restrained(network, sites))
+    lowering = _Lowering(network, sites, _find_restrained(network))
     stages = tuple(lowering.stage(component, index) for index, component in enumerate(schedule))
     placements = tuple(
         Placement(name, site.stage, site.state, site.net, None, None, name in lowering.restrained)
@@ -56,11 +56,12 @@ def lower_forward(network: FoldedNetwork, layout: ParameterLayout, schedule: Sch
     return Plan(network, layout, buffers, vector, matrices, placements, stages, (), (), ())
 
 
-def _find_restrained(network: FoldedNetwork, sites: dict[str, Site]) -> frozenset[str]:
-    """Populations whose states must be set inside the loop: partly clamped, or read ahead inside their component."""
-    clamped = {clamp.node for clamp in network.clamps if clamp.at != "start"} - network.given
-    inside = (edge for edge in network.edges if sites[edge.source].stage == sites[edge.target].stage)
-    return frozenset(clamped | {edge.source for edge in inside if edge.delay < 0})
+def _find_restrained(network: FoldedNetwork) -> frozenset[str]:
+    """Populations some of whose states are set, not computed, and still read: partly clamped ones, and those that are
+    read ahead, behind the end of a sequence."""
+    clamped = {clamp.node for clamp in network.clamps if clamp.at != "start"}
+    ahead = {edge.source for edge in network.edges if edge.delay < 0}
+    return frozenset(clamped | ahead) - network.given
 
 
 @dataclass
@@ -96,6 +97,7 @@ class _Lowering:
             steps.append((phase, Compute(tuple(self.activate(site) for site in peers))))
             restrained = (site.population.name for site in peers if site.population.name in self.restrained)
             steps.extend((phase, Restrain(name)) for name in restrained)
+        net.before.extend(net.clear_rest())
         if component.mode == "batched":
             return Stage("batched", names, Sweep((*net.before, *(op for _, op in steps))), Sweep())
         return Stage(component.mode, names, Sweep(tuple(net.before), tuple(steps)), Sweep())
@@ -207,11 +209,17 @@ class _NetBuffer:
         columns = self.written[view.start : view.stop]
         accumulate = bool(columns.any())
         if accumulate and not columns.all():
-            for start, stop in find_runs(~columns):
-                gap = View(self.name, view.start + start, view.start + stop)
-                self.before.insert(0, Compute((Assignment(gap, number(0)),)))
+            self.before[:0] = self._clear(view.start, ~columns)
         columns[:] = True
         return accumulate
+
+    def clear_rest(self) -> Iterator[Operation]:
+        """Zero the columns at which nothing arrives at all."""
+        return self._clear(0, ~self.written)
+
+    def _clear(self, offset: int, flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Operation]:
+        for start, stop in find_runs(flags):
+            yield Compute((Assignment(View(self.name, offset + start, offset + stop), number(0)),))
 
 
 def _select(view: View, units: tuple[int, ...] | None) -> Selection:

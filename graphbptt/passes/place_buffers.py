@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphbptt.ir.expression import State, leaves, substitute
+from graphbptt.ir.expression import Expression, State, leaves, substitute
 from graphbptt.ir.folded import FoldedNetwork, Population
+from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.plan import Buffer, View
 from graphbptt.ir.schedule import Component, Schedule, Scheduled
 
@@ -19,7 +20,7 @@ __all__ = ["Site", "place_buffers"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A population's columns and its place in the schedule. `net` is None where nothing arrives."""
+    """A population's columns and its place in the schedule. `net` is None where nothing arrives or reads it."""
 
     population: Population
     stage: int
@@ -32,7 +33,9 @@ class Site:
 def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str, Site], tuple[Buffer, ...]]:
     """Lay out states and net inputs, component by component."""
     before, after = _reach(network)
-    arrives = {connection.target for connection in network.connections}
+    netted = {connection.target for connection in network.connections}
+    netted |= {population.name for population in network.populations if population.bias is not None}
+    netted |= {target.node for target in network.targets if resolve_loss(network, target)[1] == "net"}
     sites: dict[str, Site] = {}
     buffers: list[Buffer] = []
     for index, component in enumerate(schedule):
@@ -43,7 +46,7 @@ def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str,
             state = View(state_name, width, width + population.units)
             width = state.stop
             net = None
-            if component.mode != "given" and (population.name in arrives or population.bias is not None):
+            if component.mode != "given" and population.name in netted:
                 net = View(net_name, net_width, net_width + population.units)
                 net_width = net.stop
             sites[population.name] = Site(population, index, node.phase, node.level, state, net)
@@ -74,7 +77,7 @@ def _reach(network: FoldedNetwork) -> tuple[Mapping[str, int], Mapping[str, int]
 def _side_by_side(network: FoldedNetwork, component: Component) -> list[Scheduled]:
     def key(node: Scheduled) -> tuple[int, int, str, str]:
         population = network.population[node.population]
-        own = {
+        own: dict[Expression, Expression] = {
             leaf: State("", leaf.delay)
             for leaf in leaves(population.activation)
             if isinstance(leaf, State) and leaf.node == population.name

@@ -31,7 +31,7 @@ def schedule_stages(network: FoldedNetwork) -> Schedule:
         A component has a cycle without delay, or cycles of positive and of negative total delay; the problem names
         them edge by edge.
     """
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(population.name for population in network.populations)
     graph.add_edges_from((edge.source, edge.target) for edge in network.edges)
     condensed = nx.condensation(graph)
@@ -105,7 +105,7 @@ def _retime(members: Sequence[str], edges: Sequence[Edge], sign: int) -> dict[st
 
 def _levels(members: Iterable[str], undelayed: Iterable[Edge]) -> dict[str, int] | None:
     """The topological generation of each member among the edges inside one iteration; None if these have a cycle."""
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(members)
     graph.add_edges_from((edge.source, edge.target) for edge in undelayed)
     if not nx.is_directed_acyclic_graph(graph):
@@ -144,7 +144,7 @@ def _most_negative(edges: Sequence[Edge], sign: int) -> list[Edge]:
     best: dict[tuple[str, str], Edge] = {}
     for edge in sorted(edges, key=lambda edge: sign * edge.delay):
         best.setdefault((edge.source, edge.target), edge)
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     for (source, target), edge in best.items():
         graph.add_edge(source, target, weight=sign * edge.delay * count - 1)
     start = next(iter(graph))
@@ -154,7 +154,7 @@ def _most_negative(edges: Sequence[Edge], sign: int) -> list[Edge]:
 
 def _find_cycle(edges: Sequence[Edge]) -> list[Edge]:
     by_pair = {(edge.source, edge.target): edge for edge in edges}
-    graph = nx.DiGraph(list(by_pair))
+    graph: nx.DiGraph[str] = nx.DiGraph(list(by_pair))
     try:
         pairs = nx.find_cycle(graph)
     except nx.NetworkXNoCycle:
