@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphbptt.backend import Executable
+from graphbptt.backend import Executable, list_backends
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt.reference import add_copies, derive_copies, measure_losses, run_reference
@@ -16,6 +16,14 @@ from graphbptt.reference import add_copies, derive_copies, measure_losses, run_r
 # the array times a few hundred units in the last place, for a few hundred operations.
 RELATIVE = 1e-10
 ROUNDING = 1e-13
+
+
+BACKENDS = [
+    name
+    for name, entry in sorted(list_backends().items())
+    if name != "reference" and entry.load().missing() is None
+]
+"""The backends that are installed and can run here."""
 
 
 @dataclass

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from agreement import assert_agreement
+from agreement import BACKENDS, assert_agreement
 from hypothesis import given
 from strategies import Case, cases
 
-from graphbptt.backend import find_backend, list_backends
+from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
 from graphbptt.gradients import check_gradients
 from graphbptt.model import Model
 from graphbptt.passes.bind_batch import bind_batch
-
-
-def runnable(name: str) -> bool:
-    return list_backends()[name].load().missing() is None
-
-
-BACKENDS = [name for name in sorted(list_backends()) if name != "reference" and runnable(name)]
 
 
 @pytest.mark.parametrize("name", BACKENDS)
