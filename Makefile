@@ -1,0 +1,26 @@
+# One gate for everyone: `make check` is what continuous integration runs.
+
+PYTHON ?= python
+
+.PHONY: check format nightly benchmark picture
+
+check:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	lint-imports
+	$(PYTHON) -m pytest
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+# Thousands of random graphs instead of hundreds.
+nightly:
+	$(PYTHON) -m pytest --hypothesis-profile=nightly
+
+benchmark:
+	$(PYTHON) -m benchmarks
+
+picture:
+	$(PYTHON) docs/draw_unrolling.py
