@@ -60,7 +60,11 @@ def read_graph(graph: Graph[Any], problems: list[Problem]) -> DeclaredGraph:
         if declared is not None:
             nodes[names[node]] = declared
     edges: list[DeclaredEdge] = []
+    taken: set[str] = set()
     for (source, target, _), attributes, name in name_edges(graph, names):
+        if name in taken:
+            problems.append(Problem(f"edge {name}", "several edges have this name", "rename the nodes"))
+        taken.add(name)
         connection = read_attributes(ConnectionDeclaration, attributes, f"edge {name}", problems)
         if connection is not None:
             edges.append(DeclaredEdge(name, names[source], names[target], connection))

@@ -50,7 +50,7 @@ def _describe(details: ErrorDetails, model: type[BaseModel], data: Any) -> Mista
     written = _follow(location, data)
     match details["type"]:
         case "mistake":
-            return Mistake(written, context["what"], context["instead"])
+            return Mistake(written, context["what"], context["instead"], location[-1:] == ("[key]",))
         case "extra_forbidden":
             key = str(location[-1])
             return Mistake(

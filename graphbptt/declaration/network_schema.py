@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -125,15 +126,35 @@ def _read_initial(value: Any) -> FrozenArray | Parameter:
     )
 
 
+def _check_name(name: str, info: ValidationInfo) -> str:
+    """A coefficient's name must mean the coefficient, in activations and among parameters."""
+    taken = {"bias": "the node's bias", "initial": "the node's initial state"}
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise mistake(f"{name!r} cannot be written in an activation", "give the coefficient another name")
+    if name in RESERVED_NAMES:
+        raise mistake(
+            f"{name!r} has a meaning of its own in activations", "give the coefficient another name"
+        )
+    if name in taken or name in (info.context or {}).get("nodes", ()):
+        raise mistake(
+            f"{name!r} is the name of {taken.get(name, 'a node')}", "give the coefficient another name"
+        )
+    return name
+
+
+Coefficients = dict[
+    Annotated[str, AfterValidator(_check_name)],
+    Annotated[FrozenArray | Parameter, PlainValidator(_read_coefficient)],
+]
+
+
 class NodeDeclaration(Section):
     """A population of units. With the context ``{"nodes": names}`` its activation may read those only."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     units: Count = 1
-    coefficients: dict[str, Annotated[FrozenArray | Parameter, PlainValidator(_read_coefficient)]] = Field(
-        default={}
-    )
+    coefficients: Coefficients = Field(default={})
     activation: Expression = Net()
     bias: Annotated[Parameter | Literal[False] | None, PlainValidator(_read_bias)] = None
     initial: Annotated[FrozenArray | Parameter, PlainValidator(_read_initial)] = FrozenArray(0.0)
@@ -142,31 +163,6 @@ class NodeDeclaration(Section):
     @classmethod
     def _open_empty(cls, value: Any) -> Any:
         return {} if value is None else value
-
-    @field_validator("coefficients")
-    @classmethod
-    def _check_names(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        nodes = (info.context or {}).get("nodes", ())
-        taken = {"bias": "the node's bias", "initial": "the node's initial state"}
-        errors = []
-        for name in value:
-            what = (
-                f"{name!r} cannot be written in an activation"
-                if not name.isidentifier() or keyword.iskeyword(name)
-                else f"{name!r} has a meaning of its own in activations"
-                if name in RESERVED_NAMES
-                else f"{name!r} is the name of a node"
-                if name in nodes
-                else f"{name!r} is the name of {taken[name]}"
-                if name in taken
-                else None
-            )
-            if what is not None:
-                error = mistake(what, "give the coefficient another name")
-                errors.append(InitErrorDetails(type=error, loc=(name,), input=name))
-        if errors:
-            raise ValidationError.from_exception_data(cls.__name__, errors)
-        return value
 
     @field_validator("activation", mode="plain")
     @classmethod

@@ -137,8 +137,10 @@ def read_indices(value: Any, first: int, noun: str) -> tuple[int, ...]:
     """A list of distinct whole numbers, none below `first`."""
     if isinstance(value, np.ndarray | range):
         value = list(value)
-    if not isinstance(value, list | tuple) or not value:
+    if not isinstance(value, list | tuple):
         raise mistake(f"{value!r} is no list of {noun}s", f"write a list such as [{first}, {first + 1}]")
+    if not value:
+        raise mistake(f"no {noun}s are listed", "list at least one")
     indices = tuple(_unwrap(item) for item in value)
     seen: set[int] = set()
     for index in indices:

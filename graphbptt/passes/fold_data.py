@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from graphbptt.declaration.graph import DeclaredGraph, read_attributes
@@ -29,7 +29,7 @@ def pick_units(
     if declared is None:
         return None
     if not declared:
-        problems.append(Problem(path, "no units", f"write 0 <= start < stop <= {units}"))
+        problems.append(Problem(path, "no units are listed", "list at least one"))
     elif max(declared) >= units:
         problems.append(
             Problem(path, f"unit {max(declared)} of {units}", f"write units from 0 to {units - 1}")
@@ -53,9 +53,9 @@ def fold_clamps(
 
 def fold_targets(
     targets: Sequence[Target], declared: DeclaredGraph, problems: list[Problem]
-) -> tuple[Target, ...]:
-    """The targets, each with its node's name and its units in canonical form."""
-    folded = []
+) -> dict[str, Target]:
+    """The targets by path, each with its node's name and its units in canonical form."""
+    folded: dict[str, Target] = {}
     for path, target, node in _place(targets, "target", declared, problems):
         attributes = {
             "field": target.field,
@@ -68,15 +68,15 @@ def fold_targets(
         read = read_attributes(TargetDeclaration, attributes, path, problems)
         if read is not None:
             units = pick_units(read.units, node.units, f"{path}.units", problems)
-            folded.append(
-                Target(str(target.node), read.field, read.loss, units, read.at, read.mask, read.weight)
+            folded[path] = Target(
+                str(target.node), read.field, read.loss, units, read.at, read.mask, read.weight
             )
-    return tuple(folded)
+    return folded
 
 
-def check_targets(network: FoldedNetwork, problems: list[Problem]) -> None:
+def check_targets(network: FoldedNetwork, targets: Mapping[str, Target], problems: list[Problem]) -> None:
     """A target needs something that can be learned, and states its loss is defined for."""
-    for path, target in _name(network.targets, "target"):
+    for path, target in targets.items():
         population = network.population[target.node]
         rule = LOSSES[target.loss]
         units = population.units if target.units is None else len(target.units)

@@ -113,10 +113,10 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
         wires,
         groups,
         clamps,
-        wanted,
+        tuple(wanted.values()),
     )
     _check_inputs(network, declared.nodes, problems)
-    check_targets(network, problems)
+    check_targets(network, wanted, problems)
     if problems:
         raise SpecError(problems)
     return network

@@ -58,7 +58,11 @@ def fold_ties(
 ) -> tuple[tuple[Group, ...], dict[str, Use]]:
     """The groups, ordered by name, and the use that each parameter makes of its group."""
     ties = {p.name: p.declared.tie for p in parameters if p.declared.tie is not None}
-    by_name = {p.name: p for p in parameters}
+    by_name: dict[str, DeclaredParameter] = {}
+    for parameter in parameters:
+        if by_name.setdefault(parameter.name, parameter) is not parameter:
+            what = f"another parameter is called {parameter.name} too"
+            problems.append(Problem(parameter.path, what, "rename the node"))
     _check_names(by_name, ties, problems)
     _open_cycles(by_name, ties, problems)
     uses = _follow_chains(by_name, ties)

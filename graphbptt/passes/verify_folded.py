@@ -72,9 +72,8 @@ def _check_names(network: FoldedNetwork) -> Iterator[str]:
     names = [connection.name for connection in network.connections]
     if len(set(names)) < len(names):
         yield "two connections have one name"
-    used = {use.group for _, use in network.uses()}
-    for group in sorted(used ^ network.group.keys()):
-        yield f"group {group} is {'not declared' if group in used else 'not used'}"
+    for group in sorted({use.group for _, use in network.uses()} - network.group.keys()):
+        yield f"group {group} is not declared"
 
 
 def _check_population(network: FoldedNetwork, population: Population) -> Iterator[str]:
@@ -171,7 +170,10 @@ def _check_shape(
 
 
 def _check_groups(network: FoldedNetwork) -> Iterator[str]:
+    used = {use.group for _, use in network.uses()}
     for group in network.groups:
+        if group.name not in used:
+            yield f"group {group.name} is not used"
         if group.combine not in get_args(Combine):
             yield f"group {group.name} combines by {group.combine}"
         if not _starts(group):
