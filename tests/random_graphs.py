@@ -52,12 +52,12 @@ def sketches(draw: st.DrawFn) -> Sketch:
     count = draw(st.integers(1, 6))
     names = [f"n{k}" for k in range(count)]
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
-    blocks = draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
+    blocks = draw(st.lists(st.sampled_from((0, 0, 0, 1, 2)), min_size=count, max_size=count))
     return Sketch(
         names,
         {name: draw(st.sampled_from(sizes)) for name in names},
         dict(zip(names, blocks, strict=True)),
-        {name: draw(st.sampled_from((0, 0, 0, 1, -1))) for name in names},
+        {name: draw(st.sampled_from((0, 0, 1, -1, 2))) for name in names},
         {block: draw(st.sampled_from((1, 1, -1))) for block in range(3)},
         {name for name in names if draw(st.integers(0, 7)) == 7},
         history=dict.fromkeys(names, 1),
@@ -94,6 +94,8 @@ def activations(draw: st.DrawFn, sketch: Sketch, node: str, smooth: bool) -> str
     if node in sketch.deaf:
         text = draw(st.sampled_from(WITHOUT_NET))
         return text.format(draw(readable(sketch, node)), draw(readable(sketch, node)))
+    if draw(st.integers(0, 4)) == 4:
+        return "logistic"  # what probabilities are wanted of
     text = draw(st.sampled_from(SMOOTH if smooth else SMOOTH + KINKED))
     if draw(st.integers(0, 2)) == 2:
         base = "net" if text == "identity" else f"{text}(net)" if text.isidentifier() else text
@@ -139,7 +141,7 @@ def graphs(draw: st.DrawFn, smooth: bool) -> nx.MultiDiGraph[Any]:
             attributes["coefficients"] = {"rate": {"init": values} if "learned" in rate else values}
         sketch.graph.add_node(name, **attributes)
     hearing = [name for name in sketch.names if name not in sketch.deaf]
-    for _ in range(draw(st.integers(0, 8)) if hearing else 0):
+    for _ in range(draw(st.integers(1, 10)) if hearing else 0):
         target = draw(st.sampled_from(hearing))
         sources = [name for name in sketch.names if sketch.block[name] <= sketch.block[target]]
         source = draw(st.sampled_from(sources))
