@@ -8,6 +8,8 @@ from typing import Any
 import networkx as nx
 import numpy.typing as npt
 
+from graphbptt.declaration.places import locate
+from graphbptt.errors import SpecError
 from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan
@@ -17,12 +19,14 @@ from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.lower_forward import lower_forward
 from graphbptt.passes.schedule_stages import schedule_stages
 from graphbptt.passes.settle_deltas import settle_deltas
+from graphbptt.passes.verify_folded import verify_folded
 
 __all__ = ["compile", "compile_network"]
 
 
 def compile_network(network: FoldedNetwork) -> Plan:
     """FoldedNetwork -> Plan."""
+    verify_folded(network)
     schedule = schedule_stages(network)
     plan = lower_forward(network, place_parameters(network), schedule)
     plan = differentiate(plan)
@@ -38,4 +42,9 @@ def compile(  # the public name, used as graphbptt.compile
     seed: int = 0,
 ) -> Model:
     """Compile a recurrent network declared as a networkx graph."""
-    return Model(compile_network(fold_graph(graph, inputs, targets)), backend=backend, dtype=dtype, seed=seed)
+    network = fold_graph(graph, inputs, targets)
+    try:
+        plan = compile_network(network)
+    except SpecError as error:
+        raise locate(error, graph) from None
+    return Model(plan, backend=backend, dtype=dtype, seed=seed)

@@ -176,6 +176,11 @@ class Last:
             raise ValueError(f"Last({self.steps}): at least 1 step")
 
 
+def _freeze(items: Any) -> Any:
+    """A list, range or array as a tuple; what is none of them is left as it is, for `fold_graph` to judge."""
+    return tuple(items) if isinstance(items, list | range | np.ndarray) else items
+
+
 @dataclass(frozen=True, slots=True)
 class Clamp:
     """Set the states of a node, or of some of its units, to a field of the data.
@@ -199,8 +204,8 @@ class Clamp:
     mask: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "units", None if self.units is None else tuple(self.units))
-        object.__setattr__(self, "at", self.at if isinstance(self.at, str) else tuple(self.at))
+        object.__setattr__(self, "units", _freeze(self.units))
+        object.__setattr__(self, "at", _freeze(self.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +238,8 @@ class Target:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "units", None if self.units is None else tuple(self.units))
-        object.__setattr__(self, "at", self.at if isinstance(self.at, str | Last) else tuple(self.at))
+        object.__setattr__(self, "units", _freeze(self.units))
+        object.__setattr__(self, "at", _freeze(self.at))
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,9 @@ class FoldedNetwork:
             if isinstance(clamp.at, tuple) and clamp.mask is None and clamp.node not in self.given:
                 listed.setdefault(clamp.node, set()).update(clamp.at)
         fixed = {
-            node: frozenset(t for t in steps if len(self._clamped_units(node, t)) == self.population[node].units)
+            node: frozenset(
+                t for t in steps if len(self._clamped_units(node, t)) == self.population[node].units
+            )
             for node, steps in listed.items()
         }
         return {node: steps for node, steps in fixed.items() if steps}
@@ -345,7 +352,8 @@ def format_folded(network: FoldedNetwork) -> str:
     for population in network.populations:
         initial = population.initial if isinstance(population.initial, Use) else _short(population.initial)
         coefficients = "".join(
-            f" {name}={value if isinstance(value, Use) else _short(value)}" for name, value in population.coefficients
+            f" {name}={value if isinstance(value, Use) else _short(value)}"
+            for name, value in population.coefficients
         )
         lines.append(
             f"  population {population.name}: {population.units} units, {population.activation},"
@@ -359,7 +367,9 @@ def format_folded(network: FoldedNetwork) -> str:
             if units is not None
         )
         weight = f" {connection.weight}" if connection.weight else ""
-        lines.append(f"  connection {connection.name}: delay {connection.delay}, {connection.kind}{weight}{part}")
+        lines.append(
+            f"  connection {connection.name}: delay {connection.delay}, {connection.kind}{weight}{part}"
+        )
     lines.extend(f"  wire {wire.source}->{wire.target}: delay {wire.delay}" for wire in network.wires)
     for group in network.groups:
         kind = group.combine if group.trainable else "fixed"
@@ -367,7 +377,9 @@ def format_folded(network: FoldedNetwork) -> str:
         lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}")
     lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
     for target in network.targets:
-        lines.append(f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}")
+        lines.append(
+            f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}"
+        )
     return "\n".join(lines)
 
 

@@ -123,7 +123,7 @@ def _explain_cycles(edges: Sequence[Edge]) -> Problem:
         if sum(edge.delay for edge in cycle) == 0:
             return _no_delay(cycle)
     return Problem(
-        f"edge {_name(shortest[0])}",
+        _path(shortest[0]),
         f"cycles of negative and of positive total delay meet: {_describe(shortest)}, and {_describe(longest)}",
         "a component is scanned in one direction: give all its cycles a positive total delay, or all a negative one",
     )
@@ -131,7 +131,7 @@ def _explain_cycles(edges: Sequence[Edge]) -> Problem:
 
 def _no_delay(cycle: Sequence[Edge]) -> Problem:
     return Problem(
-        f"edge {_name(cycle[0])}",
+        _path(cycle[0]),
         f"a cycle without delay: {_describe(cycle)}; each state would need itself",
         "give one of these edges a delay of at least 1",
     )
@@ -167,5 +167,14 @@ def _describe(cycle: Sequence[Edge]) -> str:
     return ", ".join(f"{_name(edge)} (delay {edge.delay})" for edge in cycle) + f", {total} in all"
 
 
+def _path(edge: Edge) -> str:
+    """The path of the declaration that an edge comes from."""
+    return f"edge {edge.name}" if isinstance(edge, Connection) else f"node {edge.target}.activation"
+
+
 def _name(edge: Edge) -> str:
-    return edge.name if isinstance(edge, Connection) else f"{edge.source}->{edge.target} (read by the activation)"
+    return (
+        edge.name
+        if isinstance(edge, Connection)
+        else f"{edge.source}->{edge.target} (read by the activation)"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from graphbptt.compiler import compile
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
 from graphbptt.declaration.read import read_declaration
 from graphbptt.errors import SpecError
@@ -179,3 +180,15 @@ def test_problems_of_several_parts_come_in_the_order_of_the_file() -> None:
         "network:\n  nodes: {h: {activation: tanh, initial: [1, 2]}}\n  edges: [{from: h, to: h, tie: x->h}]\n"
     )
     assert [line.split(":")[1] for line in lines] == ["1", "3", "4"]
+
+
+def test_mistakes_found_by_later_passes_have_their_place() -> None:
+    Path("a.yaml").write_text(
+        "network:\n"
+        "  nodes:\n    a: {}\n    b:\n      activation: a + tanh(net)\n"
+        "  edges:\n    - {from: a, to: b}\n    - {from: b, to: a, delay: 0}\n"
+    )
+    with pytest.raises(
+        SpecError, match=r"^a\.yaml:(8:7: edge b->a|5:19: node b\.activation): a cycle without delay"
+    ):
+        compile(build_graph(read_declaration("a.yaml")))

@@ -62,6 +62,8 @@ def test_node_may_be_the_node_itself() -> None:
         ({"units": [3]}, "h.units: unit 3 of 3; write units from 0 to 2"),
         ({"units": [-1]}, "h.units: -1 is no unit; units are whole numbers that count from 0"),
         ({"units": [1, 1]}, "h.units: unit 1 is listed twice; list it once"),
+        ({"units": 1}, "h.units: 1 is no list of units; write a list such as [0, 1]"),
+        ({"at": 3}, "h.at: 3 is no time; write every, "),
         ({"units": []}, "h.units: no units are listed; list at least one"),
         ({"at": "evry"}, "h.at: unknown time 'evry'; did you mean 'every'?"),
         ({"at": [0]}, "h.at: 0 is no step; steps are whole numbers that count from 1"),
