@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.ir.layout import Slot
 from graphbptt.model import Model
 
 __all__ = ["GradientReport", "GroupReport", "check_gradients"]
@@ -139,23 +140,11 @@ def check_gradients(
         group = network.group[slot.group]
         if not group.trainable or not group.size:
             continue
-        entries = np.arange(group.size)
-        if group.size > limit:
-            entries = np.sort(rng.choice(group.size, limit, replace=False))
+        entries = np.sort(rng.choice(group.size, min(group.size, limit), replace=False))
+        quotients = [_differentiate(measure, exact.vector, slot.offset + int(k), spacing) for k in entries]
         shared = max(copies[group.name], 1) if group.combine == "mean" else 1
-        expected = np.array(
-            [_differentiate(measure, exact.vector, slot.offset + int(entry), spacing) for entry in entries]
-        )
-        reports.append(
-            _compare(
-                group.name,
-                slot.shape,
-                entries,
-                gradient[slot.offset : slot.stop][entries],
-                expected / shared,
-                floor,
-            )
-        )
+        computed = gradient[slot.offset : slot.stop][entries]
+        reports.append(_compare(slot, entries, computed, np.array(quotients) / shared, floor))
     return GradientReport(loss, tuple(reports))
 
 
@@ -172,18 +161,16 @@ def _differentiate(measure: Callable[[], float], vector: Array, index: int, spac
     return total / step
 
 
-def _compare(
-    group: str, shape: tuple[int, ...], entries: Array, computed: Array, expected: Array, floor: float
-) -> GroupReport:
+def _compare(slot: Slot, entries: Array, computed: Array, expected: Array, floor: float) -> GroupReport:
     scale = max(floor, float(np.abs(expected).max()), float(np.abs(computed).max()))
     errors = np.abs(computed - expected) / scale if scale else np.zeros(len(entries))
     worst = int(np.argmax(np.nan_to_num(errors, nan=np.inf)))
     return GroupReport(
-        group,
-        tuple(map(int, np.unravel_index(entries[worst], shape))),
+        slot.group,
+        tuple(map(int, np.unravel_index(entries[worst], slot.shape))),
         float(computed[worst]),
         float(expected[worst]),
         float(errors[worst]),
         len(entries),
-        math.prod(shape),
+        math.prod(slot.shape),
     )

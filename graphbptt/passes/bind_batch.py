@@ -165,9 +165,10 @@ def _frame(reader: FieldReader, size: int, steps: int, dtype: np.dtype[Any], len
             f"{lengths[example]} at example {example}",
             f"a length is at least 1 and at most the number of steps, {steps}",
         )
+    if (lengths == steps).all():
+        return _Frame(size, steps, dtype, None, None)
     lengths = lengths.astype(np.int64)
-    real = np.arange(1, steps + 1)[:, None] <= lengths
-    return _Frame(size, steps, dtype, lengths, None if real.all() else real)
+    return _Frame(size, steps, dtype, lengths, np.arange(1, steps + 1)[:, None] <= lengths)
 
 
 def _bind_clamp(

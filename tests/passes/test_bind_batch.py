@@ -146,6 +146,9 @@ class TestClamps:
         assert clamp.mask is not None
         assert clamp.mask[:, 0, 0].tolist() == [False, True, False, False]
 
+    def test_full_lengths_are_no_lengths(self) -> None:
+        assert bind([INPUT], [], {"input": DATA, "lengths": [STEPS] * BATCH}).lengths is None
+
     def test_padding_holds_zeros(self) -> None:
         batch = bind([INPUT], [], {"input": np.where(True, DATA, 0), "lengths": np.array([4, 1, 2])})
         (clamp,) = batch.clamps
