@@ -155,6 +155,11 @@ class Connection:
     from_units: tuple[int, ...] | None = None
     to_units: tuple[int, ...] | None = None
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether it is a multiplication unit by unit rather than a matrix product."""
+        return self.kind != "dense" and self.from_units is None and self.to_units is None
+
 
 @dataclass(frozen=True, slots=True)
 class Wire:
@@ -376,10 +381,10 @@ def format_folded(network: FoldedNetwork) -> str:
         init = group.init if isinstance(group.init, Initializer) else _short(group.init)
         lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}")
     lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
-    for target in network.targets:
-        lines.append(
-            f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}"
-        )
+    lines.extend(
+        f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}"
+        for target in network.targets
+    )
     return "\n".join(lines)
 
 

@@ -44,7 +44,8 @@ class LossRule:
 
 def _squared_error(predicted: Array, wanted: Array) -> Array:
     difference = predicted - wanted
-    return np.einsum("tbu,tbu->tb", difference, difference) * 0.5
+    squares: Array = np.einsum("tbu,tbu->tb", difference, difference)
+    return squares * 0.5
 
 
 def _squared_error_slope(predicted: Array, wanted: Array) -> Array:
@@ -53,11 +54,12 @@ def _squared_error_slope(predicted: Array, wanted: Array) -> Array:
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:
     picked = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    return special.logsumexp(logits, axis=-1) - picked
+    surprise: Array = special.logsumexp(logits, axis=-1) - picked
+    return surprise
 
 
 def _cross_entropy_slope(logits: Array, labels: Array) -> Array:
-    slope = special.softmax(logits, axis=-1)
+    slope: Array = special.softmax(logits, axis=-1)
     picked = np.take_along_axis(slope, labels[..., None], axis=-1)
     np.put_along_axis(slope, labels[..., None], picked - 1, axis=-1)
     return slope
@@ -70,20 +72,24 @@ def _inside(probability: Array) -> Array:
 
 def _binary_cross_entropy(probability: Array, wanted: Array) -> Array:
     p = _inside(probability)
-    return -(wanted * np.log(p) + (1 - wanted) * np.log1p(-p)).sum(axis=-1)
+    likelihood: Array = (wanted * np.log(p) + (1 - wanted) * np.log1p(-p)).sum(axis=-1)
+    return -likelihood
 
 
 def _binary_cross_entropy_slope(probability: Array, wanted: Array) -> Array:
     p = _inside(probability)
-    return (p - wanted) / (p * (1 - p))
+    slope: Array = (p - wanted) / (p * (1 - p))
+    return slope
 
 
 def _binary_cross_entropy_on_net(net: Array, wanted: Array) -> Array:
-    return (np.logaddexp(net, 0) - wanted * net).sum(axis=-1)
+    entropy: Array = (np.logaddexp(net, 0) - wanted * net).sum(axis=-1)
+    return entropy
 
 
 def _binary_cross_entropy_on_net_slope(net: Array, wanted: Array) -> Array:
-    return special.expit(net) - wanted
+    probability: Array = special.expit(net)
+    return probability - wanted
 
 
 LOSSES: dict[str, LossRule] = {
@@ -106,6 +112,10 @@ def resolve_loss(network: FoldedNetwork, target: Target) -> tuple[LossRule, Lite
     """
     rule = LOSSES[target.loss]
     clamped = any(clamp.node == target.node and clamp.at != "start" for clamp in network.clamps)
-    if rule.on_net is not None and not clamped and network.population[target.node].activation == rule.canonical:
+    if (
+        rule.on_net is not None
+        and not clamped
+        and network.population[target.node].activation == rule.canonical
+    ):
         return rule.on_net, "net"
     return rule, "state"
