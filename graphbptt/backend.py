@@ -66,7 +66,9 @@ def find_backend(name: str = "auto") -> Backend:
     installed = list_backends()
     if name != "auto":
         if name not in installed:
-            raise BackendError(f"backend {name!r} is not installed; {did_you_mean(name, [*installed, 'auto'])}")
+            raise BackendError(
+                f"backend {name!r} is not installed; {did_you_mean(name, [*installed, 'auto'])}"
+            )
         backend: Backend = installed[name].load()
         reason = backend.missing()
         if reason is not None:

@@ -81,7 +81,9 @@ class Model:
         The same numbers by group name.
     """
 
-    def __init__(self, plan: Plan, backend: str = "auto", dtype: npt.DTypeLike = "float32", seed: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, backend: str = "auto", dtype: npt.DTypeLike = "float32", seed: int = 0
+    ) -> None:
         chosen = find_backend(backend)
         self.plan = plan
         self.dtype = np.dtype(dtype)
@@ -133,7 +135,9 @@ class Model:
         loss = self.loss_and_gradient(self.bind(fields, steps), gradient)
         free = [slot.group for slot in self.plan.layout.slots if slot.offset < self.plan.layout.free]
         return loss, {
-            group: self.plan.layout.view(gradient, group) for group in free if self.network.group[group].trainable
+            group: self.plan.layout.view(gradient, group)
+            for group in free
+            if self.network.group[group].trainable
         }
 
     def unroll(self, steps: int) -> UnrolledGraph:
@@ -145,4 +149,6 @@ class Model:
         return str(self.plan)
 
     def _total(self, losses: Array) -> float:
-        return float(sum(target.weight * loss for target, loss in zip(self.network.targets, losses, strict=True)))
+        return float(
+            sum(target.weight * loss for target, loss in zip(self.network.targets, losses, strict=True))
+        )

@@ -367,4 +367,6 @@ def gradients(expression: Expression) -> dict[Leaf, Expression]:
             if not isinstance(argument, Number):
                 contribution = incoming * slope
                 adjoint[argument] = adjoint[argument] + contribution if argument in adjoint else contribution
-    return {leaf: slope for leaf, slope in adjoint.items() if isinstance(leaf, Net | State | Coefficient | Load)}
+    return {
+        leaf: slope for leaf, slope in adjoint.items() if isinstance(leaf, Net | State | Coefficient | Load)
+    }

@@ -69,7 +69,9 @@ def place_parameters(network: FoldedNetwork) -> ParameterLayout:
     return ParameterLayout(tuple(slots), free, offset)
 
 
-def draw_parameters(network: FoldedNetwork, layout: ParameterLayout, seed: int, dtype: npt.DTypeLike) -> Array:
+def draw_parameters(
+    network: FoldedNetwork, layout: ParameterLayout, seed: int, dtype: npt.DTypeLike
+) -> Array:
     """A fresh flat vector: every group drawn from its initializer."""
     vector = np.empty(layout.size, dtype)
     for group in network.groups:
