@@ -75,18 +75,19 @@ def _find_nodes(data: Mapping[str, Any]) -> list[str]:
 
 def _find_strangers(data: Mapping[str, Any], nodes: Sequence[str]) -> Iterator[Mistake]:
     """Every name of a node that is not declared."""
+    known = set(nodes)
     network = data.get("network")
     edges = network.get("edges") if isinstance(network, dict) else None
     for index, edge in enumerate(edges if isinstance(edges, list) else ()):
         for end in ("from", "to"):
             name = edge.get(end) if isinstance(edge, dict) else None
-            if isinstance(name, str) and name not in nodes:
+            if isinstance(name, str) and name not in known:
                 path = ("network", "edges", index, end)
                 yield Mistake(path, f"unknown node {name!r}", did_you_mean(name, nodes))
     for section in ("inputs", "targets"):
         items = data.get(section)
         for name in items if isinstance(items, dict) else ():
-            if name not in nodes:
+            if name not in known:
                 yield Mistake(
                     (section, name), f"unknown node {name!r}", did_you_mean(name, nodes), at_key=True
                 )
