@@ -40,7 +40,7 @@ def find_first_nonfinite(model: Model, data: Dataset) -> tuple[str, int] | None:
     Of several nodes in one step it is the one that reads none of the others in that step.
     """
     with np.errstate(all="ignore"):
-        states = model.run(data.fields, data.steps)
+        states = model.run(data.fields, model.bind(data.fields, data.steps).steps)
     bad = {node: ~np.isfinite(array).all(axis=(0, 2)) for node, array in states.items()}
     begins = {node: int(steps.argmax()) + 1 for node, steps in bad.items() if steps.any()}
     if not begins:

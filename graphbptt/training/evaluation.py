@@ -50,7 +50,8 @@ def evaluate(
     for part in data.batches(chunk):
         bound = model.bind(part.fields, part.steps)
         losses.add(bound)
-        states = model.run(part.fields, part.steps)
+        # Without targets, a network that runs freely may have no field left that says for how long.
+        states = model.run(part.fields, bound.steps)
         for label, target, wanted in zip(labels, model.network.targets, bound.targets, strict=True):
             state = np.swapaxes(states[target.node], 0, 1)
             predicted = state if target.units is None else state[..., list(target.units)]

@@ -1,0 +1,170 @@
+"""The training loop: what an update is, which parameters are kept, when it ends, and how it fails."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import graphbptt
+from graphbptt.declaration.run_schema import TrainingDeclaration
+from graphbptt.training.evaluation import measure_loss
+from graphbptt.training.loop import Epoch, train
+
+Fields = dict[str, np.ndarray]
+
+
+def build_model(seed: int = 0) -> graphbptt.Model:
+    """Three units that follow one input."""
+    graph = nx.DiGraph()
+    graph.add_node("x")
+    graph.add_node("h", units=3, activation="tanh", initial="learned")
+    graph.add_node("y")
+    graph.add_edge("x", "h", delay=0)
+    graph.add_edge("h", "h")
+    graph.add_edge("h", "y", delay=0)
+    inputs = [graphbptt.Clamp("x", "x")]
+    targets = [graphbptt.Target("y", "y")]
+    return graphbptt.compile(graph, inputs, targets, dtype="float64", seed=seed, backend="numpy")
+
+
+def draw_fields(examples: int, seed: int = 0) -> Fields:
+    """A running sum."""
+    x = np.random.default_rng(seed).normal(0, 0.3, (examples, 5, 1))
+    return {"x": x, "y": x.cumsum(axis=1)}
+
+
+@pytest.fixture
+def fields() -> Fields:
+    return draw_fields(20)
+
+
+def test_the_arguments_are_the_keys_of_the_spec() -> None:
+    arguments = set(inspect.signature(train).parameters)
+    assert set(TrainingDeclaration.model_fields) <= arguments
+    assert arguments - set(TrainingDeclaration.model_fields) == {
+        "model",
+        "data",
+        "validation",
+        "seed",
+        "report",
+    }
+
+
+def test_one_update_is_one_step_of_the_optimizer(fields: Fields) -> None:
+    model, other = build_model(), build_model()
+    loss, gradients = other.loss_and_gradients(fields)
+    # The second epoch's update is not kept: no epoch has measured what it leads to.
+    history = train(model, fields, optimizer={"sgd": {"rate": 0.1}}, epochs=2, batch=20)
+    assert history.epochs[0].train_loss == pytest.approx(loss)
+    for group, gradient in gradients.items():
+        np.testing.assert_allclose(model.parameters[group], other.parameters[group] - 0.1 * gradient)
+
+
+def test_clipping_shortens_the_step(fields: Fields) -> None:
+    model, other = build_model(), build_model()
+    before = model.vector.copy()
+    train(model, fields, optimizer={"sgd": {"rate": 1.0}}, epochs=2, batch=20, clip=0.01)
+    assert np.linalg.norm(model.vector - before) == pytest.approx(0.01)
+    train(other, fields, optimizer={"sgd": {"rate": 1.0}}, epochs=2, batch=20)
+    assert np.linalg.norm(other.vector - before) > 0.1
+
+
+def test_training_learns_and_its_course_depends_on_the_seed_alone(fields: Fields) -> None:
+    settings: dict[str, Any] = {"optimizer": {"adam": {"rate": 0.01}}, "epochs": 30, "batch": 6}
+    histories = [train(build_model(), fields, **settings, seed=seed) for seed in (1, 1, 2)]
+    assert histories[0].epochs[-1].train_loss < 0.1 * histories[0].epochs[0].train_loss
+    assert histories[0] == histories[1] != histories[2]
+
+
+def test_the_best_parameters_by_validation_are_kept(fields: Fields) -> None:
+    model, validation = build_model(), draw_fields(7, seed=1)
+    history = train(
+        model, fields, optimizer={"sgd": {"rate": 2.0}}, epochs=15, batch=4, validation=validation
+    )
+    losses = [epoch.validation_loss for epoch in history.epochs]
+    assert history.best.validation_loss == min(losses)  # type: ignore[type-var]
+    assert losses[-1] != min(losses)  # type: ignore[type-var]
+    assert measure_loss(model, graphbptt.Dataset(validation)) == pytest.approx(history.best.validation_loss)
+
+
+def test_without_validation_the_best_parameters_are_those_of_the_best_training_loss(fields: Fields) -> None:
+    model = build_model()
+    history = train(model, fields, optimizer={"sgd": {"rate": 1.5}}, epochs=20, batch=20)
+    losses = [epoch.train_loss for epoch in history.epochs]
+    assert history.best.train_loss == min(losses)
+    assert measure_loss(model, graphbptt.Dataset(fields)) == pytest.approx(min(losses))
+
+
+def test_patience_ends_training(fields: Fields) -> None:
+    settings: dict[str, Any] = {"optimizer": {"sgd": {"rate": 2.0}}, "epochs": 200, "batch": 4}
+    history = train(build_model(), fields, **settings, patience=3, validation=draw_fields(7, seed=1))
+    assert history.ended == "patience"
+    assert len(history.epochs) == history.best.number + 3 < 200
+    assert train(build_model(), fields, epochs=2).ended == "epochs"
+
+
+def test_an_interrupt_leaves_the_best_parameters(fields: Fields) -> None:
+    def interrupt(epoch: Epoch) -> None:
+        if epoch.number == 4:
+            raise KeyboardInterrupt
+
+    model, finished = build_model(), build_model()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, fields, epochs=100, report=interrupt)
+    train(finished, fields, epochs=4)
+    np.testing.assert_array_equal(model.vector, finished.vector)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer": "adm"}, "did you mean 'adam'"),
+        ({"optimizer": {"adam": {"rate": -1.0}}}, "optimizer.adam.rate"),
+        ({"optimizer": {"adam": {}, "sgd": {}}}, "2 names where one is chosen"),
+        ({"epochs": 0}, "epochs: 0 is out of range"),
+        ({"batch": 2.5}, "batch: 2.5 cannot stand here"),
+        ({"patience": 2}, "there is no validation part"),
+    ],
+)
+def test_settings_that_cannot_be(fields: Fields, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(graphbptt.SpecError) as caught:
+        train(build_model(), fields, **settings)
+    assert said in str(caught.value)
+
+
+def test_a_network_that_cannot_learn(fields: Fields) -> None:
+    graph = nx.DiGraph()
+    graph.add_edge("x", "y", weight="wire")
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy")
+    with pytest.raises(graphbptt.SpecError) as caught:
+        train(model, fields)
+    assert [problem.path for problem in caught.value.problems] == ["targets", "network"]
+
+
+def build_explosion() -> graphbptt.Model:
+    """A state that squares itself from 10 on; another that follows it within the step, and comes first by name."""
+    graph = nx.DiGraph()
+    graph.add_node("square", activation="square[t-1] * square[t-1]", initial=10)
+    graph.add_node("after")
+    graph.add_edge("square", "after", delay=0, init=1)
+    return graphbptt.compile(graph, [], [graphbptt.Target("after", "y")], backend="numpy")
+
+
+def test_a_state_that_diverges_is_named_with_its_step() -> None:
+    # 10 ** (2 ** step) passes the largest float32, 3.4e38, at step 6.
+    with pytest.raises(graphbptt.DivergenceError) as caught:
+        train(build_explosion(), {"y": np.zeros((1, 9, 1))})
+    assert "the state of node 'square' is not finite from step 6 on" in str(caught.value)
+    assert "epoch 1" in str(caught.value)
+
+
+def test_a_derivative_that_diverges_is_named() -> None:
+    graph = nx.DiGraph()
+    graph.add_node("root", activation="sqrt", bias=0)
+    model = graphbptt.compile(graph, [], [graphbptt.Target("root", "y")], backend="numpy")
+    with pytest.raises(graphbptt.DivergenceError, match=r"derivative of parameter 'root.bias'"):
+        train(model, {"y": np.ones((1, 2, 1))})
