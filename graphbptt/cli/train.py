@@ -39,7 +39,7 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     console = Console()
     folder = RunFolder.create(runs, spec.stem)
     folder.write_spec(declared.format())
-    console.print(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}", highlight=False)
+    console.print(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}", soft_wrap=True)
     epochs: list[Epoch] = []
     try:
         with show_progress(console, settings.epochs) as show:

@@ -1,0 +1,175 @@
+"""The command line: what each command prints and writes, and its exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphbptt
+from graphbptt.cli import run
+
+SPECS = Path(__file__).parents[2] / "specs"
+ADDITION = str(SPECS / "binary_addition.yaml")
+QUICK = ["data.examples=64", "data.validation.examples=16", "data.test.examples=16", "training.epochs=3"]
+DIVERGING = """
+network:
+  nodes: {square: {activation: "square[t-1] * square[t-1]", initial: 10}, after: {}}
+  edges: [{from: square, to: after, delay: 0, init: 1}]
+targets: {after: {field: pattern}}
+data: {task: {pattern_completion: {units: 1}}, steps: 9, examples: 2}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "scipy", "networkx", "pydantic", "rich", "yaml"}
+    code = f"import sys; from graphbptt.cli import run; run(['--help']); print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "train" in done.stdout
+
+
+def test_train_writes_a_run_that_evaluate_and_train_can_read(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", ADDITION, *QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert "epoch 3: train loss" in printed
+    assert "sequences right" in printed
+    folder = here / "runs" / "binary_addition-1"
+    names = {"parameters.npz", "history.csv", "figures.json", "spec.yaml"}
+    assert {path.name for path in folder.iterdir()} == names
+    rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+    assert [row["number"] for row in rows] == ["1", "2", "3"]
+    with np.load(folder / "parameters.npz") as arrays:
+        assert arrays["bits->hidden"].shape == (2, 3)
+
+    assert run(["evaluate", ADDITION, *QUICK, "--parameters", str(folder / "parameters.npz")]) == 0
+    assert capsys.readouterr().out.splitlines() == printed.splitlines()[-4:]
+
+    assert run(["train", str(folder / "spec.yaml")]) == 0
+    again = json.loads((here / "runs" / "spec-1" / "figures.json").read_text())
+    assert again == json.loads((folder / "figures.json").read_text())
+    assert run(["train", ADDITION, *QUICK]) == 0
+    assert (here / "runs" / "binary_addition-2").exists()
+
+
+def test_a_kept_spec_finds_its_data_from_anywhere(here: Path) -> None:
+    assert run(["train", str(SPECS / "sunspots.yaml"), "training.epochs=1"]) == 0
+    kept = graphbptt.load(here / "runs" / "sunspots-1" / "spec.yaml")
+    original = graphbptt.load(SPECS / "sunspots.yaml")
+    np.testing.assert_array_equal(
+        kept.data().train.fields["sunspots"], original.data().train.fields["sunspots"]
+    )
+    figures = json.loads((here / "runs" / "sunspots-1" / "figures.json").read_text())
+    assert set(figures["baseline"]) == {"train", "test"}
+
+
+def test_an_interrupt_keeps_the_best_parameters(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphbptt.training.loop.train", interrupted)
+    assert run(["train", ADDITION, *QUICK]) == 130
+    model = graphbptt.load(ADDITION).compile()
+    with np.load(here / "runs" / "binary_addition-1" / "parameters.npz") as arrays:
+        assert set(arrays) == set(model.parameters)
+
+
+def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", ADDITION, "data.examples=4"]) == 0
+    printed = capsys.readouterr().out
+    assert "valid" in printed
+    assert "largest relative error" in printed
+    assert "hidden->sum" in printed
+
+
+def test_check_fails_where_derivatives_do_not_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", ADDITION, "data.examples=4", "--tolerance", "0"]) == 1
+    assert "do not agree" in capsys.readouterr().err
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", ADDITION, "--steps", "7"]) == 0
+    printed = capsys.readouterr().out
+    assert "population hidden: 3 units" in printed
+    assert "unrolled over 7 steps: 8 layers" in printed
+    assert "group hidden->hidden: 7 copies" in printed
+    assert run(["explain", ADDITION]) == 0
+    assert "unrolled over 12 steps" in capsys.readouterr().out
+
+
+def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["backends"]) == 0
+    assert "numpy: available" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["trian", ADDITION], 2, "No such command 'trian'"),
+        (["train"], 2, "Missing argument 'SPEC'"),
+        (["train", "absent.yaml"], 2, "absent.yaml"),
+        (["train", ADDITION, "training.epochs=0"], 2, "training.epochs: 0 is out of range"),
+        (["train", ADDITION, "training.epoch=5"], 2, "did you mean 'epochs'"),
+        (["train", ADDITION, "training.epochs"], 2, "training.epochs"),
+        (["train", ADDITION, "training.optimizer=adm"], 2, "did you mean 'adam'"),
+        (["train", ADDITION, "data.task=binary_adition"], 2, "did you mean 'binary_addition'"),
+        (["train", ADDITION, "network.nodes.hidden.activation=tahn"], 2, "tanh"),
+        (["train", ADDITION, "backend=nunpy"], 2, "did you mean 'numpy'"),
+        (["train", ADDITION, "inputs.bits.field=bit"], 3, "did you mean 'bits'"),
+        (["train", str(SPECS / "sunspots.yaml"), "data.csv=absent.csv"], 3, "there is no such file"),
+        (["train", str(SPECS / "sunspots.yaml"), "data.fields.sunspots.from=YAER"], 3, "did you mean 'YEAR'"),
+        (["evaluate", ADDITION, "--parameters", "absent.npz"], 3, "there is no such file"),
+        (["train", "diverging.yaml"], 4, "node 'square' is not finite from step 6 on"),
+    ],
+)
+def test_mistakes_end_as_messages(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    (here / "diverging.yaml").write_text(DIVERGING)
+    assert run(arguments) == code
+    assert said in capsys.readouterr().err
+
+
+def test_problems_of_data_know_their_place_in_the_spec(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(SPECS / "data", here / "data")
+    text = (SPECS / "sunspots.yaml").read_text().replace("train: [1709, 1920]", "train: [17090, 19200]")
+    (here / "a.yaml").write_text(text.replace("test: [1921, 1955]", "test: [19210, 19550]"))
+    assert run(["train", "a.yaml"]) == 3
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "split:" in line)
+    assert f"a.yaml:{line}:" in capsys.readouterr().err
+
+
+def test_parameters_of_another_network_are_refused_one_by_one(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(here / "p.npz", **{"bits->hidden": np.zeros((3, 3)), "hiden.bias": np.zeros(3)})
+    assert run(["evaluate", ADDITION, "--parameters", "p.npz"]) == 3
+    said = capsys.readouterr().err
+    assert "there is no parameter 'sum.bias'" in said
+    assert "no parameter 'hiden.bias'; did you mean 'hidden.bias'" in said
+    assert "'bits->hidden' has shape (3, 3); the network's has (2, 3)" in said
+
+
+def test_parameters_that_are_no_numbers_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = graphbptt.load(ADDITION).compile()
+    arrays = {name: np.array(array) for name, array in model.parameters.items()}
+    arrays["sum.bias"][:] = np.nan
+    np.savez(here / "p.npz", **arrays)
+    assert run(["evaluate", ADDITION, "--parameters", "p.npz"]) == 3
+    assert "parameter 'sum.bias' is not all finite numbers" in capsys.readouterr().err
