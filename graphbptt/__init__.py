@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graphbptt.model import Model
     from graphbptt.spec import Spec, load
     from graphbptt.training.dataset import Dataset, Parts
-    from graphbptt.training.evaluation import evaluate
+    from graphbptt.training.evaluation import Evaluation, evaluate
     from graphbptt.training.loop import train
 
 HOMES = {
@@ -42,6 +42,7 @@ HOMES = {
     "load": "graphbptt.spec",
     "Dataset": "graphbptt.training.dataset",
     "Parts": "graphbptt.training.dataset",
+    "Evaluation": "graphbptt.training.evaluation",
     "evaluate": "graphbptt.training.evaluation",
     "train": "graphbptt.training.loop",
 }
@@ -53,6 +54,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DivergenceError",
+    "Evaluation",
     "GraphbpttError",
     "Last",
     "Model",

@@ -78,7 +78,7 @@ def test_a_kept_spec_finds_its_data_from_anywhere(here: Path) -> None:
 
 
 def test_an_interrupt_keeps_the_best_parameters(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: object, **settings: object) -> None:
+    def interrupted(*_arguments: object, **_settings: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("graphbptt.training.loop.train", interrupted)
@@ -88,7 +88,7 @@ def test_an_interrupt_keeps_the_best_parameters(here: Path, monkeypatch: pytest.
         assert set(arrays) == set(model.parameters)
 
 
-def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", ADDITION, "data.examples=4"]) == 0
     printed = capsys.readouterr().out
     assert "valid" in printed

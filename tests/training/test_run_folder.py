@@ -14,7 +14,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     file = tmp_path / "a"
     write_atomically(file, b"before")
 
-    def fail(descriptor: int) -> None:
+    def fail(_descriptor: int) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", fail)
