@@ -16,6 +16,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.model import Model
 from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fold_graph import fold_graph
+from graphbptt.passes.fuse_pointwise import fuse_pointwise
 from graphbptt.passes.lower_forward import lower_forward
 from graphbptt.passes.schedule_stages import schedule_stages
 from graphbptt.passes.settle_deltas import settle_deltas
@@ -30,7 +31,8 @@ def compile_network(network: FoldedNetwork) -> Plan:
     schedule = schedule_stages(network)
     plan = lower_forward(network, place_parameters(network), schedule)
     plan = differentiate(plan)
-    return settle_deltas(plan)
+    plan = settle_deltas(plan)
+    return fuse_pointwise(plan)
 
 
 def compile(  # the public name, used as graphbptt.compile

@@ -6,39 +6,69 @@ initial state, for look-ahead reads and for the user alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
-from graphbptt.ir.folded import FrozenArray, Population
-from graphbptt.ir.plan import Plan, View
+from graphbptt.ir.folded import FrozenArray, Population, Use
+from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt_numpy.copies import copy_of
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["fill_given", "fill_padding", "gather_initial_gradients", "hold_states", "set_initial_states"]
+__all__ = [
+    "bind_initial_states",
+    "fill_given",
+    "fill_padding",
+    "gather_initial_gradients",
+    "hold_states",
+    "set_initial_states",
+]
 
 Array = npt.NDArray[Any]
+Lengths = npt.NDArray[np.int64]
 
 
-def set_initial_states(plan: Plan, space: Workspace, batch: Batch) -> None:
-    """Fill every population's initial rows, start clamps included, and the rows around its steps with them."""
+def bind_initial_states(plan: Plan, space: Workspace) -> list[Population]:
+    """Fill the initial rows that are the same for every batch; returns the populations whose rows are not."""
+    started = {clamp.node for clamp in plan.network.clamps if clamp.at == "start"}
+    changing: list[Population] = []
+    for population in plan.network.populations:
+        if isinstance(population.initial, Use) or population.name in started or space.padded is not None:
+            changing.append(population)
+        else:
+            space.initial[population.name][...] = _rows_of(population.initial.values)
+            _fill_around(plan, space, None, population)
+    return changing
+
+
+def set_initial_states(plan: Plan, space: Workspace, batch: Batch, changing: Iterable[Population]) -> None:
+    """Fill the initial rows of some populations, start clamps included, and the rows around their steps with them."""
     if space.padded is not None and batch.lengths is not None:
         np.greater_equal(np.arange(space.steps)[:, None], batch.lengths, out=space.padded)
-    for population in plan.network.populations:
-        rows = space.initial[population.name]
+    for population in changing:
         value = population.initial
-        source = value.values if isinstance(value, FrozenArray) else copy_of(plan, space, value)
-        rows[...] = source.reshape(-1, 1, source.shape[-1]) if source.ndim else source
+        if isinstance(value, FrozenArray):
+            space.initial[population.name][...] = _rows_of(value.values)
+        else:
+            space.initial[population.name][...] = value.scale * _rows_of(copy_of(plan, space, value))
     for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
         if clamp.at == "start":
             _put(space.initial[clamp.node], clamp.units, bound.values, bound.mask)
-    for population in plan.network.populations:
-        _fill_around(plan, space, batch, population)
+    for population in changing:
+        _fill_around(plan, space, batch.lengths, population)
 
 
-def _put(rows: Array, units: tuple[int, ...] | None, values: Array, mask: npt.NDArray[np.bool_] | None) -> None:
+def _rows_of(values: Array) -> Array:
+    """A scalar, (units,) or (history, units) as rows for every example."""
+    return values.reshape(-1, 1, values.shape[-1]) if values.ndim else values
+
+
+def _put(
+    rows: Array, units: tuple[int, ...] | None, values: Array, mask: npt.NDArray[np.bool_] | None
+) -> None:
     """Set the units of (rows, batch, unit), where the mask allows."""
     if units is None:
         np.copyto(rows, values, where=True if mask is None else mask)
@@ -47,16 +77,16 @@ def _put(rows: Array, units: tuple[int, ...] | None, values: Array, mask: npt.ND
         rows[..., columns] = values if mask is None else np.where(mask, values, rows[..., columns])
 
 
-def _fill_around(plan: Plan, space: Workspace, batch: Batch, population: Population) -> None:
+def _fill_around(plan: Plan, space: Workspace, lengths: Lengths | None, population: Population) -> None:
     view = plan.placement[population.name].state
     shape, rows = plan.buffer[view.buffer], space.initial[population.name]
-    buffer = space.buffer(view.buffer)[:, :, view.start : view.stop]
+    buffer = space.rows(view)
     last = population.history - 1
     for k in range(shape.before):
         buffer[shape.before - 1 - k] = rows[min(k, last)]
     for k in range(shape.after):
         ends = buffer[shape.before + space.steps + k]
-        ends[...] = rows[min(k, last)] if batch.lengths is None else _padding(rows, space.steps + k - batch.lengths)
+        ends[...] = rows[min(k, last)] if lengths is None else _padding(rows, space.steps + k - lengths)
 
 
 def _padding(rows: Array, beyond: npt.NDArray[np.int64]) -> Array:
@@ -87,7 +117,12 @@ def hold_states(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
     for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
         if clamp.node == name and clamp.at != "start":
             _put(holds, clamp.units, bound.values, bound.mask)
-            _put(held, clamp.units, np.ones_like(bound.values, bool) if bound.mask is None else bound.mask, bound.mask)
+            _put(
+                held,
+                clamp.units,
+                np.ones_like(bound.values, bool) if bound.mask is None else bound.mask,
+                bound.mask,
+            )
     if space.padded is not None:
         held |= space.padded[:, :, None]
         np.copyto(holds, _padding(space.initial[name], _beyond(space, batch)), where=space.padded[:, :, None])
@@ -99,31 +134,27 @@ def fill_padding(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
         return
     placement = plan.placement[name]
     where = space.padded[:, :, None]
-    np.copyto(
-        space.whole(placement.state), _padding(space.initial[name], _beyond(space, batch)), where=where
-    )
+    np.copyto(space.whole(placement.state), _padding(space.initial[name], _beyond(space, batch)), where=where)
     if placement.net is not None:
         np.copyto(space.whole(placement.net), 0, where=where)
 
 
-def gather_initial_gradients(plan: Plan, space: Workspace, batch: Batch) -> dict[str, Array]:
-    """The derivative of each learned initial state, (history, units): what arrived at the rows around the steps."""
-    gradients = {}
+def gather_initial_gradients(plan: Plan, space: Workspace, batch: Batch) -> None:
+    """Sum over the batch what arrived at the rows around the steps of populations with a learned initial state."""
     for site in plan.initials:
-        population = plan.network.population[site.population]
-        rows = _gather_rows(plan, space, batch, site.delta, population.history)
+        rows = _gather_rows(plan, space, batch, site)
         for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
             if clamp.at == "start" and clamp.node == site.population:
                 _put(rows, clamp.units, np.zeros_like(bound.values), bound.mask)
-        gradients[site.population] = rows.sum(axis=1)
-    return gradients
+        np.add.reduce(rows, axis=1, out=space.initial_gradients[site.population])
 
 
-def _gather_rows(plan: Plan, space: Workspace, batch: Batch, view: View, history: int) -> Array:
-    """What arrived at row k of the initial state, before step 1 and behind each sequence's end: (history, batch, unit)."""
-    shape = plan.buffer[view.buffer]
-    delta = space.buffer(view.buffer)[:, :, view.start : view.stop]
-    rows = np.zeros((history, space.size, view.width), space.dtype)
+def _gather_rows(plan: Plan, space: Workspace, batch: Batch, site: InitialSite) -> Array:
+    """What arrived at row k, before step 1 and behind each sequence's end: (history, batch, unit)."""
+    shape = plan.buffer[site.delta.buffer]
+    delta = space.rows(site.delta)
+    history = plan.network.population[site.population].history
+    rows = np.zeros((history, space.size, site.delta.width), space.dtype)
     for k in range(min(history, shape.before)):
         rows[k] += delta[shape.before - 1 - k]
     ends = np.full(space.size, space.steps) if batch.lengths is None else batch.lengths

@@ -1,96 +1,159 @@
 """Copies of parameters: made before a sequence, and their derivatives added up after it.
 
-`pack_copies` puts every use of a group where products and activations read it. `combine_copies` is its transpose, and
+`bind_packing` puts every use of a group where products and activations read it. `bind_combining` is its transpose, and
 the only place where the derivatives of copies meet: by then each contraction over (time x batch) has added up the copies
 of all steps; here those of all uses are added, through the same scales, transposes and selections.
+
+Both bind what they do to memory once and return a list of calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.folded import FrozenArray, Use
-from graphbptt.ir.plan import MatrixEntry, Plan, Selection
+from graphbptt.ir.plan import Matrix, MatrixEntry, Plan, Selection
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["combine_copies", "pack_copies"]
+__all__ = ["bind_combining", "bind_packing", "copy_of"]
 
 Array = npt.NDArray[Any]
+Call = Callable[[], object]
+Index = tuple[Any, ...]
 
 
-def pack_copies(plan: Plan, space: Workspace) -> None:
-    """Fill the packed vector and matrices from the workspace's parameters."""
+def bind_packing(plan: Plan, space: Workspace) -> list[Call]:
+    """Fill the packed vector and matrices; what is constant is filled at once, the rest by the calls returned."""
+    calls: list[Call] = []
     for entry in plan.vector:
         out = space.vector[entry.row.start : entry.row.stop]
-        out[...] = entry.value.values if isinstance(entry.value, FrozenArray) else copy_of(plan, space, entry.value)
+        if isinstance(entry.value, FrozenArray):
+            out[...] = entry.value.values
+        else:
+            calls.append(_write(out, copy_of(plan, space, entry.value), entry.value.scale))
     for matrix in plan.matrices:
-        if matrix.lone is not None:
-            continue  # already a view of the parameter
-        packed = space.matrices[matrix.name]
-        packed[...] = 0
-        for part in matrix.entries:
-            packed[_index(part)] += 1.0 if part.use is None else copy_of(plan, space, part.use)
-    space.pack_derived()
+        calls.extend(_pack_matrix(plan, space, matrix))
+    return calls
+
+
+def _pack_matrix(plan: Plan, space: Workspace, matrix: Matrix) -> Iterator[Call]:
+    packed = space.matrices[matrix.name]
+    overlap = _overlaps(matrix)
+    if overlap:
+        yield partial(packed.fill, 0)
+    for entry in matrix.entries:
+        index = _index(entry)
+        if entry.use is None:
+            packed[index] += entry.constant
+            if overlap:
+                yield partial(_add_at, packed, index, np.asarray(entry.constant, packed.dtype), 1.0)
+        elif overlap or not _is_block(entry):
+            add = _add_at if overlap else _put_at
+            yield partial(add, packed, index, copy_of(plan, space, entry.use), entry.use.scale)
+        else:
+            yield _write(packed[index], copy_of(plan, space, entry.use), entry.use.scale)
 
 
 def copy_of(plan: Plan, space: Workspace, use: Use) -> Array:
-    """The value of one use: ``scale * P`` or ``scale * P.T``."""
+    """A view of one use's parameter, P or P.T, before its scale."""
     parameter = plan.layout.view(space.parameters, use.group)
-    return _map(parameter, use)
+    return parameter.T if use.transpose else parameter
 
 
-def combine_copies(plan: Plan, space: Workspace, initial: dict[str, Array], gradient: Array) -> None:
-    """Add the derivatives of all copies of each free group; divide by their number where the group says `mean`.
+def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
+    """Add the derivatives of all copies of each free group into the workspace's gradient.
 
-    `initial` holds the derivative of each learned initial state, of shape (history, units).
+    A group that combines by `mean` divides the sum by the number of its copies.
     """
-    gradient[...] = 0
-    free = {group.name for group in plan.network.groups if group.trainable}
-    for use, derivative in _derivatives(plan, space, initial):
-        if use.group in free:
-            total = plan.layout.view(gradient, use.group)
-            total += _reduce(_map(derivative, use), total.shape)
+    calls: list[Call] = []
+    begun: set[str] = set()
+    for use, derivative in _derivatives(plan, space):
+        if plan.network.group[use.group].trainable:
+            total = plan.layout.view(space.gradient, use.group)
+            calls.append(_accumulate(total, derivative, use, first=use.group not in begun))
+            begun.add(use.group)
     copies = plan.network.count_copies(space.steps)
-    for group in plan.network.groups:
-        if group.trainable and group.combine == "mean" and copies[group.name]:
-            total = plan.layout.view(gradient, group.name)
-            total /= copies[group.name]
+    for name in begun:
+        if plan.network.group[name].combine == "mean":
+            total = plan.layout.view(space.gradient, name)
+            calls.append(partial(np.divide, total, total.dtype.type(copies[name]), out=total))
+    return calls
 
 
-def _derivatives(plan: Plan, space: Workspace, initial: dict[str, Array]) -> Iterator[tuple[Use, Array]]:
-    """The derivative of every use, of the use's own shape or broadcast from it."""
+def _derivatives(plan: Plan, space: Workspace) -> Iterator[tuple[Use, Callable[[], Array] | Array]]:
+    """The derivative of every use, of the use's own shape or one from which it was repeated."""
     for entry in plan.vector:
         if isinstance(entry.value, Use):
             yield entry.value, space.vector_gradient[entry.row.start : entry.row.stop]
     for matrix in plan.matrices:
+        gradient = space.matrix_gradients[matrix.name]
         for part in matrix.entries:
             if part.use is not None:
-                yield part.use, space.matrix_gradients[matrix.name][_index(part)]
+                index = _index(part)
+                yield part.use, gradient[index] if _is_block(part) else partial(gradient.__getitem__, index)
     for site in plan.initials:
-        yield site.use, initial[site.population]
+        yield site.use, space.initial_gradients[site.population]
 
 
-def _index(entry: MatrixEntry) -> tuple[Any, ...]:
+def _accumulate(total: Array, derivative: Callable[[], Array] | Array, use: Use, first: bool) -> Call:
+    """``total (+)= scale * derivative``, transposed as the use is, summed where the parameter was repeated."""
+    if isinstance(derivative, np.ndarray):
+        turned = derivative.T if use.transpose else derivative
+        if first and turned.shape == total.shape:
+            return _write(total, turned, use.scale)
+
+    def add() -> None:
+        value = derivative if isinstance(derivative, np.ndarray) else derivative()
+        value = _reduce(value.T if use.transpose else value, total.shape)
+        np.add(0 if first else total, use.scale * value, out=total)
+
+    return add
+
+
+def _write(out: Array, value: Array, scale: float) -> Call:
+    if scale == 1:
+        return partial(np.copyto, out, value)
+    return partial(np.multiply, value, out.dtype.type(scale), out=out)
+
+
+def _put_at(packed: Array, index: Index, value: Array, scale: float) -> None:
+    packed[index] = scale * value
+
+
+def _add_at(packed: Array, index: Index, value: Array, scale: float) -> None:
+    packed[index] += scale * value
+
+
+def _overlaps(matrix: Matrix) -> bool:
+    """Whether two connections weigh the same pair of units, as parallel edges do."""
+    if len(matrix.entries) == 1:
+        return False
+    count = np.zeros((matrix.rows, matrix.columns), np.int32)
+    for entry in matrix.entries:
+        count[_index(entry)] += 1
+    return int(count.max()) > 1
+
+
+def _is_block(entry: MatrixEntry) -> bool:
+    return not entry.diagonal and isinstance(entry.rows, range) and isinstance(entry.columns, range)
+
+
+def _index(entry: MatrixEntry) -> Index:
     """Where an entry lies in its matrix: a block as slices or as a grid of indices, a diagonal as pairs."""
     if entry.diagonal:
         return np.asarray(entry.rows), np.asarray(entry.columns)
-    if isinstance(entry.rows, range) and isinstance(entry.columns, range):
+    if _is_block(entry):
         return _slice(entry.rows), _slice(entry.columns)
     return np.ix_(np.asarray(entry.rows), np.asarray(entry.columns))
 
 
 def _slice(selection: Selection) -> slice:
     return slice(selection[0], selection[-1] + 1)
-
-
-def _map(array: Array, use: Use) -> Array:
-    """``scale * A``, transposed if the use is: its own adjoint."""
-    turned = array.T if use.transpose else array
-    return turned if use.scale == 1 else use.scale * turned
 
 
 def _reduce(array: Array, shape: tuple[int, ...]) -> Array:

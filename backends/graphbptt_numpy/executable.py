@@ -13,13 +13,14 @@ from graphbptt.ir.batch import Batch, BoundTarget
 from graphbptt.ir.losses import LossRule, resolve_loss
 from graphbptt.ir.plan import LossSite, Plan
 from graphbptt_numpy.boundary import (
+    bind_initial_states,
     fill_given,
     fill_padding,
     gather_initial_gradients,
     hold_states,
     set_initial_states,
 )
-from graphbptt_numpy.copies import combine_copies, pack_copies
+from graphbptt_numpy.copies import bind_combining, bind_packing
 from graphbptt_numpy.tape import Tape
 from graphbptt_numpy.workspace import Workspace
 
@@ -36,6 +37,9 @@ class _Bound:
 
     def __init__(self, plan: Plan, space: Workspace) -> None:
         self.space = space
+        self.packing = bind_packing(plan, space)
+        self.combining = bind_combining(plan, space)
+        self.changing = bind_initial_states(plan, space)
         self.forward = [Tape(space, stage.forward, stage.mode, backward=False) for stage in plan.stages]
         self._plan = plan
         self._backward: list[Tape] | None = None
@@ -73,10 +77,15 @@ class NumpyExecutable:
         space = bound.space
         with np.errstate(all="ignore"):
             self._clear(space)
-            losses = np.array([self._loss(space, site, batch, differentiate=True) for site in self._plan.losses])
+            losses = np.array(
+                [self._loss(space, site, batch, differentiate=True) for site in self._plan.losses]
+            )
             for tape in reversed(bound.backward):
                 tape.run()
-            combine_copies(self._plan, space, gather_initial_gradients(self._plan, space, batch), gradient)
+            gather_initial_gradients(self._plan, space, batch)
+            for call in bound.combining:
+                call()
+            np.copyto(gradient, space.gradient)
         return losses
 
     def _forward(self, parameters: Array, batch: Batch) -> _Bound:
@@ -84,16 +93,19 @@ class NumpyExecutable:
         plan, space = self._plan, bound.space
         np.copyto(space.parameters, parameters)
         with np.errstate(all="ignore"):
-            pack_copies(plan, space)
-            set_initial_states(plan, space, batch)
+            for call in bound.packing:
+                call()
+            space.pack_derived()
+            set_initial_states(plan, space, batch, bound.changing)
             for name in space.held:
                 hold_states(plan, space, batch, name)
             for stage, tape in zip(plan.stages, bound.forward, strict=True):
                 if stage.mode == "given":
                     fill_given(plan, space, batch, stage.populations[0])
                 tape.run()
-                for name in stage.populations:
-                    fill_padding(plan, space, batch, name)
+                if space.padded is not None:
+                    for name in stage.populations:
+                        fill_padding(plan, space, batch, name)
         return bound
 
     def _bind(self, batch: Batch) -> _Bound:
@@ -107,12 +119,13 @@ class NumpyExecutable:
 
     def _clear(self, space: Workspace) -> None:
         for view in self._plan.clear:
-            space.whole(view)[...] = 0
+            lanes = self._plan.buffer[view.buffer].lanes
+            space.select(view, space.time(view, 1, space.steps), lanes)[...] = 0
         for buffer in self._plan.buffers:
             if buffer.name.startswith("delta"):
                 array = space.buffer(buffer.name)
-                array[: buffer.before] = 0
-                array[buffer.before + space.steps :] = 0
+                array[:, : buffer.before] = 0
+                array[:, buffer.before + space.steps :] = 0
 
     def _loss(self, space: Workspace, site: LossSite, batch: Batch, differentiate: bool = False) -> float:
         """The mean loss of one target; adds its derivative to the deltas if asked."""

@@ -1,17 +1,16 @@
 """`Compute` operations as short lists of ufunc calls: common sub-expressions once, into scratch that is reused.
 
-    instruction := Instruction(function, arguments, out)      function(*arguments, out=out)
-    place       := View | Row | Number
-                 | Register(width, index)                     scratch, free again after its last use
-                 | RowValue(width, expression)                a value of rows and numbers only, once per sequence
+instruction := Instruction(function, arguments, out)      function(*arguments, out=out)
+place       := View | Row | Number
+             | Register(width, index)                     scratch, free again after its last use
+             | RowValue(width, expression)                a value of rows and numbers only, once per sequence
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,15 @@ import numpy.typing as npt
 from graphbptt.ir.expression import Call, Expression, Load, Number, calls, leaves
 from graphbptt.ir.plan import Assignment, Compute, Row, View
 
-__all__ = ["Instruction", "Place", "Register", "RowValue", "compile_assignments", "compile_expression", "evaluate_row"]
+__all__ = [
+    "Instruction",
+    "Place",
+    "Register",
+    "RowValue",
+    "compile_compute",
+    "compile_expression",
+    "evaluate_row",
+]
 
 Array = npt.NDArray[Any]
 
@@ -53,37 +60,82 @@ class Instruction:
     out: View | Register
 
 
-def _logistic(x: Array, out: Array) -> None:
-    """By the identity ``logistic(x) = (1 + tanh(x/2)) / 2``: NumPy's tanh is vectorised, and it does not overflow."""
-    half = _half(out.dtype)
-    np.multiply(x, half, out)
-    np.tanh(out, out)
-    np.multiply(out, half, out)
-    np.add(out, half, out)
+def _expand_logistic(x: Place, out: View | Register) -> list[Instruction]:
+    return [Instruction(np.multiply, (x, HALF), out), *_expand_logistic_of_twice(out, out)]
 
 
-@cache
-def _half(dtype: np.dtype[Any]) -> Array:
-    return np.array(0.5, dtype)
+def _expand_logistic_of_twice(x: Place, out: View | Register) -> list[Instruction]:
+    """``logistic(2x) = (1 + tanh(x)) / 2``: NumPy's tanh is vectorised, and it does not overflow."""
+    return [
+        Instruction(np.tanh, (x,), out),
+        Instruction(np.multiply, (out, HALF), out),
+        Instruction(np.add, (out, HALF), out),
+    ]
 
 
-FASTER: dict[str, Callable[..., Any]] = {"logistic": _logistic}
-"""Functions that NumPy computes faster than by the value in their table."""
+HALF = Number(0.5)
+EXPANSIONS: dict[str, Callable[[Place, View | Register], list[Instruction]]] = {
+    "logistic": _expand_logistic,
+    "logistic_of_twice": _expand_logistic_of_twice,
+}
+"""Functions that NumPy computes faster as a few calls than by the value in their table."""
 
 
-def compile_assignments(compute: Compute) -> list[Instruction]:
-    """The instructions of a `Compute`, in order."""
-    compiler = _Compiler(compute.assignments)
-    for item in compute.assignments:
-        compiler.assign(item)
-    return compiler.instructions
+def compile_compute(compute: Compute) -> list[Instruction]:
+    """The instructions of all assignments.
+
+    They are independent of each other, so the ones that come first in each can share a call where they do the same to
+    neighbouring columns: the gates of an LSTM are three logistic functions and one tanh, and all begin with a tanh.
+    """
+    lists = [compile_assignment(item) for item in compute.assignments]
+    heads = [instructions.pop(0) for instructions in lists if isinstance(instructions[0].out, View)]
+    merged: list[Instruction] = []
+    for head in sorted(heads, key=_columns):
+        both = _join(merged[-1], head) if merged else None
+        merged[len(merged) - (both is not None) :] = [both or head]
+    return [*merged, *(instruction for instructions in lists for instruction in instructions)]
 
 
-def compile_expression(expression: Expression, width: int) -> tuple[list[Instruction], Place]:
-    """The instructions that evaluate an expression into scratch, and the place that holds it afterwards."""
-    compiler = _Compiler((), (expression,))
-    place = compiler.evaluate(expression, width)
-    return compiler.instructions, place
+def _columns(instruction: Instruction) -> tuple[str, int]:
+    out = instruction.out
+    return (out.buffer, out.start) if isinstance(out, View) else ("", 0)
+
+
+def _join(a: Instruction, b: Instruction) -> Instruction | None:
+    """One call in place of two that apply a function of one argument to neighbouring columns."""
+    if a.function is not b.function or len(a.arguments) != 1 or len(b.arguments) != 1:
+        return None
+    argument, out = _union(a.arguments[0], b.arguments[0]), _union(a.out, b.out)
+    return Instruction(a.function, (argument,), out) if argument is not None and out is not None else None
+
+
+def _union(a: Place, b: Place) -> View | None:
+    if (
+        isinstance(a, View)
+        and isinstance(b, View)
+        and (a.buffer, a.shift, a.stop) == (b.buffer, b.shift, b.start)
+    ):
+        return replace(a, stop=b.stop)
+    return None
+
+
+def compile_assignment(item: Assignment) -> list[Instruction]:
+    """The instructions of an assignment, in order."""
+    home = item.out if isinstance(item.expression, Call) and not item.accumulate else None
+    instructions, value = compile_expression(item.expression, item.out.width, home)
+    if item.accumulate:
+        instructions.append(Instruction(np.add, (item.out, value), item.out))
+    elif value != item.out:
+        instructions.append(Instruction(np.positive, (value,), item.out))
+    return instructions
+
+
+def compile_expression(
+    expression: Expression, width: int, home: View | None = None
+) -> tuple[list[Instruction], Place]:
+    """The instructions that evaluate an expression, and the place that holds it: `home`, or scratch."""
+    compiler = _Compiler(expression, width, home)
+    return compiler.instructions, compiler.place(expression)
 
 
 def evaluate_row(expression: Expression, read: Callable[[Row], Array]) -> Array:
@@ -101,41 +153,30 @@ def evaluate_row(expression: Expression, read: Callable[[Row], Array]) -> Array:
 class _Compiler:
     """Instructions, and which place holds which expression."""
 
-    def __init__(self, assignments: Iterable[Assignment], roots: Iterable[Expression] = ()) -> None:
-        assignments = tuple(assignments)
+    def __init__(self, root: Expression, width: int, home: View | None) -> None:
         self.instructions: list[Instruction] = []
+        self.width = width
         self.places: dict[Expression, Place] = {}
         self.free: list[Register] = []
         self.count = 0
-        self.homes: dict[Expression, View] = {}
-        for item in assignments:
-            if isinstance(item.expression, Call) and not item.accumulate:
-                self.homes.setdefault(item.expression, item.out)
-        expressions = [*(item.expression for item in assignments), *roots]
-        self.uses = Counter(argument for call in calls(expressions) for argument in set(call.arguments))
-        self.uses.update(expressions)
-
-    def assign(self, item: Assignment) -> None:
-        value = self.evaluate(item.expression, item.out.width)
-        if item.accumulate:
-            self.instructions.append(Instruction(np.add, (item.out, value), item.out))
-        elif value != item.out:
-            self.instructions.append(Instruction(np.positive, (value,), item.out))
-        self.release(item.expression)
-
-    def evaluate(self, expression: Expression, width: int) -> Place:
-        for call in calls([expression], known=self.places):
+        self.uses = Counter(argument for call in calls([root]) for argument in set(call.arguments))
+        for call in calls([root]):
             if all(isinstance(leaf, Load) and isinstance(leaf.slot, Row) for leaf in leaves(call)):
                 self.places[call] = RowValue(width, call)
-                continue
-            arguments = tuple(self.place(argument) for argument in call.arguments)
-            for argument in set(call.arguments):
-                self.release(argument)
-            out = self.homes.get(call) or self.claim(width)
-            function = FASTER.get(call.function.name, call.function.value)
-            self.instructions.append(Instruction(function, arguments, out))
-            self.places[call] = out
-        return self.place(expression)
+            else:
+                self.emit(call, home if call is root else None)
+
+    def emit(self, call: Call, home: View | None) -> None:
+        arguments = tuple(self.place(argument) for argument in call.arguments)
+        for argument in set(call.arguments):
+            self.release(argument)
+        out = home or self.claim()
+        expand = EXPANSIONS.get(call.function.name)
+        if expand is not None:
+            self.instructions.extend(expand(arguments[0], out))
+        else:
+            self.instructions.append(Instruction(call.function.value, arguments, out))
+        self.places[call] = out
 
     def place(self, expression: Expression) -> Place:
         if isinstance(expression, Number):
@@ -144,13 +185,11 @@ class _Compiler:
             return expression.slot
         return self.places[expression]
 
-    def claim(self, width: int) -> Register:
-        for register in self.free:
-            if register.width == width:
-                self.free.remove(register)
-                return register
+    def claim(self) -> Register:
+        if self.free:
+            return self.free.pop()
         self.count += 1
-        return Register(width, self.count)
+        return Register(self.width, self.count)
 
     def release(self, expression: Expression) -> None:
         self.uses[expression] -= 1

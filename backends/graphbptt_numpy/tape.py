@@ -1,6 +1,8 @@
 """Operations bound to memory: a tape is a list of calls without arguments, and running it is walking the list.
 
-Binding makes every view once, so that the loop over time allocates nothing and looks nothing up.
+Binding makes every view once, so that the loop over time allocates nothing and looks nothing up. Work on whole sequences
+goes in blocks of steps, and what a loop reads is computed just before the loop reaches it, so that it is still in the
+cache.
 """
 
 from __future__ import annotations
@@ -15,196 +17,182 @@ import numpy.typing as npt
 from graphbptt.ir.expression import Load
 from graphbptt.ir.plan import Compute, Contract, Operation, Product, Reduce, Restrain, Silence, Sweep, View
 from graphbptt.ir.schedule import Mode
-from graphbptt_numpy.pointwise import Instruction, compile_assignments, compile_expression
+from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["Tape", "bind_sweep"]
+__all__ = ["Tape"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
-Binder = Callable[[int], Call]
+Rows = tuple[int, int] | int
+"""The steps that a call works on: from first to last, with a time axis, or a single one, without."""
+Binder = Callable[[Rows], Iterator[Call]]
 
-BLOCK = 1 << 15
-"""Element-wise work on whole sequences goes in blocks of steps of about this many numbers, which stay in the cache."""
+BLOCK_BYTES = 512 * 1024
+"""The bytes of the widest rows in a block of steps: a few such arrays fit a level-two cache."""
 
 KEPT_CALLS = 100_000
-"""A loop of more calls than this is bound anew at every run, call by call, instead of being kept in memory."""
+"""A tape of more calls than this is bound anew at every run, call by call, instead of being kept in memory."""
 
 
 class Tape:
-    """One direction of a stage, ready to run."""
-
-    def __init__(self, space: Workspace, sweep: Sweep, mode: Mode, backward: bool) -> None:
-        self._before = [call for operation in sweep.before for call in bind_whole(space, operation)]
-        self._loop = _Loop(space, sweep, mode, backward)
-        self._after = [call for operation in sweep.after for call in bind_whole(space, operation)]
-
-    def run(self) -> None:
-        for call in self._before:
-            call()
-        for call in self._loop.calls():
-            call()
-        for call in self._after:
-            call()
-
-
-class _Loop:
-    """The scan of a stage.
+    """One direction of a stage, ready to run.
 
     In iteration i an operation of phase p works on step i - p, counted in the stage's direction of time. The backward
     sweep walks the same iterations from the last to the first.
     """
 
     def __init__(self, space: Workspace, sweep: Sweep, mode: Mode, backward: bool) -> None:
-        self._binders = [(phase, bind) for phase, operation in sweep.each for bind in _bind_step(space, operation)]
         self._steps = space.steps
         self._in_reverse = mode == "reverse"
-        last = space.steps + max((phase for phase, _ in self._binders), default=0)
-        self._iterations = range(last, 0, -1) if backward else range(1, last + 1)
-        few = len(self._iterations) * len(self._binders) <= KEPT_CALLS
-        self._kept = list(self._bind()) if few else None
+        self._backward = backward
+        self._block = _block_length(space, sweep)
+        self._before = [_bind(space, operation) for operation in sweep.before]
+        self._each = [(phase, _bind(space, operation)) for phase, operation in sweep.each]
+        self._after = [_bind(space, operation) for operation in sweep.after]
+        self._lag = max((phase for phase, _ in self._each), default=0)
+        few = (space.steps + self._lag) * len(sweep.each) <= KEPT_CALLS
+        self._kept = list(self._calls()) if few else None
 
-    def calls(self) -> list[Call] | Iterator[Call]:
-        return self._bind() if self._kept is None else self._kept
+    def run(self) -> None:
+        for call in self._calls() if self._kept is None else self._kept:
+            call()
 
-    def _bind(self) -> Iterator[Call]:
-        for iteration in self._iterations:
-            for phase, bind in self._binders:
+    def _calls(self) -> Iterator[Call]:
+        last = self._steps + self._lag
+        if self._lag:  # what comes before must be there for all phases
+            for first, end in self._blocks(self._steps):
+                yield from self._prepare(first, end)
+            yield from self._iterate(range(1, last + 1))
+        else:
+            for first, end in self._blocks(last):
+                yield from self._prepare(first, end)
+                yield from self._iterate(range(first, end + 1))
+        for bind in self._after:
+            yield from bind((1, self._steps))
+
+    def _blocks(self, last: int) -> Iterator[tuple[int, int]]:
+        """Stretches of iterations, in the order in which the sweep walks them."""
+        starts = range(1, last + 1, self._block)
+        for first in reversed(starts) if self._backward else starts:
+            yield first, min(first + self._block - 1, last)
+
+    def _prepare(self, first: int, last: int) -> Iterator[Call]:
+        steps = (self._steps + 1 - last, self._steps + 1 - first) if self._in_reverse else (first, last)
+        for bind in self._before:
+            yield from bind(steps)
+
+    def _iterate(self, iterations: range) -> Iterator[Call]:
+        for iteration in reversed(iterations) if self._backward else iterations:
+            for phase, bind in self._each:
                 step = iteration - phase
                 if 1 <= step <= self._steps:
-                    yield bind(self._steps + 1 - step if self._in_reverse else step)
+                    yield from bind(self._steps + 1 - step if self._in_reverse else step)
 
 
-def bind_sweep(space: Workspace, sweep: Sweep, mode: Mode, backward: bool = False) -> Tape:
-    """Bind a sweep to a workspace; `backward` walks the iterations from the last to the first."""
-    return Tape(space, sweep, mode, backward)
+def _block_length(space: Workspace, sweep: Sweep) -> int:
+    widths = [space.plan.buffer[view.buffer].width for operation in sweep.before for view in _outs(operation)]
+    return max(1, BLOCK_BYTES // max(1, space.size * max(widths, default=1) * space.dtype.itemsize))
 
 
-# One step at a time.
-
-
-def _bind_step(space: Workspace, operation: Operation) -> Iterator[Binder]:
-    """Functions of the step, each making one call."""
+def _outs(operation: Operation) -> tuple[View, ...]:
     if isinstance(operation, Product):
-        yield from _bind_step_product(space, operation)
-    elif isinstance(operation, Compute):
-        for instruction in compile_assignments(operation):
-            yield partial(_bind_instruction, space, instruction)
-    elif isinstance(operation, Restrain) and space.holding(operation.population):
-        yield partial(_bind_restrain, space, operation.population)
+        return (operation.out,)
+    return tuple(item.out for item in operation.assignments) if isinstance(operation, Compute) else ()
 
 
-def _bind_step_product(space: Workspace, product: Product) -> Iterator[Binder]:
+def _bind(space: Workspace, operation: Operation) -> Binder:
+    """A function from steps to the calls that do the operation there."""
+    if isinstance(operation, Product):
+        return partial(_bind_product, space, operation)
+    if isinstance(operation, Compute):
+        return partial(_bind_instructions, space, compile_compute(operation))
+    if isinstance(operation, Restrain):
+        return partial(_bind_restrain, space, operation)
+    if isinstance(operation, Silence):
+        return partial(_bind_silence, space, operation)
+    if isinstance(operation, Contract):
+        return partial(_bind_contract, space, operation)
+    return partial(_bind_reduce, space, operation)
+
+
+def _bind_product(space: Workspace, product: Product, rows: Rows) -> Iterator[Call]:
     matrix = space.transposed(product.matrix) if product.transposed else space.matrices[product.matrix]
+    source, out = _flat(_view(space, product.source, rows)), _flat(_view(space, product.out, rows))
     if not product.accumulate:
-        yield lambda step: partial(np.matmul, space.step(product.source, step), matrix, out=space.step(product.out, step))
-        return
-    scratch = space.scratch((space.size, product.out.width))
-    yield lambda step: partial(np.matmul, space.step(product.source, step), matrix, out=scratch)
-    yield lambda step: partial(np.add, out := space.step(product.out, step), scratch, out=out)
-
-
-def _bind_instruction(space: Workspace, instruction: Instruction, step: int) -> Call:
-    def view(item: View) -> Array:
-        return space.step(item, step)
-
-    return _bind_function(space, instruction, (space.size,), view)
-
-
-def _bind_restrain(space: Workspace, population: str, step: int) -> Call:
-    state = space.step(space.plan.placement[population].state, step)
-    return partial(np.copyto, state, space.holds[population][step - 1], where=space.held[population][step - 1])
-
-
-# Whole sequences.
-
-
-def bind_whole(space: Workspace, operation: Operation) -> Iterator[Call]:
-    """Calls that do one operation for all steps."""
-    if isinstance(operation, Product):
-        yield from _bind_whole_product(space, operation)
-    elif isinstance(operation, Compute):
-        width = max(item.out.width for item in operation.assignments)
-        instructions = compile_assignments(operation)
-        for first, last in _blocks(space, width):
-            yield from (_bind_block(space, instruction, first, last) for instruction in instructions)
-    elif isinstance(operation, Restrain):
-        if space.holding(operation.population):
-            name = operation.population
-            state = space.whole(space.plan.placement[name].state)
-            yield partial(np.copyto, state, space.holds[name], where=space.held[name])
-    elif isinstance(operation, Silence):
-        yield from _bind_silence(space, operation)
-    elif isinstance(operation, Contract):
-        source, delta = _flat(space.whole(operation.source)), _flat(space.whole(operation.delta))
-        yield partial(np.matmul, source.T, delta, out=space.matrix_gradients[operation.matrix])
-    else:
-        yield from _bind_reduce(space, operation)
-
-
-def _bind_whole_product(space: Workspace, product: Product) -> Iterator[Call]:
-    matrix = space.matrices[product.matrix]
-    matrix = matrix.T if product.transposed else matrix
-    source, out = _flat(space.whole(product.source)), _flat(space.whole(product.out))
-    if not product.accumulate:
-        yield partial(np.matmul, source, matrix, out=out)
+        yield _multiply(source, matrix, out)
         return
     scratch = space.scratch(out.shape)
-    yield partial(np.matmul, source, matrix, out=scratch)
+    yield _multiply(source, matrix, scratch)
     yield partial(np.add, out, scratch, out=out)
 
 
-def _bind_block(space: Workspace, instruction: Instruction, first: int, last: int) -> Call:
-    def view(item: View) -> Array:
-        return space.block(item, first, last)
-
-    return _bind_function(space, instruction, (last - first + 1, space.size), view)
-
-
-def _bind_function(
-    space: Workspace, instruction: Instruction, shape: tuple[int, ...], view: Callable[[View], Array]
-) -> Call:
-    arguments = (space.resolve(place, shape, view) for place in instruction.arguments)
-    return partial(instruction.function, *arguments, out=space.resolve(instruction.out, shape, view))
+def _multiply(source: Array, matrix: Array, out: Array) -> Call:
+    """A matrix product; the method `dot` has less to check than `matmul`, but its result must be contiguous."""
+    return (
+        partial(source.dot, matrix, out)
+        if out.flags.c_contiguous
+        else partial(np.matmul, source, matrix, out=out)
+    )
 
 
-def _bind_silence(space: Workspace, operation: Silence) -> Iterator[Call]:
+def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: Rows) -> Iterator[Call]:
+    for instruction in instructions:
+        lanes, width = space.count_lanes(instruction), instruction.out.width
+        arguments = (space.resolve(place, rows, lanes, width) for place in instruction.arguments)
+        yield partial(
+            instruction.function, *arguments, out=space.resolve(instruction.out, rows, lanes, width)
+        )
+
+
+def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:
+    name = operation.population
+    if space.holding(name):
+        state = _view(space, space.plan.placement[name].state, rows)
+        when = _index(rows)
+        yield partial(np.copyto, state, space.holds[name][when], where=space.held[name][when])
+
+
+def _bind_silence(space: Workspace, operation: Silence, rows: Rows) -> Iterator[Call]:
     for view in operation.slopes:
-        slope = space.whole(view)
+        slope = _view(space, view, rows)
         if operation.population is not None and space.holding(operation.population):
-            yield partial(np.copyto, slope, 0, where=space.held[operation.population])
+            yield partial(np.copyto, slope, 0, where=space.held[operation.population][_index(rows)])
         elif space.padded is not None:
-            yield partial(np.copyto, slope, 0, where=space.padded[:, :, None])
+            yield partial(np.copyto, slope, 0, where=space.padded[_index(rows)][..., None])
 
 
-def _bind_reduce(space: Workspace, operation: Reduce) -> Iterator[Call]:
-    """Add up block by block; a plain load is one product with a vector of ones."""
+def _bind_contract(space: Workspace, operation: Contract, rows: Rows) -> Iterator[Call]:
+    source, delta = _flat(_view(space, operation.source, rows)), _flat(_view(space, operation.delta, rows))
+    yield _multiply(source.T, delta, space.matrix_gradients[operation.matrix])
+
+
+def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Call]:
+    """Evaluate and add up; a plain load is one product with a vector of ones."""
     row = space.vector_gradient[operation.row.start : operation.row.stop]
-    scratch = space.scratch(row.shape)
-    if isinstance(operation.expression, Load) and isinstance(operation.expression.slot, View):
-        delta = _flat(space.whole(operation.expression.slot))
-        yield partial(np.matmul, np.ones(len(delta), space.dtype), delta, out=row)
+    expression, width = operation.expression, operation.row.width
+    if isinstance(expression, Load) and isinstance(expression.slot, View):
+        delta = _flat(_view(space, expression.slot, rows))
+        yield partial(np.ones(len(delta), space.dtype).dot, delta, row)
         return
-    yield partial(row.fill, 0)
-    instructions, place = compile_expression(operation.expression, operation.row.width)
-    for first, last in _blocks(space, operation.row.width):
-        yield from (_bind_block(space, instruction, first, last) for instruction in instructions)
-        value = space.resolve(place, (last - first + 1, space.size), partial(_block, space, first, last))
-        yield partial(np.add.reduce, value, axis=(0, 1), out=scratch)
-        yield partial(np.add, row, scratch, out=row)
+    instructions, place = compile_expression(expression, width)
+    lanes = max((space.count_lanes(instruction) for instruction in instructions), default=1)
+    yield from _bind_instructions(space, instructions, rows)
+    value = space.resolve(place, rows, lanes, width)
+    axes = tuple(range(lanes > 1, value.ndim - 1))
+    yield partial(np.add.reduce, value, axis=axes, out=row.reshape(lanes, -1) if lanes > 1 else row)
 
 
-def _block(space: Workspace, first: int, last: int, view: View) -> Array:
-    return space.block(view, first, last)
+def _view(space: Workspace, view: View, rows: Rows) -> Array:
+    time = space.time(view, *rows) if isinstance(rows, tuple) else space.time(view, rows, rows).start
+    return space.select(view, time)
 
 
-def _blocks(space: Workspace, width: int) -> Iterator[tuple[int, int]]:
-    """Stretches of steps, first and last included."""
-    length = max(1, BLOCK // max(1, space.size * width))
-    for first in range(1, space.steps + 1, length):
-        yield first, min(first + length - 1, space.steps)
+def _index(rows: Rows) -> slice | int:
+    """Where the steps lie in an array of all steps."""
+    return slice(rows[0] - 1, rows[1]) if isinstance(rows, tuple) else rows - 1
 
 
 def _flat(block: Array) -> Array:
-    """(time, batch, unit) as (time x batch, unit): a view, since columns are all that is left out."""
+    """(..., batch, unit) as (rows, unit): a view, since columns are all that is left out."""
     return block.reshape(-1, block.shape[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,21 @@ import numpy.typing as npt
 
 from graphbptt.ir.expression import Number
 from graphbptt.ir.plan import Plan, Row, View
-from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
+from graphbptt_numpy.pointwise import Instruction, Place, RowValue, evaluate_row
 
 __all__ = ["Workspace"]
 
 Array = npt.NDArray[Any]
 
+CACHE_LINE = 64
+
 
 class Workspace:
-    """The buffers of a plan for `steps` steps and `size` examples, axes (time, batch, unit), and the packed weights.
+    """The buffers of a plan for `steps` steps and `size` examples, and the packed weights.
 
-    `padded` (steps, batch) marks the steps behind the sequences' ends; None where all sequences are full. `initial`
-    holds every population's initial rows, (history, batch, units). For restrained populations `held` marks the states
-    to be set and `holds` their values.
+    A buffer has axes (lane, time, batch, unit). `padded` (steps, batch) marks the steps behind the sequences' ends;
+    None where all sequences are full. `initial` holds every population's initial rows, (history, batch, units). For
+    populations some of whose states are set, `held` marks these and `holds` has their values.
     """
 
     def __init__(self, plan: Plan, steps: int, size: int, ragged: bool, dtype: np.dtype[Any]) -> None:
@@ -31,86 +33,127 @@ class Workspace:
         self.size = size
         self.dtype = dtype
         self.padded = np.zeros((steps, size), bool) if ragged else None
-        self.parameters = np.zeros(plan.layout.size, dtype)
-        self.vector = np.zeros(plan.vector_width, dtype)
-        self.vector_gradient = np.zeros(plan.vector_width, dtype)
-        self.matrices = {matrix.name: self._matrix(matrix.name) for matrix in plan.matrices}
-        self.matrix_gradients = {m.name: np.zeros((m.rows, m.columns), dtype) for m in plan.matrices}
-        self.initial = {p.name: np.zeros((p.history, size, p.units), dtype) for p in plan.network.populations}
+        self.parameters = self.allocate(plan.layout.size)
+        self.vector = self.allocate(plan.vector_width)
+        self.vector_gradient = self.allocate(plan.vector_width)
+        self.matrices = {matrix.name: self.allocate(matrix.rows, matrix.columns) for matrix in plan.matrices}
+        self.matrix_gradients = {
+            matrix.name: self.allocate(matrix.rows, matrix.columns) for matrix in plan.matrices
+        }
+        self.initial = {p.name: self.allocate(p.history, size, p.units) for p in plan.network.populations}
+        self.initial_gradients = {
+            site.population: self.allocate(plan.network.population[site.population].history, site.delta.width)
+            for site in plan.initials
+        }
+        self.gradient = self.allocate(plan.layout.free)
         clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
         held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
         self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
-        self.holds = {p.population: np.zeros((steps, size, p.state.width), dtype) for p in held}
+        self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
         self._transposed: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
         self._scratch: dict[tuple[int, ...], Array] = {}
         self._rows: dict[RowValue, Array] = {}
         self._numbers: dict[float, Array] = {}
 
-    def _matrix(self, name: str) -> Array:
-        matrix = self.plan.matrix[name]
-        lone = matrix.lone
-        if lone is not None and lone.use is not None:
-            return self.plan.layout.view(self.parameters, lone.use.group)
-        return np.zeros((matrix.rows, matrix.columns), self.dtype)
+    def allocate(self, *shape: int) -> Array:
+        """Zeros that start on a cache line, which matrix products of small matrices prefer."""
+        size = math.prod(shape) * self.dtype.itemsize
+        raw = np.zeros(size + CACHE_LINE, np.uint8)
+        start = -raw.ctypes.data % CACHE_LINE
+        return raw[start : start + size].view(self.dtype).reshape(shape)
 
     def transposed(self, name: str) -> Array:
         """A matrix transposed in memory, for products inside the loop; filled by `pack_derived`."""
         if name not in self._transposed:
-            self._transposed[name] = np.ascontiguousarray(self.matrices[name].T)
+            self._transposed[name] = self.allocate(*self.matrices[name].T.shape)
         return self._transposed[name]
 
+    def pack_derived(self) -> None:
+        """Compute what follows from the packed weights alone: transposed matrices and values of rows."""
+        for name, turned in self._transposed.items():
+            np.copyto(turned, self.matrices[name].T)
+        for value, array in self._rows.items():
+            array[...] = evaluate_row(value.expression, lambda row: self.vector[row.start : row.stop])
+
     def holding(self, population: str) -> bool:
-        """Whether some of the population's states are set inside the loop for batches of this shape."""
+        """Whether some of the population's states are set for batches of this shape."""
         return population in self.held
+
+    # Views.
 
     def buffer(self, name: str) -> Array:
         """A whole buffer, its rows before step 1 and behind the last included; allocated at first use."""
         if name not in self._buffers:
             buffer = self.plan.buffer[name]
             rows = buffer.before + self.steps + buffer.after
-            self._buffers[name] = np.zeros((rows, self.size, buffer.width), self.dtype)
+            self._buffers[name] = self.allocate(buffer.lanes, rows, self.size, buffer.lane_width)
         return self._buffers[name]
 
-    def block(self, view: View, first: int, last: int) -> Array:
-        """The view at steps first to last, counted from 1: shape (steps, batch, width)."""
-        row = self.plan.buffer[view.buffer].before + view.shift - 1
-        return self.buffer(view.buffer)[row + first : row + last + 1, :, view.start : view.stop]
+    def rows(self, view: View) -> Array:
+        """A view of one population at all rows, those around the steps included: (rows, batch, width)."""
+        return self.select(view, slice(None))
 
     def whole(self, view: View) -> Array:
-        """The view at all steps."""
-        return self.block(view, 1, self.steps)
+        """A view of one population, or of neighbours in one lane, at all steps: (steps, batch, width)."""
+        return self.select(view, self.time(view, 1, self.steps))
 
-    def step(self, view: View, step: int) -> Array:
-        """The view at one step: shape (batch, width)."""
+    def time(self, view: View, first: int, last: int) -> slice:
+        """The rows of a view's buffer at steps first to last, counted from 1 and shifted as the view says."""
         row = self.plan.buffer[view.buffer].before + view.shift - 1
-        return self.buffer(view.buffer)[row + step, :, view.start : view.stop]
+        return slice(row + first, row + last + 1)
 
-    def resolve(self, place: Place, shape: tuple[int, ...], view: Callable[[View], Array]) -> Array:
-        """The memory behind an operand; `shape` is that of scratch without its columns, `view` binds views."""
-        if isinstance(place, View):
-            return view(place)
-        if isinstance(place, Row):
-            return self.vector[place.start : place.stop]
+    def select(self, view: View, rows: slice | int, lanes: int = 1) -> Array:
+        """Columns of a buffer at some rows: (..., batch, width), or (lanes, ..., batch, width / lanes)."""
+        buffer, array = self.plan.buffer[view.buffer], self.buffer(view.buffer)
+        if buffer.lanes == 1:
+            return _split(array[0, rows, :, view.start : view.stop], lanes)
+        first, last = view.start // buffer.lane_width, view.stop // buffer.lane_width
+        return array[first, rows] if last == first + 1 else array[first:last, rows]
+
+    def resolve(self, place: Place, rows: tuple[int, int] | int, lanes: int, width: int) -> Array:
+        """The memory of an operand at steps (first, last), or at one step, for a result of `width` columns.
+
+        An operand as wide as the result comes in as many lanes as it; a narrower one is the same in each.
+        """
         if isinstance(place, Number):
             return self._numbers.setdefault(place.value, np.array(place.value, self.dtype))
-        if isinstance(place, RowValue):
-            return self._rows.setdefault(place, np.zeros(place.width, self.dtype))
-        return self.scratch((*shape, place.width), place.index)
+        split = lanes if place.width == width else 1
+        if isinstance(place, View):
+            time = self.time(place, *rows) if isinstance(rows, tuple) else self.time(place, rows, rows).start
+            return self.select(place, time, split)
+        if isinstance(place, Row | RowValue):
+            flat = self._row(place)
+            return flat if split == 1 else flat.reshape(lanes, *(1,) * (1 + isinstance(rows, tuple)), -1)
+        steps = (rows[1] - rows[0] + 1,) if isinstance(rows, tuple) else ()
+        shape = (*steps, self.size, place.width // split)
+        return self.scratch(shape if split == 1 else (lanes, *shape), place.index)
+
+    def _row(self, place: Row | RowValue) -> Array:
+        if isinstance(place, Row):
+            return self.vector[place.start : place.stop]
+        return self._rows.setdefault(place, self.allocate(place.width))
+
+    def count_lanes(self, instruction: Instruction) -> int:
+        """In how many lanes an instruction works: as its operands lie in memory, or as narrow ones are repeated."""
+        width, lanes = instruction.out.width, 1
+        for place in (*instruction.arguments, instruction.out):
+            if isinstance(place, View | Row) and place.width < width:
+                lanes = max(lanes, width // place.width)
+            elif isinstance(place, View) and self.plan.buffer[place.buffer].lanes > 1:
+                lanes = max(lanes, width // self.plan.buffer[place.buffer].lane_width)
+        return lanes
 
     def scratch(self, shape: tuple[int, ...], index: int = 0) -> Array:
         """Scratch memory of a shape; the same index gives the same memory."""
         key = (index, *shape)
         if key not in self._scratch:
-            self._scratch[key] = np.zeros(shape, self.dtype)
+            self._scratch[key] = self.allocate(*shape)
         return self._scratch[key]
 
-    def pack_derived(self) -> None:
-        """Compute what follows from the packed weights alone: transposed matrices and values of rows."""
-        for name, turned in self._transposed.items():
-            turned[...] = self.matrices[name].T
-        for value, array in self._rows.items():
-            array[...] = evaluate_row(value.expression, self._row)
 
-    def _row(self, row: Row) -> Array:
-        return self.vector[row.start : row.stop]
+def _split(array: Array, lanes: int) -> Array:
+    """(..., width) as (lanes, ..., width / lanes), a view."""
+    if lanes == 1:
+        return array
+    return np.moveaxis(array.reshape(*array.shape[:-1], lanes, -1), -2, 0)

@@ -1,7 +1,7 @@
 """The plan: what a backend needs and no more.
 
     plan    := Plan(network, layout, buffers, vector, matrices, placements, stages, losses, initials, clear)
-    buffer  := Buffer(name, width, before, after)       axes (time, batch, unit)
+    buffer  := Buffer(name, width, before, after, lanes)     axes (time, batch, unit), or (lane, time, batch, unit)
     view    := View(buffer, start, stop, shift)         columns of a buffer, `shift` rows from the current step
     row     := Row(start, stop)                         a slice of the packed vector, the same at every step
     matrix  := Matrix(name, rows, columns, entries)     weights packed once per sequence
@@ -64,12 +64,22 @@ Selection = range | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Memory with axes (time, batch, unit): `before` rows ahead of step 1, `after` rows behind the last step."""
+    """Memory with axes (time, batch, unit): `before` rows ahead of step 1, `after` rows behind the last step.
+
+    Where products read several populations at once these lie side by side in the columns of each row. Elsewhere each
+    may have a lane of its own, contiguous in memory, which element-wise work prefers: `lanes` of equal width, the
+    columns counted through them all.
+    """
 
     name: str
     width: int
     before: int = 0
     after: int = 0
+    lanes: int = 1
+
+    @property
+    def lane_width(self) -> int:
+        return self.width // self.lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +117,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class MatrixEntry:
-    """One connection's weights inside a packed matrix, at the crossings of `rows` and `columns`.
+    """One connection's weights, or one population's bias, inside a packed matrix, at the crossings of `rows` and
+    `columns`.
 
-    A `diagonal` entry puts its values at (rows[i], columns[i]) only; its `use` is None for the identity.
+    A `diagonal` entry puts its values at (rows[i], columns[i]) only; where `use` is None they are all `constant`.
     """
 
-    connection: str
+    owner: str
     use: Use | None
     rows: Selection
     columns: Selection
     diagonal: bool = False
+    constant: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +141,11 @@ class Matrix:
     entries: tuple[MatrixEntry, ...]
 
     @property
-    def lone(self) -> MatrixEntry | None:
-        """The entry that fills the matrix as the plain parameter, so that no packing is needed; else None."""
+    def full(self) -> bool:
+        """Whether one entry fills the whole matrix, so that nothing has to be zeroed and added up."""
         entry = self.entries[0]
-        plain = entry.use is not None and not entry.diagonal and entry.use.scale == 1 and not entry.use.transpose
-        full = entry.rows == range(self.rows) and entry.columns == range(self.columns)
-        return entry if len(self.entries) == 1 and plain and full else None
+        whole = entry.rows == range(self.rows) and entry.columns == range(self.columns)
+        return len(self.entries) == 1 and whole and not entry.diagonal
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +170,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """Element-wise assignments of one width each; none reads what another of them writes, except as a common
-    sub-expression."""
+    """Element-wise assignments, each of one width; none reads what another of them writes.
+
+    A load may be narrower than its assignment's result: it is then repeated along it.
+    """
 
     assignments: tuple[Assignment, ...]
 
@@ -331,9 +344,12 @@ class Plan:
         return {placement.state: placement.population for placement in self.placements}
 
     @cached_property
-    def residents(self) -> dict[str, tuple[str, ...]]:
+    def residents(self) -> dict[str, tuple[Placement, ...]]:
         """The populations in each buffer of states."""
-        return {f"state{index}": stage.populations for index, stage in enumerate(self.stages)}
+        residents: dict[str, list[Placement]] = {}
+        for placement in self.placements:
+            residents.setdefault(placement.state.buffer, []).append(placement)
+        return {buffer: tuple(placements) for buffer, placements in residents.items()}
 
     @cached_property
     def row_value(self) -> dict[Row, Use | FrozenArray]:

@@ -13,7 +13,7 @@ it (the gates of an LSTM are of this kind).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
 from graphbptt.ir.expression import Call, Expression, Leaf, Load, Number, calls, gradients, substitute
@@ -52,7 +52,9 @@ def differentiate(plan: Plan) -> Plan:
     free = frozenset(group.name for group in plan.network.groups if group.trainable)
     reversals = [_Reversal(plan, learners, index, free) for index in range(len(plan.stages))]
     stages = tuple(reversal.stage() for reversal in reversals)
-    placements = {name: placement for reversal in reversals for name, placement in reversal.placements().items()}
+    placements = {
+        name: placement for reversal in reversals for name, placement in reversal.placements().items()
+    }
     plan = replace(
         plan,
         buffers=(*plan.buffers, *(buffer for reversal in reversals for buffer in reversal.buffers())),
@@ -101,6 +103,7 @@ class _Reversal:
     learners: Learners
     index: int
     free: frozenset[str]
+    mirrors: dict[str, Buffer] = field(default_factory=dict)
     slopes: list[Assignment] = field(default_factory=list)
     saved: dict[str, list[Assignment]] = field(default_factory=dict)
     restrained_slopes: dict[str, list[View]] = field(default_factory=dict)
@@ -109,8 +112,8 @@ class _Reversal:
         self.source = self.plan.stages[self.index]
         self.members = [self.plan.placement[name] for name in self.source.populations]
         self.live = any(member.population in self.learners.live for member in self.members)
-        self.slope_width = self.net_width = max((member.net.stop for member in self.members if member.net), default=0)
-        self.saved_width = 0
+        self.net_width = max((member.net.stop for member in self.members if member.net), default=0)
+        self.net_owner: dict[Hashable, str] = {m.net: m.population for m in self.members if m.net}
         self.trees: dict[str, dict[Leaf, Expression]] = {}
         if self.live:
             for operation in self.source.forward.operations():
@@ -148,19 +151,25 @@ class _Reversal:
         """Compute the stored slopes, and make them zero where no derivative passes."""
         if self.slopes:
             yield Compute(tuple(self.slopes))
-            yield Silence((View(f"slope{self.index}", 0, self.slope_width),))
+            yield Silence(tuple(slope.out for slope in self.slopes))
         for name, views in self.restrained_slopes.items():
             yield Silence(tuple(views), name)
 
     def buffers(self) -> Iterator[Buffer]:
-        if any(self.learners.has_delta(member.population) for member in self.members):
-            yield replace(self.plan.buffer[f"state{self.index}"], name=f"delta{self.index}")
+        deltas = {m.state.buffer for m in self.members if self.learners.has_delta(m.population)}
+        for name in sorted(deltas):
+            yield replace(self.plan.buffer[name], name=_delta_name(name))
         if self.live and self.net_width and not self.passes:
             yield Buffer(f"netdelta{self.index}", self.net_width)
-        if self.slopes:
-            yield Buffer(f"slope{self.index}", self.slope_width)
-        if self.saved:
-            yield Buffer(f"saved{self.index}", self.saved_width)
+        yield from self.mirrors.values()
+
+    def mirror(self, kind: str, name: str) -> View:
+        """The columns of a buffer laid out like that of a population's states, without rows around the steps."""
+        state = self.plan.placement[name].state
+        view = replace(state, buffer=state.buffer.replace("state", kind), shift=0)
+        states = self.plan.buffer[state.buffer]
+        self.mirrors.setdefault(view.buffer, Buffer(view.buffer, states.width, lanes=states.lanes))
+        return view
 
     def placements(self) -> dict[str, Placement]:
         return {
@@ -173,7 +182,9 @@ class _Reversal:
         }
 
     def net_delta(self, net: View) -> View:
-        return replace(net, buffer=f"{'delta' if self.passes else 'netdelta'}{self.index}")
+        if self.passes:
+            return _delta(replace(net, buffer=self.members[0].state.buffer))
+        return replace(net, buffer=f"netdelta{self.index}")
 
     # Local derivatives.
 
@@ -184,11 +195,13 @@ class _Reversal:
         """
         expression = assignment.expression
         partials = gradients(expression)
-        known: dict[Expression, Expression] = {expression: Load(assignment.out)} if isinstance(expression, Call) else {}
+        known: dict[Expression, Expression] = (
+            {expression: Load(assignment.out)} if isinstance(expression, Call) else {}
+        )
         for part in reversed(calls([expression])[:-1]):
             now = [substitute(partial, known) for partial in partials.values()]
             if part.function.costly and part in calls(now):
-                known[part] = Load(self.keep(name, part, assignment.out.width))
+                known[part] = Load(self.keep(name, part))
         tree: dict[Leaf, Expression] = {}
         for leaf, partial in partials.items():
             slope = substitute(partial, known)
@@ -197,29 +210,43 @@ class _Reversal:
         return tree
 
     def inline(self, name: str, leaf: Leaf) -> dict[Leaf, Expression]:
-        source = self.plan.owner.get(leaf.slot) if isinstance(leaf, Load) and isinstance(leaf.slot, View) else None
+        source = (
+            self.plan.owner.get(leaf.slot) if isinstance(leaf, Load) and isinstance(leaf.slot, View) else None
+        )
         if source is not None and self.learners.inlined.get(source) == name:
             return self.trees[source]
         return {leaf: Number(1)}
 
-    def keep(self, name: str, part: Expression, width: int) -> View:
-        view = View(f"saved{self.index}", self.saved_width, self.saved_width + width)
-        self.saved_width = view.stop
-        self.saved.setdefault(name, []).insert(0, Assignment(view, part))
+    def keep(self, name: str, part: Expression) -> View:
+        kept = self.saved.setdefault(name, [])
+        view = self.mirror(f"saved{len(kept)}_", name)
+        kept.insert(0, Assignment(view, part))
         return view
 
     def save(self, sweep: Sweep) -> Sweep:
         """The forward sweep, which now also stores what the slopes need again."""
 
-        def extend(operation: Operation) -> Operation:
-            kept = [part for name, _ in _activations(self.plan, operation) for part in self.saved.get(name, ())]
-            return Compute((*kept, *operation.assignments)) if kept and isinstance(operation, Compute) else operation
-
         return Sweep(
-            tuple(extend(operation) for operation in sweep.before),
-            tuple((phase, extend(operation)) for phase, operation in sweep.each),
+            tuple(part for operation in sweep.before for part in self.save_parts(operation)),
+            tuple((phase, part) for phase, operation in sweep.each for part in self.save_parts(operation)),
             sweep.after,
         )
+
+    def save_parts(self, operation: Operation) -> Iterator[Operation]:
+        """First what is kept, innermost first, then the operation in terms of it."""
+        kept = [part for name, _ in _activations(self.plan, operation) for part in self.saved.get(name, ())]
+        loads: dict[Expression, Expression] = {}
+        for part in kept:
+            yield Compute((replace(part, expression=substitute(part.expression, loads)),))
+            loads[part.expression] = Load(part.out)
+        if loads and isinstance(operation, Compute):
+            operation = Compute(
+                tuple(
+                    replace(item, expression=substitute(item.expression, loads))
+                    for item in operation.assignments
+                )
+            )
+        yield operation
 
     def slope(self, name: str | None, leaf: Load, partial: Expression) -> Expression:
         """A local derivative as something the loop can load: a stored view where it is more than a number or a state.
@@ -232,13 +259,11 @@ class _Reversal:
         plain = isinstance(partial, Number) or (isinstance(partial, Load) and _is_state(partial.slot))
         if plain and not restrained:
             return partial
-        slot = leaf.slot
-        if isinstance(slot, View) and slot.buffer == f"net{self.index}":
-            view = replace(slot, buffer=f"slope{self.index}")
+        if leaf.slot in self.net_owner:
+            view = self.mirror("slope_", self.net_owner[leaf.slot])
         else:
-            width = self.plan.placement[name].state.width
-            view = View(f"slope{self.index}", self.slope_width, self.slope_width + width)
-            self.slope_width = view.stop
+            order = list(self.trees[name]).index(leaf)
+            view = self.mirror(f"slope{order}_", name)
         self.slopes.append(Assignment(view, partial))
         if restrained:
             self.restrained_slopes.setdefault(name, []).append(view)
@@ -278,12 +303,12 @@ class _Reversal:
             if isinstance(slot, Row):
                 if self.is_free(slot):
                     final.append(Reduce(slot, arriving * self.slope(name, leaf, partial)))
-            elif isinstance(slot, View) and slot.buffer == f"net{self.index}":
+            elif slot in self.net_owner and isinstance(slot, View):
                 if not self.passes:
                     yield Assignment(self.net_delta(slot), arriving * self.slope(name, leaf, partial))
             elif isinstance(slot, View) and self.is_wanted(slot):
                 step = Assignment(_delta(slot), arriving * self.slope(name, leaf, partial), accumulate=True)
-                if slot.buffer == f"state{self.index}":
+                if self.plan.residents[slot.buffer][0].stage == self.index:
                     yield step
                 else:
                     final.append(Compute((step,)))
@@ -291,9 +316,9 @@ class _Reversal:
     def is_wanted(self, source: View) -> bool:
         """Whether a derivative by any state in these columns is kept."""
         return any(
-            self.learners.has_delta(name)
-            for name in self.plan.residents[source.buffer]
-            if (state := self.plan.placement[name].state).start < source.stop and source.start < state.stop
+            self.learners.has_delta(resident.population)
+            for resident in self.plan.residents[source.buffer]
+            if resident.state.start < source.stop and source.start < resident.state.stop
         )
 
     def is_free(self, row: Row) -> bool:
@@ -310,7 +335,11 @@ def _activations(plan: Plan, operation: Operation) -> Iterator[tuple[str, Assign
 
 
 def _delta(state: View) -> View:
-    return replace(state, buffer=state.buffer.replace("state", "delta"))
+    return replace(state, buffer=_delta_name(state.buffer))
+
+
+def _delta_name(states: str) -> str:
+    return states.replace("state", "delta")
 
 
 def _is_state(slot: object) -> bool:

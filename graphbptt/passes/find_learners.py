@@ -52,28 +52,34 @@ def find_learners(
         for connection in network.connections
         if connection.target not in network.given and connection.weight and connection.weight.group in free
     }
-    computing = owners | _reachable({name for start in starting for name in readers.get(start, ())} | owners, readers)
+    computing = owners | _reachable(
+        {name for start in starting for name in readers.get(start, ())} | owners, readers
+    )
     useful = _reachable((target.node for target in network.targets), sources)
     live = frozenset(computing & useful)
-    read_at = {t.node: resolve_loss(network, t)[1] for t in network.targets}
+    losses = [(target.node, resolve_loss(network, target)[1]) for target in network.targets]
+    targeted = {node for node, _ in losses}
     inlined = {
         name: reader
         for name, reader in _only_readers(network, live).items()
-        if name in live - restrained - read_at.keys() and stage_of[name] == stage_of[reader]
+        if name in live - restrained - targeted and stage_of[name] == stage_of[reader]
     }
     arriving = {edge.source for edge in network.edges if edge.target in live}
-    arriving |= {node for node, reads in read_at.items() if reads == "state"}
+    arriving |= {node for node, reads in losses if reads == "state"}
     return Learners(
         live,
         frozenset(starting & useful),
         _shorten(inlined),
         frozenset(arriving & (live | starting)),
-        frozenset(node for node, reads in read_at.items() if reads == "net"),
+        frozenset(node for node, reads in losses if reads == "net"),
     )
 
 
 def _owns(population: Population, free: Iterable[str]) -> bool:
-    values: list[Use | FrozenArray | None] = [population.bias, *(value for _, value in population.coefficients)]
+    values: list[Use | FrozenArray | None] = [
+        population.bias,
+        *(value for _, value in population.coefficients),
+    ]
     return any(isinstance(value, Use) and value.group in free for value in values)
 
 

@@ -78,18 +78,21 @@ class _Lowering:
         names = tuple(node.population for node in component.nodes)
         if component.mode == "given":
             return Stage("given", names, Sweep(), Sweep())
-        here = sorted((self.sites[name] for name in names), key=lambda site: (site.level, site.phase, site.state.start))
+        here = sorted(
+            (self.sites[name] for name in names), key=lambda site: (site.level, site.phase, site.state.start)
+        )
         net = _NetBuffer(index, here)
         arrivals = self.arrivals(component, index)
         for item in arrivals.pop(("whole", 0, 0), []):
             net.before.extend(self.arrive(item, net))
-        for site in here:
-            if site.net is not None and site.population.bias is not None:
-                row = self.row(site.population.bias, site.net.width)
-                net.before.append(Compute((Assignment(site.net, row, net.claim(site.net)),)))
+        biases = tuple(self.bias(site, net) for site in here if site.population.bias is not None)
+        if biases:
+            net.before.append(Compute(biases))
         steps: list[tuple[int, Operation]] = []
         for moment in sorted(moment for moment in arrivals if moment[0] == "early"):
-            steps.extend((moment[1], operation) for item in arrivals[moment] for operation in self.arrive(item, net))
+            steps.extend(
+                (moment[1], operation) for item in arrivals[moment] for operation in self.arrive(item, net)
+            )
         for level, phase in sorted({(site.level, site.phase) for site in here}):
             peers = [site for site in here if (site.level, site.phase) == (level, phase)]
             for item in arrivals.get(("level", phase, level), []):
@@ -102,6 +105,12 @@ class _Lowering:
             return Stage("batched", names, Sweep((*net.before, *(op for _, op in steps))), Sweep())
         return Stage(component.mode, names, Sweep(tuple(net.before), tuple(steps)), Sweep())
 
+    def bias(self, site: Site, net: _NetBuffer) -> Assignment:
+        if site.net is None or site.population.bias is None:
+            raise AssertionError(f"{site.population.name} has no bias")
+        row = self.row(_scale(site.population.bias, site.net_scale), site.net.width)
+        return Assignment(site.net, row, net.claim(site.net))
+
     def arrivals(self, component: Component, index: int) -> dict[Moment, list[Box | Connection]]:
         """What arrives when: merged products, and diagonal connections by themselves."""
         boxes: dict[tuple[Moment, str, int], list[Box]] = {}
@@ -111,7 +120,7 @@ class _Lowering:
             if connection.target not in members:
                 continue
             moment = self.moment(connection, component)
-            if connection.kind != "dense" and connection.from_units is None and connection.to_units is None:
+            if connection.pointwise:
                 arrivals.setdefault(moment, []).append(connection)
                 continue
             rows, columns = self.extent(connection)
@@ -144,13 +153,16 @@ class _Lowering:
 
     def arrive(self, item: Box | Connection, net: _NetBuffer) -> Iterator[Operation]:
         if isinstance(item, Connection):
-            source, target = self.sites[item.source], self.sites[item.target].net
-            if target is None:
+            site = self.sites[item.target]
+            if site.net is None:
                 raise AssertionError(f"{item.name}: its target has no net input")
-            expression: Expression = Load(replace(source.state, shift=-item.delay))
-            if item.weight is not None:
-                expression = self.row(item.weight, target.width) * expression
-            yield Compute((Assignment(target, expression, net.claim(target)),))
+            source = Load(replace(self.sites[item.source].state, shift=-item.delay))
+            weight = (
+                self.row(_scale(item.weight, site.net_scale), site.net.width)
+                if item.weight
+                else site.net_scale
+            )
+            yield Compute((Assignment(site.net, weight * source, net.claim(site.net)),))
             return
         first = item.connections[0]
         name = f"W{len(self.matrices)}"
@@ -162,12 +174,14 @@ class _Lowering:
 
     def entry(self, connection: Connection, box: Box) -> MatrixEntry:
         rows, columns = self.extent(connection)
+        scale = self.sites[connection.target].net_scale
         return MatrixEntry(
             connection.name,
-            connection.weight,
+            None if connection.weight is None else _scale(connection.weight, scale),
             _shift(rows, -box.top),
             _shift(columns, -box.left),
             diagonal=connection.kind != "dense",
+            constant=scale,
         )
 
     def activate(self, site: Site) -> Assignment:
@@ -175,14 +189,14 @@ class _Lowering:
         population = site.population
         coefficients = dict(population.coefficients)
         loads: dict[Expression, Expression] = {}
-        for leaf in leaves(population.activation):
+        for leaf in leaves(site.activation):
             if isinstance(leaf, Net):
                 loads[leaf] = Load(site.net) if site.net is not None else number(0)
             elif isinstance(leaf, State):
                 loads[leaf] = Load(replace(self.sites[leaf.node].state, shift=-leaf.delay))
             elif isinstance(leaf, Coefficient):
                 loads[leaf] = self.coefficient(coefficients[leaf.name], population.units)
-        return Assignment(site.state, substitute(population.activation, loads))
+        return Assignment(site.state, substitute(site.activation, loads))
 
     def coefficient(self, value: Use | FrozenArray, width: int) -> Expression:
         if isinstance(value, FrozenArray) and value.values.ndim == 0:
@@ -220,6 +234,10 @@ class _NetBuffer:
     def _clear(self, offset: int, flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Operation]:
         for start, stop in find_runs(flags):
             yield Compute((Assignment(View(self.name, offset + start, offset + stop), number(0)),))
+
+
+def _scale(use: Use, factor: float) -> Use:
+    return replace(use, scale=use.scale * factor)
 
 
 def _select(view: View, units: tuple[int, ...] | None) -> Selection:

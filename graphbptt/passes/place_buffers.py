@@ -1,16 +1,20 @@
-"""FoldedNetwork, Schedule -> placements: which columns of which buffer each population owns.
+"""FoldedNetwork, Schedule -> sites: which columns of which buffer each population owns.
 
-A component has one buffer of states, its history rows included, and one of net inputs. Populations with the same
-activation at the same point of an iteration lie side by side, so that one call computes them all.
+Populations that a matrix product reads lie side by side in one buffer for their component, so that one product can
+read them all. The others, which only activations read, get a lane each: contiguous memory, shared with neighbours of
+the same size computed at the same point of an iteration. In either kind populations with the same activation are
+neighbours, so that one call computes them all. The net inputs of a component lie side by side in the same order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from graphbptt.ir.expression import Expression, State, leaves, substitute
+from graphbptt.ir.expression import Expression, Net, State, leaves, substitute
 from graphbptt.ir.folded import FoldedNetwork, Population
+from graphbptt.ir.functions import ACTIVATIONS, logistic_of_twice
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.plan import Buffer, View
 from graphbptt.ir.schedule import Component, Schedule, Scheduled
@@ -20,7 +24,11 @@ __all__ = ["Site", "place_buffers"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A population's columns and its place in the schedule. `net` is None where nothing arrives or reads it."""
+    """A population's columns, its place in the schedule, and its activation.
+
+    `net` is None where nothing arrives or reads it. What arrives there is multiplied by `net_scale`, and `activation`
+    is written for that scaled input.
+    """
 
     population: Population
     stage: int
@@ -28,62 +36,112 @@ class Site:
     level: int
     state: View
     net: View | None
+    net_scale: float
+    activation: Expression
 
 
 def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str, Site], tuple[Buffer, ...]]:
     """Lay out states and net inputs, component by component."""
-    before, after = _reach(network)
-    netted = {connection.target for connection in network.connections}
-    netted |= {population.name for population in network.populations if population.bias is not None}
-    netted |= {target.node for target in network.targets if resolve_loss(network, target)[1] == "net"}
+    reach = _Reach(network)
     sites: dict[str, Site] = {}
     buffers: list[Buffer] = []
     for index, component in enumerate(schedule):
-        state_name, net_name = f"state{index}", f"net{index}"
-        width = net_width = 0
-        for node in _side_by_side(network, component):
-            population = network.population[node.population]
-            state = View(state_name, width, width + population.units)
-            width = state.stop
-            net = None
-            if component.mode != "given" and population.name in netted:
-                net = View(net_name, net_width, net_width + population.units)
-                net_width = net.stop
-            sites[population.name] = Site(population, index, node.phase, node.level, state, net)
-        names = [node.population for node in component.nodes]
-        buffers.append(
-            Buffer(
-                state_name,
-                width,
-                max(before.get(name, 0) for name in names),
-                max(after.get(name, 0) for name in names),
-            )
+        nodes = _side_by_side(network, component)
+        states: dict[str, View] = {}
+        for place, (lanes, names) in enumerate(_group(network, nodes, reach.multiplied)):
+            name = f"state{index}" if place == 0 else f"state{index}.{place}"
+            views = _columns(name, [network.population[item].units for item in names])
+            states.update(zip(names, views, strict=True))
+            before, after = reach.of(names)
+            buffers.append(Buffer(name, views[-1].stop, before, after, lanes))
+        netted = [
+            node.population for node in nodes if component.mode != "given" and node.population in reach.netted
+        ]
+        nets = dict(
+            zip(netted, _columns(f"net{index}", [network.population[n].units for n in netted]), strict=True)
         )
-        if net_width:
-            buffers.append(Buffer(net_name, net_width))
+        if nets:
+            buffers.append(Buffer(f"net{index}", nets[netted[-1]].stop))
+        for node in nodes:
+            population = network.population[node.population]
+            scale, activation = _halve_logistic(population, node.population in reach.net_losses)
+            sites[population.name] = Site(
+                population, index, node.phase, node.level,
+                states[population.name], nets.get(population.name), scale, activation,
+            )  # fmt: skip
     return sites, tuple(buffers)
 
 
-def _reach(network: FoldedNetwork) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """How many rows before step 1 and behind the last step each population is read at."""
-    before: dict[str, int] = {}
-    after: dict[str, int] = {}
-    for edge in network.edges:
-        before[edge.source] = max(before.get(edge.source, 0), edge.delay)
-        after[edge.source] = max(after.get(edge.source, 0), -edge.delay)
-    return before, after
+class _Reach:
+    """Who reads whom, and how far before step 1 and behind the last step."""
+
+    def __init__(self, network: FoldedNetwork) -> None:
+        self.before: dict[str, int] = {}
+        self.after: dict[str, int] = {}
+        for edge in network.edges:
+            self.before[edge.source] = max(self.before.get(edge.source, 0), edge.delay)
+            self.after[edge.source] = max(self.after.get(edge.source, 0), -edge.delay)
+        self.multiplied = {edge.source for edge in network.connections if not edge.pointwise}
+        self.net_losses = {t.node for t in network.targets if resolve_loss(network, t)[1] == "net"}
+        self.netted = {connection.target for connection in network.connections} | self.net_losses
+        self.netted |= {population.name for population in network.populations if population.bias is not None}
+
+    def of(self, names: Iterable[str]) -> tuple[int, int]:
+        names = tuple(names)
+        return max(self.before.get(name, 0) for name in names), max(self.after.get(name, 0) for name in names)
+
+
+def _columns(buffer: str, widths: Sequence[int]) -> list[View]:
+    views: list[View] = []
+    for width in widths:
+        start = views[-1].stop if views else 0
+        views.append(View(buffer, start, start + width))
+    return views
+
+
+def _group(
+    network: FoldedNetwork, nodes: Sequence[Scheduled], multiplied: set[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """The populations of each buffer of states, and its number of lanes."""
+    joint = [node.population for node in nodes if node.population in multiplied]
+    if joint:
+        yield 1, joint
+    rest = [node for node in nodes if node.population not in multiplied]
+
+    def key(node: Scheduled) -> tuple[int, int, int]:
+        return node.phase, node.level, network.population[node.population].units
+
+    for _, group in groupby(rest, key):
+        names = [node.population for node in group]
+        yield len(names), names
 
 
 def _side_by_side(network: FoldedNetwork, component: Component) -> list[Scheduled]:
-    def key(node: Scheduled) -> tuple[int, int, str, str]:
+    """The populations in the order of their columns: as computed, and like activations together.
+
+    Among these, those that are read together come together, since their deltas have one source.
+    """
+    levels = {node.population: node.level for node in component.nodes}
+    read_at = {wire.source: levels.get(wire.target, 0) for wire in network.wires}
+
+    def key(node: Scheduled) -> tuple[int, int, str, int, str]:
         population = network.population[node.population]
-        own: dict[Expression, Expression] = {
+        own: Mapping[Expression, Expression] = {
             leaf: State("", leaf.delay)
             for leaf in leaves(population.activation)
             if isinstance(leaf, State) and leaf.node == population.name
         }
-        return node.phase, node.level, str(substitute(population.activation, own)), population.name
+        activation = str(substitute(population.activation, own))
+        return node.phase, node.level, activation, -read_at.get(population.name, 0), population.name
 
     return sorted(component.nodes, key=key)
 
 
+def _halve_logistic(population: Population, net_is_read: bool) -> tuple[float, Expression]:
+    """``logistic(net)`` as a tanh of half the input, if nothing else reads the input: the factor, the activation."""
+    logistic = ACTIVATIONS["logistic"]
+    halved = substitute(population.activation, {logistic: logistic_of_twice(Net())})
+    elsewhere = substitute(population.activation, {logistic: State("", 0)})
+    if net_is_read or halved == population.activation or Net() in set(leaves(elsewhere)):
+        return 1.0, population.activation
+    return 0.5, halved

@@ -89,4 +89,6 @@ class _Ledger:
         return True
 
     def cleared(self) -> tuple[View, ...]:
-        return tuple(View(name, start, stop) for name, flags in self._clear.items() for start, stop in find_runs(flags))
+        return tuple(
+            View(name, start, stop) for name, flags in self._clear.items() for start, stop in find_runs(flags)
+        )
