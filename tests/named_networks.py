@@ -92,7 +92,17 @@ def attractor() -> FoldedNetwork:
     return fold_graph(graph, clamps, [Target("v", "y", at=Last(4), weight=2.0)])
 
 
-NETWORKS = (elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor)
+def two_losses() -> FoldedNetwork:
+    """One loss takes the states of a node, another one its net input."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("x", units=INPUTS)
+    graph.add_node("y", units=OUTPUTS, activation="logistic")
+    graph.add_edge("x", "y")
+    targets = [Target("y", "y"), Target("y", "probability", "binary_cross_entropy", at="last")]
+    return fold_graph(graph, [Clamp("x", "x")], targets)
+
+
+NETWORKS = (elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor, two_losses)
 
 
 def draw_fields(batch: int, steps: int, padded: bool, seed: int = 0) -> dict[str, np.ndarray]:
