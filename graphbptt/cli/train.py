@@ -39,7 +39,7 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     console = Console()
     folder = RunFolder.create(runs, spec.stem)
     folder.write_spec(declared.format())
-    console.print(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}", soft_wrap=True)
+    click.echo(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}")
     epochs: list[Epoch] = []
     try:
         with show_progress(console, settings.epochs) as show:
@@ -52,8 +52,8 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     finally:
         folder.write_parameters(model)
         folder.write_history(epochs)
-        console.print(f"kept in {folder.path}", highlight=False, soft_wrap=True)
-    console.print(f"best epoch {history.best.number} of {len(history.epochs)}", highlight=False)
+        click.echo(f"kept in {folder.path}")
+    click.echo(f"best epoch {history.best.number} of {len(history.epochs)}")
     evaluations, baseline = declared.evaluate(model, parts)
     folder.write_figures(evaluations, baseline)
     console.print(tabulate_figures(evaluations, baseline, declared.baseline_name))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from graphbptt.training.evaluation import Evaluation
 from graphbptt.training.loop import Epoch
@@ -18,16 +19,22 @@ __all__ = ["format_epoch", "show_progress", "tabulate_figures"]
 LINES = 20
 """About how many lines a run prints where there is no terminal."""
 
+BAR = 12
+"""The width of the bar; the losses beside it then fit into 80 columns."""
+
 
 def format_epoch(epoch: Epoch) -> str:
     """One line.
 
-    >>> format_epoch(Epoch(3, 0.25, None, best=True))
-    'epoch 3: train loss 0.25 (best)'
+    >>> format_epoch(Epoch(3, 0.25, 0.5, best=True))
+    'epoch 3: train loss 0.25, validation loss 0.5 (best)'
     """
+    return f"epoch {epoch.number}: {_format_losses(epoch)}"
+
+
+def _format_losses(epoch: Epoch) -> str:
     validation = "" if epoch.validation_loss is None else f", validation loss {epoch.validation_loss:.4g}"
-    best = " (best)" if epoch.best else ""
-    return f"epoch {epoch.number}: train loss {epoch.train_loss:.4g}{validation}{best}"
+    return f"train loss {epoch.train_loss:.4g}{validation}{' (best)' if epoch.best else ''}"
 
 
 @contextmanager
@@ -38,14 +45,14 @@ def show_progress(console: Console, epochs: int) -> Iterator[Callable[[Epoch], N
 
         def print_line(epoch: Epoch) -> None:
             if epoch.number % interval == 0 or epoch.number in (1, epochs):
-                console.print(format_epoch(epoch), soft_wrap=True, highlight=False, markup=False)
+                console.print(Text(format_epoch(epoch)), soft_wrap=True)
 
         yield print_line
         return
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=console) as progress:
+    columns = (BarColumn(BAR), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=epochs)
-        yield lambda epoch: progress.update(task, advance=1, description=format_epoch(epoch))
+        yield lambda epoch: progress.update(task, advance=1, description=_format_losses(epoch))
 
 
 def tabulate_figures(
@@ -64,7 +71,8 @@ def tabulate_figures(
         for name, measured in (("network", evaluations), (baseline_name, baseline)):
             values = [measured[part].figures.get(target, {}).get(metric) for part in evaluations if measured]
             if any(value is not None for value in values):
-                table.add_row(target, metric, name, *map(_format, values))
+                # Text, since the name of a node may look like markup.
+                table.add_row(Text(target), metric, Text(name), *map(_format, values))
     return table
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import networkx as nx
 import numpy as np
 import pytest
+from rich.console import Console
 
 import graphbptt
 from graphbptt.declaration.choices import Autoregression, BaselineChoice
@@ -14,8 +16,9 @@ from graphbptt.errors import DataError
 from graphbptt.ir.losses import LOSSES
 from graphbptt.training.baselines import BASELINES, evaluate_baseline, fit_autoregression
 from graphbptt.training.evaluation import Evaluation
+from graphbptt.training.loop import Epoch
 from graphbptt.training.metrics import METRICS, RELATIVE_VARIANCE, Tally, label_targets
-from graphbptt.training.progress import tabulate_figures
+from graphbptt.training.progress import show_progress, tabulate_figures
 
 
 def test_every_loss_has_its_metrics_and_every_baseline_its_fit() -> None:
@@ -134,12 +137,29 @@ def test_a_baseline_is_fitted_on_the_training_part_and_measured_on_every_part() 
 
 
 def test_the_table_sets_the_baseline_below_the_network() -> None:
-    network = {"train": Evaluation(0.5, {"y": {"mean squared error": 1.0}})}
-    baseline = {"train": Evaluation(None, {"y": {"mean squared error": 2.0}})}
-    table = tabulate_figures(network, baseline, "linear")
-    cells = list(zip(*(column._cells for column in table.columns), strict=True))
-    assert cells == [
-        ("", "loss", "network", "0.5000"),
-        ("y", "mean squared error", "network", "1.0000"),
-        ("y", "mean squared error", "linear", "2.0000"),
+    network = {"train": Evaluation(0.5, {"[y]": {"mean squared error": 1.0}})}
+    baseline = {"train": Evaluation(None, {"[y]": {"mean squared error": 2.0}})}
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as capture:
+        console.print(tabulate_figures(network, baseline, "linear"))
+    assert [line.split() for line in capture.get().splitlines()] == [
+        ["target", "figure", "of", "train"],
+        ["loss", "network", "0.5000"],
+        ["[y]", "mean", "squared", "error", "network", "1.0000"],
+        ["[y]", "mean", "squared", "error", "linear", "2.0000"],
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_a_bar_on_a_terminal_and_some_lines_elsewhere(terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+    with console.capture() as capture, show_progress(console, 1000) as show:
+        for number in range(1, 1001):
+            show(Epoch(number, 1 / number, None, best=False))
+    shown = capture.get()
+    assert ("1000/1000" in shown) == terminal
+    if not terminal:
+        lines = shown.splitlines()
+        assert lines[0] == "epoch 1: train loss 1"
+        assert lines[-1] == "epoch 1000: train loss 0.001"
+        assert len(lines) == 21
