@@ -104,8 +104,8 @@ def _accumulate(total: Array, derivative: Callable[[], Array] | Array, use: Use,
     """``total (+)= scale * derivative``, transposed as the use is, summed where the parameter was repeated."""
     if isinstance(derivative, np.ndarray):
         turned = derivative.T if use.transpose else derivative
-        if first and turned.shape == total.shape:
-            return _write(total, turned, use.scale)
+        if first and turned.size == total.size:
+            return _write(total, turned.reshape(total.shape), use.scale)
 
     def add() -> None:
         value = derivative if isinstance(derivative, np.ndarray) else derivative()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.batch import Batch, BoundTarget
-from graphbptt.ir.losses import LossRule, resolve_loss
-from graphbptt.ir.plan import LossSite, Plan
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.plan import Plan
 from graphbptt_numpy.boundary import (
     bind_initial_states,
     fill_given,
@@ -21,6 +21,7 @@ from graphbptt_numpy.boundary import (
     set_initial_states,
 )
 from graphbptt_numpy.copies import bind_combining, bind_packing
+from graphbptt_numpy.losses import TargetLoss
 from graphbptt_numpy.tape import Tape
 from graphbptt_numpy.workspace import Workspace
 
@@ -32,28 +33,6 @@ KEPT_SHAPES = 4
 """How many shapes of batches keep their memory; the one not used for longest goes first."""
 
 
-class _Bound:
-    """A plan bound to the memory of one shape of batch."""
-
-    def __init__(self, plan: Plan, space: Workspace) -> None:
-        self.space = space
-        self.packing = bind_packing(plan, space)
-        self.combining = bind_combining(plan, space)
-        self.changing = bind_initial_states(plan, space)
-        self.forward = [Tape(space, stage.forward, stage.mode, backward=False) for stage in plan.stages]
-        self._plan = plan
-        self._backward: list[Tape] | None = None
-
-    @property
-    def backward(self) -> list[Tape]:
-        """The backward sweeps, in the stages' order; bound when a gradient is first asked for."""
-        if self._backward is None:
-            stages = self._plan.stages
-            self._backward = [Tape(self.space, stage.backward, stage.mode, backward=True) for stage in stages]
-            self.space.pack_derived()
-        return self._backward
-
-
 class NumpyExecutable:
     """Meets `graphbptt.backend.Executable`."""
 
@@ -61,52 +40,15 @@ class NumpyExecutable:
         self._plan = plan
         self._dtype = dtype
         self._bound: OrderedDict[tuple[int, int, bool], _Bound] = OrderedDict()
-        self._rules = [resolve_loss(plan.network, target)[0] for target in plan.network.targets]
 
     def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
-        space = self._forward(parameters, batch).space
-        return {placement.population: space.whole(placement.state) for placement in self._plan.placements}
+        return self._bind(batch).run(parameters, batch)
 
     def loss(self, parameters: Array, batch: Batch) -> Array:
-        space = self._forward(parameters, batch).space
-        with np.errstate(all="ignore"):
-            return np.array([self._loss(space, site, batch) for site in self._plan.losses])
+        return self._bind(batch).loss(parameters, batch)
 
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
-        bound = self._forward(parameters, batch)
-        space = bound.space
-        with np.errstate(all="ignore"):
-            self._clear(space)
-            losses = np.array(
-                [self._loss(space, site, batch, differentiate=True) for site in self._plan.losses]
-            )
-            for tape in reversed(bound.backward):
-                tape.run()
-            gather_initial_gradients(self._plan, space, batch)
-            for call in bound.combining:
-                call()
-            np.copyto(gradient, space.gradient)
-        return losses
-
-    def _forward(self, parameters: Array, batch: Batch) -> _Bound:
-        bound = self._bind(batch)
-        plan, space = self._plan, bound.space
-        np.copyto(space.parameters, parameters)
-        with np.errstate(all="ignore"):
-            for call in bound.packing:
-                call()
-            space.pack_derived()
-            set_initial_states(plan, space, batch, bound.changing)
-            for name in space.held:
-                hold_states(plan, space, batch, name)
-            for stage, tape in zip(plan.stages, bound.forward, strict=True):
-                if stage.mode == "given":
-                    fill_given(plan, space, batch, stage.populations[0])
-                tape.run()
-                if space.padded is not None:
-                    for name in stage.populations:
-                        fill_padding(plan, space, batch, name)
-        return bound
+        return self._bind(batch).loss_and_gradient(parameters, batch, gradient)
 
     def _bind(self, batch: Batch) -> _Bound:
         key = (batch.steps, batch.size, batch.lengths is not None)
@@ -117,37 +59,86 @@ class NumpyExecutable:
         self._bound.move_to_end(key)
         return self._bound[key]
 
-    def _clear(self, space: Workspace) -> None:
-        for view in self._plan.clear:
-            lanes = self._plan.buffer[view.buffer].lanes
-            space.select(view, space.time(view, 1, space.steps), lanes)[...] = 0
-        for buffer in self._plan.buffers:
-            if buffer.name.startswith("delta"):
-                array = space.buffer(buffer.name)
-                array[:, : buffer.before] = 0
-                array[:, buffer.before + space.steps :] = 0
 
-    def _loss(self, space: Workspace, site: LossSite, batch: Batch, differentiate: bool = False) -> float:
-        """The mean loss of one target; adds its derivative to the deltas if asked."""
-        target, bound = self._plan.network.targets[site.target], batch.targets[site.target]
-        rows = _used_rows(bound)
-        if rows is None:
-            return 0.0
-        rule, units = self._rules[site.target], slice(None) if target.units is None else list(target.units)
-        predicted = space.whole(site.predicted)[rows][..., units]
-        wanted, weights = bound.values[rows], bound.weights[rows]
-        if differentiate and site.delta is not None:
-            slope = rule.derivative(predicted, wanted)
-            slope *= (weights * (target.weight / bound.count))[..., None]
-            space.whole(site.delta)[rows][..., units] += slope
-        return _mean(rule, predicted, wanted, weights, bound.count)
+class _Bound:
+    """A plan bound to the memory of one shape of batch."""
+
+    def __init__(self, plan: Plan, space: Workspace) -> None:
+        self._plan = plan
+        self._space = space
+        self._packing = bind_packing(plan, space)
+        self._changing = bind_initial_states(plan, space)
+        self._forward = [Tape(space, stage.forward, stage.mode, backward=False) for stage in plan.stages]
+        self._losses = [TargetLoss(plan, space, site) for site in plan.losses]
+
+    # What only derivatives need is bound, and its memory taken, when they are first asked for.
+
+    @cached_property
+    def _backward(self) -> list[Tape]:
+        stages = reversed(self._plan.stages)
+        tapes = [Tape(self._space, stage.backward, stage.mode, backward=True) for stage in stages]
+        self._space.pack_derived()
+        return tapes
+
+    @cached_property
+    def _cleared(self) -> list[Array]:
+        return list(_find_cleared(self._plan, self._space))
+
+    @cached_property
+    def _combining(self) -> list[Any]:
+        return bind_combining(self._plan, self._space)
+
+    def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
+        with np.errstate(all="ignore"):
+            self._run_forward(parameters, batch)
+        return {
+            placement.population: self._space.whole(placement.state) for placement in self._plan.placements
+        }
+
+    def loss(self, parameters: Array, batch: Batch) -> Array:
+        with np.errstate(all="ignore"):
+            self._run_forward(parameters, batch)
+            return np.array([loss.mean(batch, differentiate=False) for loss in self._losses])
+
+    def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
+        with np.errstate(all="ignore"):
+            self._run_forward(parameters, batch)
+            for array in self._cleared:
+                array.fill(0)
+            losses = np.array([loss.mean(batch, differentiate=True) for loss in self._losses])
+            for tape in self._backward:
+                tape.run()
+            gather_initial_gradients(self._plan, self._space, batch)
+            for call in self._combining:
+                call()
+            np.copyto(gradient, self._space.gradient)
+        return losses
+
+    def _run_forward(self, parameters: Array, batch: Batch) -> None:
+        plan, space = self._plan, self._space
+        np.copyto(space.parameters, parameters)
+        for call in self._packing:
+            call()
+        space.pack_derived()
+        set_initial_states(plan, space, batch, self._changing)
+        for name in space.held:
+            hold_states(plan, space, batch, name)
+        for stage, tape in zip(plan.stages, self._forward, strict=True):
+            if stage.mode == "given":
+                fill_given(plan, space, batch, stage.populations[0])
+            tape.run()
+            if space.padded is not None:
+                for name in stage.populations:
+                    fill_padding(plan, space, batch, name)
 
 
-def _used_rows(bound: BoundTarget) -> slice | None:
-    """The stretch of steps that holds every target of the batch; None if there is none."""
-    used = np.flatnonzero(bound.weights.any(axis=1))
-    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else None
-
-
-def _mean(rule: LossRule, predicted: Array, wanted: Array, weights: Array, count: float) -> float:
-    return float(np.sum(weights * rule.value(predicted, wanted), dtype=np.float64) / count)
+def _find_cleared(plan: Plan, space: Workspace) -> Iterator[Array]:
+    """What of the deltas must start at zero: the rows around the steps, and what the plan lists."""
+    for buffer in plan.buffers:
+        if buffer.name.startswith("delta"):
+            array = space.buffer(buffer.name)
+            yield from (array[:, : buffer.before], array[:, buffer.before + space.steps :])
+    for item in plan.clear:
+        first = max(1, space.steps + item.rows + 1) if item.rows < 0 else 1
+        last = min(space.steps, item.rows) if item.rows > 0 else space.steps
+        yield space.select(item.view, space.time(item.view, first, last), space.lanes(item.view.buffer))

@@ -1,6 +1,6 @@
 """`Compute` operations as short lists of ufunc calls: common sub-expressions once, into scratch that is reused.
 
-instruction := Instruction(function, arguments, out)      function(*arguments, out=out)
+instruction := Instruction(function, arguments, out)      function(*arguments, out)
 place       := View | Row | Number
              | Register(width, index)                     scratch, free again after its last use
              | RowValue(width, expression)                a value of rows and numbers only, once per sequence
@@ -53,7 +53,7 @@ Place = View | Row | Number | Register | RowValue
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """``function(*arguments, out=out)``."""
+    """``function(*arguments, out)``."""
 
     function: Callable[..., Any]
     arguments: tuple[Place, ...]

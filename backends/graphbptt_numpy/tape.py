@@ -124,7 +124,7 @@ def _bind_product(space: Workspace, product: Product, rows: Rows) -> Iterator[Ca
         return
     scratch = space.scratch(out.shape)
     yield _multiply(source, matrix, scratch)
-    yield partial(np.add, out, scratch, out=out)
+    yield partial(np.add, out, scratch, out)
 
 
 def _multiply(source: Array, matrix: Array, out: Array) -> Call:
@@ -132,17 +132,16 @@ def _multiply(source: Array, matrix: Array, out: Array) -> Call:
     return (
         partial(source.dot, matrix, out)
         if out.flags.c_contiguous
-        else partial(np.matmul, source, matrix, out=out)
+        else partial(np.matmul, source, matrix, out)
     )
 
 
 def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: Rows) -> Iterator[Call]:
     for instruction in instructions:
         lanes, width = space.count_lanes(instruction), instruction.out.width
-        arguments = (space.resolve(place, rows, lanes, width) for place in instruction.arguments)
-        yield partial(
-            instruction.function, *arguments, out=space.resolve(instruction.out, rows, lanes, width)
-        )
+        # The result by position: as a keyword it would cost as much as a small call does.
+        operands = (*instruction.arguments, instruction.out)
+        yield partial(instruction.function, *(space.resolve(place, rows, lanes, width) for place in operands))
 
 
 def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:

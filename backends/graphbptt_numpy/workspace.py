@@ -86,9 +86,13 @@ class Workspace:
         """A whole buffer, its rows before step 1 and behind the last included; allocated at first use."""
         if name not in self._buffers:
             buffer = self.plan.buffer[name]
-            rows = buffer.before + self.steps + buffer.after
-            self._buffers[name] = self.allocate(buffer.lanes, rows, self.size, buffer.lane_width)
+            rows, lanes = buffer.before + self.steps + buffer.after, self.lanes(name)
+            self._buffers[name] = self.allocate(lanes, rows, self.size, buffer.width // lanes)
         return self._buffers[name]
+
+    def lanes(self, name: str) -> int:
+        """The lanes of a buffer in memory. One example's columns are contiguous as they are, and need none."""
+        return 1 if self.size == 1 else self.plan.buffer[name].lanes
 
     def rows(self, view: View) -> Array:
         """A view of one population at all rows, those around the steps included: (rows, batch, width)."""
@@ -105,10 +109,10 @@ class Workspace:
 
     def select(self, view: View, rows: slice | int, lanes: int = 1) -> Array:
         """Columns of a buffer at some rows: (..., batch, width), or (lanes, ..., batch, width / lanes)."""
-        buffer, array = self.plan.buffer[view.buffer], self.buffer(view.buffer)
-        if buffer.lanes == 1:
+        array = self.buffer(view.buffer)
+        if len(array) == 1:
             return _split(array[0, rows, :, view.start : view.stop], lanes)
-        first, last = view.start // buffer.lane_width, view.stop // buffer.lane_width
+        first, last = view.start // array.shape[-1], view.stop // array.shape[-1]
         return array[first, rows] if last == first + 1 else array[first:last, rows]
 
     def resolve(self, place: Place, rows: tuple[int, int] | int, lanes: int, width: int) -> Array:
@@ -140,7 +144,7 @@ class Workspace:
         for place in (*instruction.arguments, instruction.out):
             if isinstance(place, View | Row) and place.width < width:
                 lanes = max(lanes, width // place.width)
-            elif isinstance(place, View) and self.plan.buffer[place.buffer].lanes > 1:
+            elif isinstance(place, View) and self.lanes(place.buffer) > 1:
                 lanes = max(lanes, width // self.plan.buffer[place.buffer].lane_width)
         return lanes
 

@@ -139,7 +139,8 @@ class Function:
     arity : int
         The number of arguments.
     value : callable
-        ``value(*arguments, out=None) -> array``, as a ufunc: float arrays in, one array of the broadcast shape out.
+        ``value(*arguments, out=None) -> array``, as a ufunc: float arrays in, one array of the broadcast shape out;
+        `out` may be given by position.
     derivatives : callable
         ``derivatives(arguments, result)`` gives the partial derivative by each argument, as expressions. Where it can
         be written in the *result* (``1 - y*y`` for tanh) it is, because the result is what a forward pass keeps.

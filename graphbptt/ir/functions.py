@@ -23,6 +23,15 @@ def _relu(x: Array, out: Array | None = None) -> Array:
     return np.maximum(x, 0, out=out)
 
 
+# NumPy deprecates the result as a third positional argument of these two.
+def _maximum(a: Array, b: Array, out: Array | None = None) -> Array:
+    return np.maximum(a, b, out=out)
+
+
+def _minimum(a: Array, b: Array, out: Array | None = None) -> Array:
+    return np.minimum(a, b, out=out)
+
+
 def _step(x: Array, out: Array | None = None) -> Array:
     return np.heaviside(x, 0, out=out)
 
@@ -60,10 +69,10 @@ sign: Function = Function("sign", 1, np.sign, lambda a, y: (number(0),), "sign({
 step: Function = Function("step", 1, _step, lambda a, y: (number(0),), "step({})", (0, 1))
 # Where both arguments are equal the derivative goes to the second one.
 maximum = Function(
-    "maximum", 2, np.maximum, lambda a, y: (step(a[0] - a[1]), one() - step(a[0] - a[1])), "maximum({}, {})"
+    "maximum", 2, _maximum, lambda a, y: (step(a[0] - a[1]), one() - step(a[0] - a[1])), "maximum({}, {})"
 )
 minimum = Function(
-    "minimum", 2, np.minimum, lambda a, y: (step(a[1] - a[0]), one() - step(a[1] - a[0])), "minimum({}, {})"
+    "minimum", 2, _minimum, lambda a, y: (step(a[1] - a[0]), one() - step(a[1] - a[0])), "minimum({}, {})"
 )
 
 NAMED = (

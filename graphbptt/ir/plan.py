@@ -36,6 +36,7 @@ from graphbptt.ir.schedule import Mode
 __all__ = [
     "Assignment",
     "Buffer",
+    "Clear",
     "Compute",
     "Contract",
     "InitialSite",
@@ -299,6 +300,23 @@ class LossSite:
 
 
 @dataclass(frozen=True, slots=True)
+class Clear:
+    """Columns of deltas that start at zero: at all steps or, if `rows` is not zero, only where a loop that writes
+    `rows` ahead of its step leaves them out: the last steps if it writes into the past, else the first."""
+
+    view: View
+    rows: int = 0
+
+    def __str__(self) -> str:
+        where = (
+            "all steps"
+            if not self.rows
+            else f"the {'last' if self.rows < 0 else 'first'} {abs(self.rows)} steps"
+        )
+        return f"clear {self.view} at {where}"
+
+
+@dataclass(frozen=True, slots=True)
 class InitialSite:
     """A learned initial state: its derivative is gathered from the history rows of `delta`."""
 
@@ -311,8 +329,8 @@ class InitialSite:
 class Plan:
     """Everything a backend runs, in order. See the module's grammar.
 
-    `clear` lists the views of deltas whose steps 1 to T start at zero, because what arrives there only adds to them.
-    The rows before and behind them always do.
+    `clear` lists what of the deltas' steps 1 to T starts at zero, because what arrives there only adds to it. The rows
+    before and behind them always do.
     """
 
     network: FoldedNetwork
@@ -324,7 +342,7 @@ class Plan:
     stages: tuple[Stage, ...]
     losses: tuple[LossSite, ...]
     initials: tuple[InitialSite, ...]
-    clear: tuple[View, ...]
+    clear: tuple[Clear, ...]
 
     @cached_property
     def buffer(self) -> dict[str, Buffer]:

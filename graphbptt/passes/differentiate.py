@@ -290,6 +290,8 @@ class _Reversal:
 
     def reverse_assignment(self, assignment: Assignment, final: list[Operation]) -> Iterator[Assignment]:
         name = self.plan.owner.get(assignment.out)
+        if name is None and assignment.out.buffer != f"net{self.index}":
+            return  # data beside the states
         if name is None:
             arriving, partials = Load(self.net_delta(assignment.out)), gradients(assignment.expression)
         elif self.learners.has_delta(name):

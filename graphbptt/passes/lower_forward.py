@@ -6,8 +6,9 @@ the stage itself is computed step by step, delayed reads first, then level by le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from graphbptt.ir.folded import Connection, FoldedNetwork, FrozenArray, Use
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.plan import (
     Assignment,
+    Buffer,
     Compute,
     Matrix,
     MatrixEntry,
@@ -33,7 +35,7 @@ from graphbptt.ir.plan import (
     find_runs,
 )
 from graphbptt.ir.schedule import Component, Schedule
-from graphbptt.passes.merge_products import Box, merge_boxes
+from graphbptt.passes.merge_products import Box, merge_boxes, pays_to_join
 from graphbptt.passes.place_buffers import Site, place_buffers
 
 __all__ = ["lower_forward"]
@@ -42,18 +44,24 @@ Moment = tuple[str, int, int]
 """When something arrives: ("whole", 0, 0) before the loop, ("early", phase, 0) at the start of an iteration, or
 ("level", phase, level) just before the populations of that level are computed."""
 
+WHOLE: Moment = ("whole", 0, 0)
+
 
 def lower_forward(network: FoldedNetwork, layout: ParameterLayout, schedule: Schedule) -> Plan:
     """Make the forward sweeps of every stage; the backward sweeps stay empty until `differentiate`."""
     sites, buffers = place_buffers(network, schedule)
-    lowering = _Lowering(network, sites, _find_restrained(network))
+    lowering = _Lowering(
+        network, sites, _find_restrained(network), {buffer.name: buffer for buffer in buffers}
+    )
     stages = tuple(lowering.stage(component, index) for index, component in enumerate(schedule))
     placements = tuple(
         Placement(name, site.stage, site.state, site.net, None, None, name in lowering.restrained)
         for name, site in sites.items()
     )
     vector, matrices = tuple(lowering.vector), tuple(lowering.matrices)
-    return Plan(network, layout, buffers, vector, matrices, placements, stages, (), (), ())
+    return Plan(
+        network, layout, tuple(lowering.buffers.values()), vector, matrices, placements, stages, (), (), ()
+    )
 
 
 def _find_restrained(network: FoldedNetwork) -> frozenset[str]:
@@ -71,8 +79,14 @@ class _Lowering:
     network: FoldedNetwork
     sites: dict[str, Site]
     restrained: frozenset[str]
+    buffers: dict[str, Buffer]
     vector: list[RowEntry] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inbound: dict[str, list[Connection]] = {}
+        for connection in self.network.connections:
+            self.inbound.setdefault(connection.target, []).append(connection)
 
     def stage(self, component: Component, index: int) -> Stage:
         names = tuple(node.population for node in component.nodes)
@@ -82,13 +96,17 @@ class _Lowering:
             (self.sites[name] for name in names), key=lambda site: (site.level, site.phase, site.state.start)
         )
         net = _NetBuffer(index, here)
-        arrivals = self.arrivals(component, index)
-        for item in arrivals.pop(("whole", 0, 0), []):
-            net.before.extend(self.arrive(item, net))
-        biases = tuple(self.bias(site, net) for site in here if site.population.bias is not None)
-        if biases:
-            net.before.append(Compute(biases))
+        arrivals = self.arrivals(component)
         steps: list[tuple[int, Operation]] = []
+        joint = self.find_joint(arrivals, here)
+        if joint is not None:
+            arrivals = {}
+            steps.append((0, self.join(*joint, here, net)))
+        else:
+            for item in arrivals.pop(WHOLE, []):
+                net.before.extend(self.arrive(item, net))
+            biases = tuple(self.bias(site, net) for site in here if site.population.bias is not None)
+            net.before.extend([Compute(biases)] if biases else [])
         for moment in sorted(moment for moment in arrivals if moment[0] == "early"):
             steps.extend(
                 (moment[1], operation) for item in arrivals[moment] for operation in self.arrive(item, net)
@@ -111,14 +129,13 @@ class _Lowering:
         row = self.row(_scale(site.population.bias, site.net_scale), site.net.width)
         return Assignment(site.net, row, net.claim(site.net))
 
-    def arrivals(self, component: Component, index: int) -> dict[Moment, list[Box | Connection]]:
+    def arrivals(self, component: Component) -> dict[Moment, list[Box | Connection]]:
         """What arrives when: merged products, and diagonal connections by themselves."""
         boxes: dict[tuple[Moment, str, int], list[Box]] = {}
         arrivals: dict[Moment, list[Box | Connection]] = {}
-        members = {node.population for node in component.nodes}
-        for connection in self.network.connections:
-            if connection.target not in members:
-                continue
+        for connection in chain.from_iterable(
+            self.inbound.get(node.population, ()) for node in component.nodes
+        ):
             moment = self.moment(connection, component)
             if connection.pointwise:
                 arrivals.setdefault(moment, []).append(connection)
@@ -132,10 +149,70 @@ class _Lowering:
             arrivals.setdefault(moment, [])[:0] = merged
         return arrivals
 
+    def find_joint(
+        self, arrivals: Mapping[Moment, Sequence[Box | Connection]], here: Sequence[Site]
+    ) -> tuple[Box, list[Box]] | None:
+        """The loop's only product and the hoisted ones that should join it; None where they should not.
+
+        Only data can be joined: no derivative passes to it.
+        """
+        inside = [item for moment, items in arrivals.items() if moment != WHOLE for item in items]
+        hoisted = [item for item in arrivals.get(WHOLE, []) if isinstance(item, Box) and self.is_data(item)]
+        lone = len(inside) == 1 and ("early", 0, 0) in arrivals and not any(site.phase for site in here)
+        if not lone or not isinstance(inside[0], Box) or len(hoisted) < len(arrivals.get(WHOLE, [])):
+            return None
+        width = max(site.net.stop for site in here if site.net is not None)
+        last = inside[0].bottom == self.buffers[self.states_of(inside[0]).buffer].width
+        return (inside[0], hoisted) if last and pays_to_join(hoisted, width) else None
+
+    def states_of(self, box: Box) -> View:
+        """The states a product reads, at the step it reads them."""
+        first = box.connections[0]
+        return View(self.sites[first.source].state.buffer, box.top, box.bottom, -first.delay)
+
+    def is_data(self, box: Box) -> bool:
+        sources = {connection.source for connection in box.connections}
+        return sources <= self.network.given and all(
+            isinstance(self.network.population[name].initial, FrozenArray) for name in sources
+        )
+
+    def join(self, recurrent: Box, hoisted: Sequence[Box], here: Sequence[Site], net: _NetBuffer) -> Product:
+        """One product per step for all that arrives, where calls cost more than arithmetic.
+
+        Data and a constant 1 are copied beside the states that a step reads, so that the weights of states, of data
+        and the biases form one matrix.
+        """
+        states = self.states_of(recurrent)
+        entries = [self.entry(connection, recurrent.top, 0) for connection in recurrent.connections]
+        stop = states.stop
+        for box in hoisted:
+            data = self.states_of(box)
+            net.before.append(
+                Compute((Assignment(replace(states, start=stop, stop=stop + data.width), Load(data)),))
+            )
+            entries.extend(
+                self.entry(connection, box.top - (stop - recurrent.top), 0) for connection in box.connections
+            )
+            stop += data.width
+        net.before.append(Compute((Assignment(replace(states, start=stop, stop=stop + 1), number(1)),)))
+        ones = range(stop - recurrent.top, stop - recurrent.top + 1)
+        entries.extend(
+            MatrixEntry(
+                f"{site.population.name}.bias", _scale(bias, site.net_scale), ones, _select(site.net, None)
+            )
+            for site in here
+            if (bias := site.population.bias) is not None and site.net is not None
+        )
+        self.buffers[states.buffer] = replace(self.buffers[states.buffer], width=stop + 1)
+        name = f"W{len(self.matrices)}"
+        self.matrices.append(Matrix(name, stop + 1 - recurrent.top, len(net.written), tuple(entries)))
+        out = View(net.name, 0, len(net.written))
+        return Product(out, replace(states, stop=stop + 1), name, transposed=False, accumulate=net.claim(out))
+
     def moment(self, connection: Connection, component: Component) -> Moment:
         source, target = self.sites[connection.source], self.sites[connection.target]
         if source.stage != target.stage:
-            return ("whole", 0, 0)
+            return WHOLE
         delay = connection.delay if component.mode == "forward" else -connection.delay
         if delay + target.phase - source.phase > 0:
             return ("early", target.phase, 0)
@@ -164,22 +241,21 @@ class _Lowering:
             )
             yield Compute((Assignment(site.net, weight * source, net.claim(site.net)),))
             return
-        first = item.connections[0]
         name = f"W{len(self.matrices)}"
-        entries = tuple(self.entry(connection, item) for connection in item.connections)
+        entries = tuple(self.entry(connection, item.top, item.left) for connection in item.connections)
         self.matrices.append(Matrix(name, item.bottom - item.top, item.right - item.left, entries))
         out = View(net.name, item.left, item.right)
-        source_view = View(self.sites[first.source].state.buffer, item.top, item.bottom, -first.delay)
-        yield Product(out, source_view, name, transposed=False, accumulate=net.claim(out))
+        yield Product(out, self.states_of(item), name, transposed=False, accumulate=net.claim(out))
 
-    def entry(self, connection: Connection, box: Box) -> MatrixEntry:
+    def entry(self, connection: Connection, top: int, left: int) -> MatrixEntry:
+        """A connection's place in a matrix whose first row and column are those of the buffers it connects."""
         rows, columns = self.extent(connection)
         scale = self.sites[connection.target].net_scale
         return MatrixEntry(
             connection.name,
             None if connection.weight is None else _scale(connection.weight, scale),
-            _shift(rows, -box.top),
-            _shift(columns, -box.left),
+            _shift(rows, -top),
+            _shift(columns, -left),
             diagonal=connection.kind != "dense",
             constant=scale,
         )

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 from graphbptt.ir.folded import Connection
 
-__all__ = ["Box", "merge_boxes"]
+__all__ = ["Box", "merge_boxes", "pays_to_join"]
 
 CALL_AREA = {"each": 4096, "whole": 64}
 """The number of weights whose product costs as much as one more call: inside the loop (measured at a batch of 32: one
 call takes as long as about 4,000 more weights), and for a whole sequence, where a call is spread over all steps."""
+
+
+JOINED_AREA = 2048
+"""The number of weights up to which work is cheaper inside the loop, in a product that is computed there anyway, than
+hoisted out of it at the price of one addition per step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +80,9 @@ def _join_neighbours(boxes: Sequence[Box], saved: int) -> list[Box]:
                 continue
         joined.append(box)
     return joined
+
+
+def pays_to_join(hoisted: Sequence[Box], width: int) -> bool:
+    """Whether hoisted products and biases, for `width` columns of net input, should join the loop's own product."""
+    rows = sum(box.bottom - box.top for box in hoisted) + 1
+    return rows * width <= JOINED_AREA

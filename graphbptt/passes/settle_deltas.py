@@ -1,23 +1,27 @@
 """Which of the additions to a delta comes first, and so can be a plain write.
 
 The backward sweeps are made of additions, since several readers may send derivatives to one state. Columns whose first
-addition covers all their steps at once are written instead; all others are cleared beforehand.
+addition covers all their steps are written instead; all others are cleared beforehand. Inside a loop the first to
+reach a row is the write furthest ahead of its step: it leaves out as many rows as it is ahead, where the loop begins,
+and only these are cleared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
+import numpy.typing as npt
 
-from graphbptt.ir.plan import Assignment, Compute, Operation, Plan, Product, Stage, View, find_runs
+from graphbptt.ir.plan import Clear, Compute, Operation, Plan, Product, Stage, View, find_runs
 
 __all__ = ["settle_deltas"]
 
 
 def settle_deltas(plan: Plan) -> Plan:
-    """Set `accumulate` of everything written to deltas, and list the views to be cleared."""
+    """Set `accumulate` of everything written to deltas, and list what must be cleared."""
     ledger = _Ledger(plan)
     for site in plan.losses:
         if site.delta is not None:
@@ -32,35 +36,48 @@ def settle_deltas(plan: Plan) -> Plan:
 
 def _settle_stage(stage: Stage, ledger: _Ledger) -> Stage:
     sweep = stage.backward
-    before = tuple(_settle(operation, ledger) for operation in sweep.before)
+    before = tuple(_settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.before)
+    views = [view for _, operation in sweep.each for view in _written(operation)]
     aligned = all(phase == 0 for phase, _ in sweep.each)
-    for _, operation in sweep.each:
-        for view in _written(operation):
-            if view.shift != 0 or not aligned:
-                ledger.clear(view)
-    each = tuple((phase, _settle(operation, ledger)) for phase, operation in sweep.each)
-    after = tuple(_settle(operation, ledger) for operation in sweep.after)
+    flags = iter(_settle_loop(views, ledger, aligned))
+    each = tuple((phase, _settle(operation, flags)) for phase, operation in sweep.each)
+    after = tuple(_settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.after)
     return replace(stage, backward=replace(sweep, before=before, each=each, after=after))
 
 
-def _written(operation: Operation) -> Iterable[View]:
+def _written(operation: Operation) -> tuple[View, ...]:
     if isinstance(operation, Product):
         return (operation.out,)
     return tuple(item.out for item in operation.assignments) if isinstance(operation, Compute) else ()
 
 
-def _settle(operation: Operation, ledger: _Ledger) -> Operation:
+def _settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
+    """The operation with the next flags, one for each view it writes."""
     if isinstance(operation, Product):
-        return replace(operation, accumulate=ledger.claim(operation.out))
+        return replace(operation, accumulate=next(accumulate))
     if isinstance(operation, Compute):
-        return Compute(tuple(_settle_assignment(item, ledger) for item in operation.assignments))
+        return Compute(tuple(replace(item, accumulate=next(accumulate)) for item in operation.assignments))
     return operation
 
 
-def _settle_assignment(assignment: Assignment, ledger: _Ledger) -> Assignment:
-    if not ledger.keeps(assignment.out):
-        return assignment
-    return replace(assignment, accumulate=ledger.claim(assignment.out))
+def _settle_loop(views: Sequence[View], ledger: _Ledger, aligned: bool) -> list[bool]:
+    """Whether each of a loop's writes must add: all, if different populations are at different steps."""
+    ranks = [abs(view.shift) * len(views) + len(views) - order for order, view in enumerate(views)]
+    first: dict[str, npt.NDArray[np.int64]] = {}
+    for view, rank in zip(views, ranks, strict=True):
+        columns = first.setdefault(view.buffer, np.zeros(ledger.width(view), np.int64))[
+            view.start : view.stop
+        ]
+        np.maximum(columns, rank, out=columns)
+    plain = [
+        aligned and ledger.is_fresh(view) and bool((first[view.buffer][view.start : view.stop] == rank).all())
+        for view, rank in zip(views, ranks, strict=True)
+    ]
+    for view in compress(views, plain):
+        ledger.write(view)
+    for view in views:
+        ledger.clear(view)  # what only others write
+    return [not is_plain for is_plain in plain]
 
 
 class _Ledger:
@@ -70,25 +87,36 @@ class _Ledger:
         names = [buffer for buffer in plan.buffers if buffer.name.startswith(("delta", "netdelta"))]
         self._written = {buffer.name: np.zeros(buffer.width, bool) for buffer in names}
         self._clear = {buffer.name: np.zeros(buffer.width, bool) for buffer in names}
+        self._edges: list[Clear] = []
 
-    def keeps(self, view: View) -> bool:
-        return view.buffer in self._written
+    def width(self, view: View) -> int:
+        return len(self._written[view.buffer])
+
+    def is_fresh(self, view: View) -> bool:
+        return not self._written[view.buffer][view.start : view.stop].any()
+
+    def write(self, view: View) -> None:
+        """A plain write; the rows it leaves out start at zero."""
+        self._written[view.buffer][view.start : view.stop] = True
+        if view.shift:
+            self._edges.append(Clear(replace(view, shift=0), view.shift))
 
     def clear(self, view: View) -> None:
-        """Have the columns start at zero where nothing has been written to them yet."""
+        """Have the columns start at zero where nothing has been written yet."""
         written = self._written[view.buffer][view.start : view.stop]
         self._clear[view.buffer][view.start : view.stop] |= ~written
         written[:] = True
 
     def claim(self, view: View) -> bool:
-        """Whether a write to the view must add."""
-        if view.shift == 0 and not self._written[view.buffer][view.start : view.stop].any():
-            self._written[view.buffer][view.start : view.stop] = True
+        """Whether a write to the view for a whole sequence must add; slopes are not deltas and never do."""
+        if view.buffer not in self._written:
             return False
-        self.clear(view)
-        return True
+        if view.shift or not self.is_fresh(view):
+            self.clear(view)
+            return True
+        self.write(view)
+        return False
 
-    def cleared(self) -> tuple[View, ...]:
-        return tuple(
-            View(name, start, stop) for name, flags in self._clear.items() for start, stop in find_runs(flags)
-        )
+    def cleared(self) -> tuple[Clear, ...]:
+        runs = ((name, run) for name, flags in self._clear.items() for run in find_runs(flags))
+        return (*(Clear(View(name, start, stop)) for name, (start, stop) in runs), *self._edges)
