@@ -1,0 +1,235 @@
+"""What holds for every Plan: views inside buffers, shapes that fit, every derivative taken once, in a right order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from graphbptt.errors import VerificationError
+from graphbptt.ir.expression import Expression, Load, leaves
+from graphbptt.ir.folded import Use
+from graphbptt.ir.losses import resolve_loss
+from graphbptt.ir.plan import (
+    Compute,
+    Contract,
+    Operation,
+    Placement,
+    Plan,
+    Product,
+    Reduce,
+    Restrain,
+    Row,
+    Silence,
+    Stage,
+    View,
+)
+from graphbptt.passes.verify_sweeps import Ledger, check_backward, check_forward
+from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_vector
+
+__all__ = ["verify_forward", "verify_plan"]
+
+
+def verify_plan(plan: Plan) -> None:
+    """Check the invariants of `graphbptt.ir.plan`.
+
+    Raises
+    ------
+    VerificationError
+        One is broken: a bug in graphbptt, for every network that can be scheduled has a plan.
+    """
+    ledger = _verify_forward(plan)
+    _raise(chain(check_derivatives(plan), _check_losses(plan), _check_initials(plan)))
+    _raise(check_backward(plan, ledger))
+
+
+def verify_forward(plan: Plan) -> None:
+    """Check a plan whose backward sweeps are still to be made or settled.
+
+    Raises
+    ------
+    VerificationError
+        As `verify_plan`.
+    """
+    _verify_forward(plan)
+
+
+def _verify_forward(plan: Plan) -> Ledger:
+    # Each round looks up what the rounds before it have checked.
+    _raise(_check_buffers(plan))
+    _raise(chain(check_matrices(plan), check_vector(plan), _check_placements(plan), _check_views(plan)))
+    _raise(_check_operations(plan))
+    ledger = Ledger(plan)
+    _raise(check_forward(plan, ledger))
+    return ledger
+
+
+def _raise(problems: Iterable[str]) -> None:
+    found = list(problems)
+    if found:
+        raise VerificationError("Plan: " + "; ".join(found))
+
+
+def _check_buffers(plan: Plan) -> Iterator[str]:
+    if len(plan.buffer) < len(plan.buffers):
+        yield "two buffers have one name"
+    for buffer in plan.buffers:
+        if buffer.width < 1 or buffer.lanes < 1 or buffer.width % buffer.lanes:
+            yield f"buffer {buffer.name} has {buffer.width} columns in {buffer.lanes} lanes"
+        if min(buffer.before, buffer.after) < 0:
+            yield f"buffer {buffer.name} has {buffer.before} rows before the steps and {buffer.after} behind"
+
+
+def _check_placements(plan: Plan) -> Iterator[str]:
+    staged = [(name, index) for index, stage in enumerate(plan.stages) for name in stage.populations]
+    placed = [(placement.population, placement.stage) for placement in plan.placements]
+    if sorted(staged) != sorted(placed) or len(placed) != len(plan.network.populations):
+        yield "the stages do not compute each population once, where it is placed"
+        return
+    for placement in plan.placements:
+        units = plan.network.population[placement.population].units
+        views = (placement.state, placement.net, placement.delta, placement.net_delta)
+        if any(view is not None and (view.width, view.shift) != (units, 0) for view in views):
+            yield f"{placement.population} has other than {units} columns, or not those of the current step"
+
+
+def _check_views(plan: Plan) -> Iterator[str]:
+    for owner, view in _list_views(plan):
+        buffer = plan.buffer.get(view.buffer)
+        if buffer is None:
+            yield f"{owner}: there is no buffer {view.buffer}"
+        elif not 0 <= view.start < view.stop <= buffer.width:
+            yield f"{owner}: {view} is not inside the {buffer.width} columns of its buffer"
+        elif not -buffer.before <= view.shift <= buffer.after:
+            yield f"{owner}: {view} is not inside the rows around the steps of its buffer"
+        elif buffer.lanes > 1 and (view.start % buffer.lane_width or view.stop % buffer.lane_width):
+            yield f"{owner}: {view} cuts a lane of {buffer.lane_width} columns"
+
+
+def _list_views(plan: Plan) -> Iterator[tuple[object, View]]:
+    for placement in plan.placements:
+        for view in (placement.state, placement.net, placement.delta, placement.net_delta):
+            if view is not None:
+                yield placement.population, view
+    for stage in plan.stages:
+        for operation in chain(stage.forward.operations(), stage.backward.operations()):
+            for view in _views_of(operation):
+                yield operation, view
+    for site in plan.losses:
+        yield f"target {site.target}", site.predicted
+        if site.delta is not None:
+            yield f"target {site.target}", site.delta
+    for initial in plan.initials:
+        yield f"the initial state of {initial.population}", initial.delta
+    for item in plan.clear:
+        yield item, item.view
+
+
+def _views_of(operation: Operation) -> Iterator[View]:
+    if isinstance(operation, Product):
+        yield from (operation.out, operation.source)
+    elif isinstance(operation, Contract):
+        yield from (operation.source, operation.delta)
+    elif isinstance(operation, Silence):
+        yield from operation.slopes
+    elif isinstance(operation, Compute):
+        for item in operation.assignments:
+            yield item.out
+            yield from (slot for slot in _slots(item.expression) if isinstance(slot, View))
+    elif isinstance(operation, Reduce):
+        yield from (slot for slot in _slots(operation.expression) if isinstance(slot, View))
+
+
+def _slots(expression: Expression) -> list[object]:
+    """What an expression loads; a leaf that loads nothing is its own slot."""
+    return [leaf.slot if isinstance(leaf, Load) else leaf for leaf in leaves(expression)]
+
+
+def _check_operations(plan: Plan) -> Iterator[str]:
+    for stage in plan.stages:
+        yield from _check_places(stage)
+        for operation in chain(stage.forward.operations(), stage.backward.operations()):
+            for problem in _check_operation(plan, operation):
+                yield f"{operation}: {problem}"
+
+
+def _check_places(stage: Stage) -> Iterator[str]:
+    """Which operations stand where: a backend may do whole sequences ahead of a loop in blocks, which a sum over steps
+    does not allow."""
+    names = ", ".join(stage.populations)
+    if stage.mode in ("given", "batched") and (stage.forward.each or stage.backward.each):
+        yield f"{names}: nothing recurs, but there is a loop"
+    if stage.mode == "given" and any(chain(stage.forward.operations(), stage.backward.operations())):
+        yield f"{names}: data are computed"
+    if any(phase < 0 for phase, _ in (*stage.forward.each, *stage.backward.each)):
+        yield f"{names}: a phase is negative"
+    if any(isinstance(operation, Contract | Reduce | Silence) for operation in stage.forward.operations()):
+        yield f"{names}: a forward sweep takes derivatives"
+    early = (*stage.backward.before, *(operation for _, operation in stage.backward.each))
+    if any(isinstance(operation, Contract | Reduce) for operation in early):
+        yield f"{names}: a derivative is summed before the loop has ended"
+    if any(isinstance(operation, Restrain) for operation in stage.backward.operations()):
+        yield f"{names}: a backward sweep sets states"
+
+
+def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
+    if isinstance(operation, Product | Contract):
+        yield from _check_product(plan, operation)
+    elif isinstance(operation, Compute):
+        for item in operation.assignments:
+            yield from _check_expression(plan, item.expression, item.out.width)
+    elif isinstance(operation, Reduce):
+        if operation.row.stop > plan.vector_width:
+            yield f"{operation.row} is not inside the vector"
+        yield from _check_expression(plan, operation.expression, operation.row.width)
+    elif operation.population is not None:
+        placement = plan.placement.get(operation.population)
+        if placement is None or not placement.restrained:
+            yield f"{operation.population} is not restrained"
+
+
+def _check_product(plan: Plan, operation: Product | Contract) -> Iterator[str]:
+    matrix = plan.matrix.get(operation.matrix)
+    if matrix is None:
+        yield f"there is no matrix {operation.matrix}"
+        return
+    out = operation.out if isinstance(operation, Product) else operation.delta
+    shape = (operation.source.width, out.width)
+    turned = isinstance(operation, Product) and operation.transposed
+    if shape != ((matrix.columns, matrix.rows) if turned else (matrix.rows, matrix.columns)):
+        yield f"{operation.matrix} has shape ({matrix.rows}, {matrix.columns})"
+    states = out if turned else operation.source
+    if states.width > plan.buffer[states.buffer].lane_width:
+        yield f"the columns of {states} do not lie side by side"
+
+
+def _check_expression(plan: Plan, expression: Expression, width: int) -> Iterator[str]:
+    for slot in _slots(expression):
+        if not isinstance(slot, View | Row):
+            yield f"{slot} has no place in memory"
+        elif slot.width < 1 or width % slot.width:
+            yield f"{slot} does not repeat to {width} columns"
+        elif isinstance(slot, Row) and not 0 <= slot.start < slot.stop <= plan.vector_width:
+            yield f"{slot} is not inside the vector"
+
+
+def _check_losses(plan: Plan) -> Iterator[str]:
+    if [site.target for site in plan.losses] != list(range(len(plan.network.targets))):
+        yield "the losses are not those of the targets"
+        return
+    for site, target in zip(plan.losses, plan.network.targets, strict=True):
+        placement = plan.placement[target.node]
+        _, reads = resolve_loss(plan.network, target)
+        wanted = (
+            (placement.net, placement.net_delta) if reads == "net" else (placement.state, placement.delta)
+        )
+        if (site.predicted, site.delta) != wanted:
+            yield f"target {site.target} does not read the {reads} of {target.node}, or not to its delta"
+
+
+def _check_initials(plan: Plan) -> Iterator[str]:
+    for site in plan.initials:
+        placement: Placement | None = plan.placement.get(site.population)
+        if placement is None or placement.delta != site.delta:
+            yield f"the initial state of {site.population} is not where its delta is"
+        elif not isinstance(plan.network.population[site.population].initial, Use):
+            yield f"the initial state of {site.population} is not learned"
