@@ -9,7 +9,7 @@ Both bind what they do to memory once and return a list of calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,11 +43,11 @@ def bind_packing(plan: Plan, space: Workspace) -> list[Call]:
 
 def _pack_matrix(plan: Plan, space: Workspace, matrix: Matrix) -> Iterator[Call]:
     packed = space.matrices[matrix.name]
-    overlap = _overlaps(matrix)
+    indices = [_index(entry, packed.shape[-1]) for entry in matrix.entries]
+    overlap = _overlaps(packed.shape, indices)
     if overlap:
         yield partial(packed.fill, 0)
-    for entry in matrix.entries:
-        index = _index(entry)
+    for entry, index in zip(matrix.entries, indices, strict=True):
         if entry.use is None:
             packed[index] += entry.constant
             if overlap:
@@ -94,7 +94,7 @@ def _derivatives(plan: Plan, space: Workspace) -> Iterator[tuple[Use, Callable[[
         gradient = space.matrix_gradients[matrix.name]
         for part in matrix.entries:
             if part.use is not None:
-                index = _index(part)
+                index = _index(part, gradient.shape[-1])
                 yield part.use, gradient[index] if _is_block(part) else partial(gradient.__getitem__, index)
     for site in plan.initials:
         yield site.use, space.initial_gradients[site.population]
@@ -129,13 +129,13 @@ def _add_at(packed: Array, index: Index, value: Array, scale: float) -> None:
     packed[index] += scale * value
 
 
-def _overlaps(matrix: Matrix) -> bool:
+def _overlaps(shape: tuple[int, ...], indices: Sequence[Index]) -> bool:
     """Whether two connections weigh the same pair of units, as parallel edges do."""
-    if len(matrix.entries) == 1:
+    if len(indices) == 1:
         return False
-    count = np.zeros((matrix.rows, matrix.columns), np.int32)
-    for entry in matrix.entries:
-        count[_index(entry)] += 1
+    count = np.zeros(shape, np.int32)
+    for index in indices:
+        count[index] += 1
     return int(count.max()) > 1
 
 
@@ -143,17 +143,18 @@ def _is_block(entry: MatrixEntry) -> bool:
     return not entry.diagonal and isinstance(entry.rows, range) and isinstance(entry.columns, range)
 
 
-def _index(entry: MatrixEntry) -> Index:
-    """Where an entry lies in its matrix: a block as slices or as a grid of indices, a diagonal as pairs."""
-    if entry.diagonal:
-        return np.asarray(entry.rows), np.asarray(entry.columns)
+def _index(entry: MatrixEntry, width: int) -> Index:
+    """Where an entry lies in its matrix, (lane, row, column) with `width` columns in a lane: a block as slices or as a
+    grid of indices, a diagonal as pairs."""
+    lane = entry.columns[0] // width
     if _is_block(entry):
-        return _slice(entry.rows), _slice(entry.columns)
-    return np.ix_(np.asarray(entry.rows), np.asarray(entry.columns))
+        return lane, _slice(entry.rows, 0), _slice(entry.columns, lane * width)
+    rows, columns = np.asarray(entry.rows), np.asarray(entry.columns) - lane * width
+    return (lane, rows, columns) if entry.diagonal else (lane, *np.ix_(rows, columns))
 
 
-def _slice(selection: Selection) -> slice:
-    return slice(selection[0], selection[-1] + 1)
+def _slice(selection: Selection, start: int) -> slice:
+    return slice(selection[0] - start, selection[-1] + 1 - start)
 
 
 def _reduce(array: Array, shape: tuple[int, ...]) -> Array:

@@ -118,30 +118,40 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
 
 def _bind_product(space: Workspace, product: Product, rows: Rows) -> Iterator[Call]:
     matrix = space.transposed(product.matrix) if product.transposed else space.matrices[product.matrix]
-    source, out = _flat(_view(space, product.source, rows)), _flat(_view(space, product.out, rows))
-    if not product.accumulate:
-        yield _multiply(source, matrix, out)
-        return
-    scratch = space.scratch(out.shape)
-    yield _multiply(source, matrix, scratch)
-    yield partial(np.add, out, scratch, out)
+    lanes = len(matrix)
+    source_lanes, out_lanes = (lanes, 1) if product.transposed else (1, lanes)
+    source = _flat(_view(space, product.source, rows, source_lanes), source_lanes)
+    out = _flat(_view(space, product.out, rows, out_lanes), out_lanes)
+    if lanes > 1 and product.transposed:  # each lane contributes to the same columns
+        parts = space.scratch((lanes, *out.shape))
+        yield partial(np.matmul, source, matrix, parts)
+        total = space.scratch(out.shape) if product.accumulate else out
+        yield partial(np.add.reduce, parts, 0, None, total)
+    else:
+        total = space.scratch(out.shape) if product.accumulate else out
+        yield _multiply(source, matrix, total)
+    if product.accumulate:
+        yield partial(np.add, out, total, out)
 
 
 def _multiply(source: Array, matrix: Array, out: Array) -> Call:
-    """A matrix product; the method `dot` has less to check than `matmul`, but its result must be contiguous."""
-    return (
-        partial(source.dot, matrix, out)
-        if out.flags.c_contiguous
-        else partial(np.matmul, source, matrix, out)
-    )
+    """A matrix product, by lanes if there are several; the method `dot` has less to check than `matmul`, but its result
+    must be contiguous."""
+    if len(matrix) == 1 and out.ndim == 2 and out.flags.c_contiguous:
+        return partial(source.dot, matrix[0], out)
+    return partial(np.matmul, source, matrix if out.ndim == 3 else matrix[0], out)
 
 
 def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: Rows) -> Iterator[Call]:
     for instruction in instructions:
-        lanes, width = space.count_lanes(instruction), instruction.out.width
+        lanes, width = _count_lanes(space, instruction), instruction.out.width
         # The result by position: as a keyword it would cost as much as a small call does.
         operands = (*instruction.arguments, instruction.out)
         yield partial(instruction.function, *(space.resolve(place, rows, lanes, width) for place in operands))
+
+
+def _count_lanes(space: Workspace, instruction: Instruction) -> int:
+    return space.count_lanes(instruction.out.width, (*instruction.arguments, instruction.out))
 
 
 def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:
@@ -162,8 +172,13 @@ def _bind_silence(space: Workspace, operation: Silence, rows: Rows) -> Iterator[
 
 
 def _bind_contract(space: Workspace, operation: Contract, rows: Rows) -> Iterator[Call]:
-    source, delta = _flat(_view(space, operation.source, rows)), _flat(_view(space, operation.delta, rows))
-    yield _multiply(source.T, delta, space.matrix_gradients[operation.matrix])
+    gradient = space.matrix_gradients[operation.matrix]
+    source = _flat(_view(space, operation.source, rows))
+    delta = _flat(_view(space, operation.delta, rows, len(gradient)), len(gradient))
+    if len(gradient) == 1:
+        yield partial(source.T.dot, delta, gradient[0])
+    else:
+        yield partial(np.matmul, source.T, delta, gradient)
 
 
 def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Call]:
@@ -171,20 +186,22 @@ def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Ca
     row = space.vector_gradient[operation.row.start : operation.row.stop]
     expression, width = operation.expression, operation.row.width
     if isinstance(expression, Load) and isinstance(expression.slot, View):
-        delta = _flat(_view(space, expression.slot, rows))
-        yield partial(np.ones(len(delta), space.dtype).dot, delta, row)
+        lanes = space.count_lanes(width, (expression.slot,))
+        delta = _flat(_view(space, expression.slot, rows, lanes), lanes)
+        ones = np.ones(delta.shape[-2], space.dtype)
+        yield partial(ones.dot, delta, row) if lanes == 1 else partial(np.matmul, ones, delta, row.reshape(lanes, -1))
         return
     instructions, place = compile_expression(expression, width)
-    lanes = max((space.count_lanes(instruction) for instruction in instructions), default=1)
+    lanes = max((_count_lanes(space, instruction) for instruction in instructions), default=1)
     yield from _bind_instructions(space, instructions, rows)
     value = space.resolve(place, rows, lanes, width)
     axes = tuple(range(lanes > 1, value.ndim - 1))
     yield partial(np.add.reduce, value, axis=axes, out=row.reshape(lanes, -1) if lanes > 1 else row)
 
 
-def _view(space: Workspace, view: View, rows: Rows) -> Array:
+def _view(space: Workspace, view: View, rows: Rows, lanes: int = 1) -> Array:
     time = space.time(view, *rows) if isinstance(rows, tuple) else space.time(view, rows, rows).start
-    return space.select(view, time)
+    return space.select(view, time, lanes)
 
 
 def _index(rows: Rows) -> slice | int:
@@ -192,6 +209,6 @@ def _index(rows: Rows) -> slice | int:
     return slice(rows[0] - 1, rows[1]) if isinstance(rows, tuple) else rows - 1
 
 
-def _flat(block: Array) -> Array:
-    """(..., batch, unit) as (rows, unit): a view, since columns are all that is left out."""
-    return block.reshape(-1, block.shape[-1])
+def _flat(block: Array, lanes: int = 1) -> Array:
+    """(..., batch, unit) as (rows, unit), behind the lanes if there are several: always a view."""
+    return block.reshape(*(() if lanes == 1 else (lanes,)), -1, block.shape[-1])

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Number
-from graphbptt.ir.plan import Plan, Row, View
-from graphbptt_numpy.pointwise import Instruction, Place, RowValue, evaluate_row
+from graphbptt.ir.plan import Matrix, Plan, Row, View
+from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
 
 __all__ = ["Workspace"]
 
 Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
+
+NARROW = 48
+"""The width below which populations share columns rather than have lanes of their own."""
+
+SMALL = 1024
+"""Up to this size a number is repeated to the size of the result: broadcasting costs as much as a small call."""
 
 
 class Workspace:
@@ -36,10 +43,8 @@ class Workspace:
         self.parameters = self.allocate(plan.layout.size)
         self.vector = self.allocate(plan.vector_width)
         self.vector_gradient = self.allocate(plan.vector_width)
-        self.matrices = {matrix.name: self.allocate(matrix.rows, matrix.columns) for matrix in plan.matrices}
-        self.matrix_gradients = {
-            matrix.name: self.allocate(matrix.rows, matrix.columns) for matrix in plan.matrices
-        }
+        self.matrices = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
+        self.matrix_gradients = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
         self.initial = {p.name: self.allocate(p.history, size, p.units) for p in plan.network.populations}
         self.initial_gradients = {
             site.population: self.allocate(plan.network.population[site.population].history, site.delta.width)
@@ -54,7 +59,7 @@ class Workspace:
         self._buffers: dict[str, Array] = {}
         self._scratch: dict[tuple[int, ...], Array] = {}
         self._rows: dict[RowValue, Array] = {}
-        self._numbers: dict[float, Array] = {}
+        self._numbers: dict[tuple[float, ...], Array] = {}
 
     def allocate(self, *shape: int) -> Array:
         """Zeros that start on a cache line, which matrix products of small matrices prefer."""
@@ -63,16 +68,23 @@ class Workspace:
         start = -raw.ctypes.data % CACHE_LINE
         return raw[start : start + size].view(self.dtype).reshape(shape)
 
+    def _matrix(self, matrix: Matrix) -> Array:
+        """Memory for packed weights: (lanes, rows, columns), as many lanes as the net inputs they lead to."""
+        width = self.plan.buffer[matrix.net].width // self.lanes(matrix.net)
+        lanes = 1 if self.lanes(matrix.net) == 1 else matrix.columns // width
+        return self.allocate(lanes, matrix.rows, matrix.columns // lanes)
+
     def transposed(self, name: str) -> Array:
         """A matrix transposed in memory, for products inside the loop; filled by `pack_derived`."""
         if name not in self._transposed:
-            self._transposed[name] = self.allocate(*self.matrices[name].T.shape)
+            lanes, rows, columns = self.matrices[name].shape
+            self._transposed[name] = self.allocate(lanes, columns, rows)
         return self._transposed[name]
 
     def pack_derived(self) -> None:
         """Compute what follows from the packed weights alone: transposed matrices and values of rows."""
         for name, turned in self._transposed.items():
-            np.copyto(turned, self.matrices[name].T)
+            np.copyto(turned, self.matrices[name].swapaxes(1, 2))
         for value, array in self._rows.items():
             array[...] = evaluate_row(value.expression, lambda row: self.vector[row.start : row.stop])
 
@@ -91,8 +103,10 @@ class Workspace:
         return self._buffers[name]
 
     def lanes(self, name: str) -> int:
-        """The lanes of a buffer in memory. One example's columns are contiguous as they are, and need none."""
-        return 1 if self.size == 1 else self.plan.buffer[name].lanes
+        """The lanes of a buffer in memory: none for a single example, whose columns are contiguous as they are, or
+        where they would be so narrow that products by lane are slower than one for all."""
+        buffer = self.plan.buffer[name]
+        return 1 if self.size == 1 or buffer.lane_width < NARROW else buffer.lanes
 
     def rows(self, view: View) -> Array:
         """A view of one population at all rows, those around the steps included: (rows, batch, width)."""
@@ -121,7 +135,7 @@ class Workspace:
         An operand as wide as the result comes in as many lanes as it; a narrower one is the same in each.
         """
         if isinstance(place, Number):
-            return self._numbers.setdefault(place.value, np.array(place.value, self.dtype))
+            return self._number(place.value, (self.size, width) if lanes == 1 and isinstance(rows, int) else ())
         split = lanes if place.width == width else 1
         if isinstance(place, View):
             time = self.time(place, *rows) if isinstance(rows, tuple) else self.time(place, rows, rows).start
@@ -133,15 +147,23 @@ class Workspace:
         shape = (*steps, self.size, place.width // split)
         return self.scratch(shape if split == 1 else (lanes, *shape), place.index)
 
+    def _number(self, value: float, shape: tuple[int, ...]) -> Array:
+        key = (value, *(shape if math.prod(shape) <= SMALL else ()))
+        if key not in self._numbers:
+            self._numbers[key] = self.allocate(*key[1:])
+            self._numbers[key][...] = value
+        return self._numbers[key]
+
     def _row(self, place: Row | RowValue) -> Array:
         if isinstance(place, Row):
             return self.vector[place.start : place.stop]
         return self._rows.setdefault(place, self.allocate(place.width))
 
-    def count_lanes(self, instruction: Instruction) -> int:
-        """In how many lanes an instruction works: as its operands lie in memory, or as narrow ones are repeated."""
-        width, lanes = instruction.out.width, 1
-        for place in (*instruction.arguments, instruction.out):
+    def count_lanes(self, width: int, places: Iterable[Place]) -> int:
+        """In how many lanes operands for a result of `width` columns are worked on: as they lie in memory, or as often
+        as narrow ones are repeated."""
+        lanes = 1
+        for place in places:
             if isinstance(place, View | Row) and place.width < width:
                 lanes = max(lanes, width // place.width)
             elif isinstance(place, View) and self.lanes(place.buffer) > 1:

@@ -134,19 +134,13 @@ class MatrixEntry:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Weights of one or more connections, packed once per sequence."""
+    """Weights of one or more connections, packed once per sequence; `net` is the buffer its product adds to."""
 
     name: str
     rows: int
     columns: int
     entries: tuple[MatrixEntry, ...]
-
-    @property
-    def full(self) -> bool:
-        """Whether one entry fills the whole matrix, so that nothing has to be zeroed and added up."""
-        entry = self.entries[0]
-        whole = entry.rows == range(self.rows) and entry.columns == range(self.columns)
-        return len(self.entries) == 1 and whole and not entry.diagonal
+    net: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,6 @@ class _Reversal:
         self.source = self.plan.stages[self.index]
         self.members = [self.plan.placement[name] for name in self.source.populations]
         self.live = any(member.population in self.learners.live for member in self.members)
-        self.net_width = max((member.net.stop for member in self.members if member.net), default=0)
         self.net_owner: dict[Hashable, str] = {m.net: m.population for m in self.members if m.net}
         self.trees: dict[str, dict[Leaf, Expression]] = {}
         if self.live:
@@ -159,8 +158,9 @@ class _Reversal:
         deltas = {m.state.buffer for m in self.members if self.learners.has_delta(m.population)}
         for name in sorted(deltas):
             yield replace(self.plan.buffer[name], name=_delta_name(name))
-        if self.live and self.net_width and not self.passes:
-            yield Buffer(f"netdelta{self.index}", self.net_width)
+        for name in sorted({member.net.buffer for member in self.members if member.net}):
+            if self.live and not self.passes:
+                yield replace(self.plan.buffer[name], name=_delta_name(name))
         yield from self.mirrors.values()
 
     def mirror(self, kind: str, name: str) -> View:
@@ -184,7 +184,7 @@ class _Reversal:
     def net_delta(self, net: View) -> View:
         if self.passes:
             return _delta(replace(net, buffer=self.members[0].state.buffer))
-        return replace(net, buffer=f"netdelta{self.index}")
+        return replace(net, buffer=_delta_name(net.buffer))
 
     # Local derivatives.
 
@@ -290,7 +290,7 @@ class _Reversal:
 
     def reverse_assignment(self, assignment: Assignment, final: list[Operation]) -> Iterator[Assignment]:
         name = self.plan.owner.get(assignment.out)
-        if name is None and assignment.out.buffer != f"net{self.index}":
+        if name is None and not assignment.out.buffer.startswith("net"):
             return  # data beside the states
         if name is None:
             arriving, partials = Load(self.net_delta(assignment.out)), gradients(assignment.expression)
@@ -340,8 +340,9 @@ def _delta(state: View) -> View:
     return replace(state, buffer=_delta_name(state.buffer))
 
 
-def _delta_name(states: str) -> str:
-    return states.replace("state", "delta")
+def _delta_name(buffer: str) -> str:
+    """The buffer of derivatives by the states, or by the net inputs, of another."""
+    return buffer.replace("state", "delta").replace("net", "netdelta")
 
 
 def _is_state(slot: object) -> bool:

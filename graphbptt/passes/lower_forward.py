@@ -95,7 +95,7 @@ class _Lowering:
         here = sorted(
             (self.sites[name] for name in names), key=lambda site: (site.level, site.phase, site.state.start)
         )
-        net = _NetBuffer(index, here)
+        net = _NetInputs(here)
         arrivals = self.arrivals(component)
         steps: list[tuple[int, Operation]] = []
         joint = self.find_joint(arrivals, here)
@@ -123,7 +123,7 @@ class _Lowering:
             return Stage("batched", names, Sweep((*net.before, *(op for _, op in steps))), Sweep())
         return Stage(component.mode, names, Sweep(tuple(net.before), tuple(steps)), Sweep())
 
-    def bias(self, site: Site, net: _NetBuffer) -> Assignment:
+    def bias(self, site: Site, net: _NetInputs) -> Assignment:
         if site.net is None or site.population.bias is None:
             raise AssertionError(f"{site.population.name} has no bias")
         row = self.row(_scale(site.population.bias, site.net_scale), site.net.width)
@@ -131,7 +131,7 @@ class _Lowering:
 
     def arrivals(self, component: Component) -> dict[Moment, list[Box | Connection]]:
         """What arrives when: merged products, and diagonal connections by themselves."""
-        boxes: dict[tuple[Moment, str, int], list[Box]] = {}
+        boxes: dict[tuple[Moment, str, str, int], list[Box]] = {}
         arrivals: dict[Moment, list[Box | Connection]] = {}
         for connection in chain.from_iterable(
             self.inbound.get(node.population, ()) for node in component.nodes
@@ -140,11 +140,9 @@ class _Lowering:
             if connection.pointwise:
                 arrivals.setdefault(moment, []).append(connection)
                 continue
-            rows, columns = self.extent(connection)
-            box = Box(min(rows), max(rows) + 1, min(columns), max(columns) + 1, (connection,))
-            buffer = self.sites[connection.source].state.buffer
-            boxes.setdefault((moment, buffer, connection.delay), []).append(box)
-        for (moment, _, _), group in boxes.items():
+            source, net = self.sites[connection.source].state.buffer, self.net_of(connection)
+            boxes.setdefault((moment, source, net.buffer, connection.delay), []).append(self.box(connection))
+        for (moment, *_), group in boxes.items():
             merged = merge_boxes(group, "whole" if moment[0] == "whole" else "each")
             arrivals.setdefault(moment, [])[:0] = merged
         return arrivals
@@ -161,9 +159,11 @@ class _Lowering:
         lone = len(inside) == 1 and ("early", 0, 0) in arrivals and not any(site.phase for site in here)
         if not lone or not isinstance(inside[0], Box) or len(hoisted) < len(arrivals.get(WHOLE, [])):
             return None
-        width = max(site.net.stop for site in here if site.net is not None)
+        nets = {site.net.buffer for site in here if site.net is not None}
+        width = sum(self.buffers[name].width for name in nets)
         last = inside[0].bottom == self.buffers[self.states_of(inside[0]).buffer].width
-        return (inside[0], hoisted) if last and pays_to_join(hoisted, width) else None
+        pays = len(nets) == 1 and last and pays_to_join(hoisted, width)
+        return (inside[0], hoisted) if pays else None
 
     def states_of(self, box: Box) -> View:
         """The states a product reads, at the step it reads them."""
@@ -176,7 +176,7 @@ class _Lowering:
             isinstance(self.network.population[name].initial, FrozenArray) for name in sources
         )
 
-    def join(self, recurrent: Box, hoisted: Sequence[Box], here: Sequence[Site], net: _NetBuffer) -> Product:
+    def join(self, recurrent: Box, hoisted: Sequence[Box], here: Sequence[Site], net: _NetInputs) -> Product:
         """One product per step for all that arrives, where calls cost more than arithmetic.
 
         Data and a constant 1 are copied beside the states that a step reads, so that the weights of states, of data
@@ -204,10 +204,14 @@ class _Lowering:
             if (bias := site.population.bias) is not None and site.net is not None
         )
         self.buffers[states.buffer] = replace(self.buffers[states.buffer], width=stop + 1)
+        buffer = self.net_of(recurrent.connections[0]).buffer
+        out = View(buffer, 0, self.buffers[buffer].width)
+        return self.product(out, replace(states, stop=stop + 1), tuple(entries), net)
+
+    def product(self, out: View, source: View, entries: tuple[MatrixEntry, ...], net: _NetInputs) -> Product:
         name = f"W{len(self.matrices)}"
-        self.matrices.append(Matrix(name, stop + 1 - recurrent.top, len(net.written), tuple(entries)))
-        out = View(net.name, 0, len(net.written))
-        return Product(out, replace(states, stop=stop + 1), name, transposed=False, accumulate=net.claim(out))
+        self.matrices.append(Matrix(name, source.width, out.width, entries, out.buffer))
+        return Product(out, source, name, transposed=False, accumulate=net.claim(out))
 
     def moment(self, connection: Connection, component: Component) -> Moment:
         source, target = self.sites[connection.source], self.sites[connection.target]
@@ -218,17 +222,28 @@ class _Lowering:
             return ("early", target.phase, 0)
         return ("level", target.phase, target.level)
 
+    def net_of(self, connection: Connection) -> View:
+        net = self.sites[connection.target].net
+        if net is None:
+            raise AssertionError(f"{connection.name}: its target has no net input")
+        return net
+
     def extent(self, connection: Connection) -> tuple[Selection, Selection]:
         """The columns of the source's state buffer and of the target's net buffer that a connection uses."""
-        target = self.sites[connection.target].net
-        if target is None:
-            raise AssertionError(f"{connection.name}: its target has no net input")
         return (
             _select(self.sites[connection.source].state, connection.from_units),
-            _select(target, connection.to_units),
+            _select(self.net_of(connection), connection.to_units),
         )
 
-    def arrive(self, item: Box | Connection, net: _NetBuffer) -> Iterator[Operation]:
+    def box(self, connection: Connection) -> Box:
+        """The product of one connection alone; into lanes it is as wide as the lane."""
+        rows, columns = self.extent(connection)
+        net = self.net_of(connection)
+        if self.buffers[net.buffer].lanes > 1:
+            columns = range(net.start, net.stop)
+        return Box(min(rows), max(rows) + 1, min(columns), max(columns) + 1, (connection,))
+
+    def arrive(self, item: Box | Connection, net: _NetInputs) -> Iterator[Operation]:
         if isinstance(item, Connection):
             site = self.sites[item.target]
             if site.net is None:
@@ -241,11 +256,9 @@ class _Lowering:
             )
             yield Compute((Assignment(site.net, weight * source, net.claim(site.net)),))
             return
-        name = f"W{len(self.matrices)}"
         entries = tuple(self.entry(connection, item.top, item.left) for connection in item.connections)
-        self.matrices.append(Matrix(name, item.bottom - item.top, item.right - item.left, entries))
-        out = View(net.name, item.left, item.right)
-        yield Product(out, self.states_of(item), name, transposed=False, accumulate=net.claim(out))
+        out = View(self.net_of(item.connections[0]).buffer, item.left, item.right)
+        yield self.product(out, self.states_of(item), entries, net)
 
     def entry(self, connection: Connection, top: int, left: int) -> MatrixEntry:
         """A connection's place in a matrix whose first row and column are those of the buffers it connects."""
@@ -286,30 +299,35 @@ class _Lowering:
         return Load(entry.row)
 
 
-class _NetBuffer:
-    """Which columns of a stage's net buffer hold something already, and what must happen before the loop."""
+class _NetInputs:
+    """Which net inputs of a stage hold something already, and what must happen before the loop."""
 
-    def __init__(self, index: int, sites: list[Site]) -> None:
-        self.name = f"net{index}"
-        self.written = np.zeros(max((site.net.stop for site in sites if site.net), default=0), bool)
+    def __init__(self, sites: Sequence[Site]) -> None:
         self.before: list[Operation] = []
+        stops: dict[str, int] = {}
+        for site in sites:
+            if site.net is not None:
+                stops[site.net.buffer] = max(site.net.stop, stops.get(site.net.buffer, 0))
+        self._written = {name: np.zeros(stop, bool) for name, stop in stops.items()}
 
     def claim(self, view: View) -> bool:
         """Whether a write to these columns must accumulate; columns nothing has written yet are zeroed if it must."""
-        columns = self.written[view.start : view.stop]
+        columns = self._written[view.buffer][view.start : view.stop]
         accumulate = bool(columns.any())
         if accumulate and not columns.all():
-            self.before[:0] = self._clear(view.start, ~columns)
+            self.before[:0] = _zero(view.buffer, view.start, ~columns)
         columns[:] = True
         return accumulate
 
     def clear_rest(self) -> Iterator[Operation]:
         """Zero the columns at which nothing arrives at all."""
-        return self._clear(0, ~self.written)
+        for name, written in self._written.items():
+            yield from _zero(name, 0, ~written)
 
-    def _clear(self, offset: int, flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Operation]:
-        for start, stop in find_runs(flags):
-            yield Compute((Assignment(View(self.name, offset + start, offset + stop), number(0)),))
+
+def _zero(buffer: str, offset: int, flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Operation]:
+    for start, stop in find_runs(flags):
+        yield Compute((Assignment(View(buffer, offset + start, offset + stop), number(0)),))
 
 
 def _scale(use: Use, factor: float) -> Use:

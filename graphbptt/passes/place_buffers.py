@@ -3,7 +3,7 @@
 Populations that a matrix product reads lie side by side in one buffer for their component, so that one product can
 read them all. The others, which only activations read, get a lane each: contiguous memory, shared with neighbours of
 the same size computed at the same point of an iteration. In either kind populations with the same activation are
-neighbours, so that one call computes them all. The net inputs of a component lie side by side in the same order.
+neighbours, so that one call computes them all. Net inputs are laid out like the states they lead to.
 """
 
 from __future__ import annotations
@@ -48,20 +48,16 @@ def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str,
     for index, component in enumerate(schedule):
         nodes = _side_by_side(network, component)
         states: dict[str, View] = {}
+        nets: dict[str, View] = {}
         for place, (lanes, names) in enumerate(_group(network, nodes, reach.multiplied)):
-            name = f"state{index}" if place == 0 else f"state{index}.{place}"
-            views = _columns(name, [network.population[item].units for item in names])
-            states.update(zip(names, views, strict=True))
-            before, after = reach.of(names)
-            buffers.append(Buffer(name, views[-1].stop, before, after, lanes))
-        netted = [
-            node.population for node in nodes if component.mode != "given" and node.population in reach.netted
-        ]
-        nets = dict(
-            zip(netted, _columns(f"net{index}", [network.population[n].units for n in netted]), strict=True)
-        )
-        if nets:
-            buffers.append(Buffer(f"net{index}", nets[netted[-1]].stop))
+            suffix = f"{index}.{place}" if place else f"{index}"
+            states |= _columns(network, f"state{suffix}", names)
+            buffers.append(Buffer(f"state{suffix}", states[names[-1]].stop, *reach.of(names), lanes))
+            netted = [name for name in names if name in reach.netted and component.mode != "given"]
+            if netted:
+                nets |= _columns(network, f"net{suffix}", netted)
+                lanes = len(netted) if lanes > 1 else 1
+                buffers.append(Buffer(f"net{suffix}", nets[netted[-1]].stop, lanes=lanes))
         for node in nodes:
             population = network.population[node.population]
             scale, activation = _halve_logistic(population, node.population in reach.net_losses)
@@ -91,11 +87,13 @@ class _Reach:
         return max(self.before.get(name, 0) for name in names), max(self.after.get(name, 0) for name in names)
 
 
-def _columns(buffer: str, widths: Sequence[int]) -> list[View]:
-    views: list[View] = []
-    for width in widths:
-        start = views[-1].stop if views else 0
-        views.append(View(buffer, start, start + width))
+def _columns(network: FoldedNetwork, buffer: str, names: Iterable[str]) -> dict[str, View]:
+    """Columns of a buffer for some populations, side by side."""
+    views: dict[str, View] = {}
+    stop = 0
+    for name in names:
+        start, stop = stop, stop + network.population[name].units
+        views[name] = View(buffer, start, stop)
     return views
 
 
