@@ -41,10 +41,16 @@ class TargetLoss:
         wanted, weights = bound.values[rows], bound.weights[rows]
         if differentiate and self._site.delta is not None:
             slope = self._rule.derivative(predicted, wanted)
-            slope *= (weights * (self._target.weight / bound.count))[..., None]
+            slope *= _spread(weights, self._target.weight / bound.count)
             delta = self._space.whole(self._site.delta)[rows]
             if self._units is None:
                 np.add(delta, slope, out=delta)
             else:
                 delta[..., self._units] += slope
         return float(np.sum(weights * self._rule.value(predicted, wanted), dtype=np.float64) / bound.count)
+
+
+def _spread(weights: Array, factor: float) -> Array:
+    """The factor of each (step, example) pair; one number where all are alike, which is less to multiply."""
+    first = weights.flat[0]
+    return first * factor if (weights == first).all() else (weights * factor)[..., None]

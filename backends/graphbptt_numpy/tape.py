@@ -146,8 +146,10 @@ def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: 
     for instruction in instructions:
         lanes, width = _count_lanes(space, instruction), instruction.out.width
         # The result by position: as a keyword it would cost as much as a small call does.
-        operands = (*instruction.arguments, instruction.out)
-        yield partial(instruction.function, *(space.resolve(place, rows, lanes, width) for place in operands))
+        places = (*instruction.arguments, instruction.out)
+        operands = [space.resolve(place, rows, lanes, width) for place in places]
+        if instruction.function is not np.positive or not np.shares_memory(*operands):
+            yield partial(instruction.function, *operands)
 
 
 def _count_lanes(space: Workspace, instruction: Instruction) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Number
-from graphbptt.ir.plan import Matrix, Plan, Row, View
+from graphbptt.ir.expression import Load, Number
+from graphbptt.ir.plan import Compute, Matrix, Plan, Row, View
 from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
 
 __all__ = ["Workspace"]
@@ -55,6 +55,7 @@ class Workspace:
         held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
         self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
         self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
+        self._same = _find_same(plan)
         self._transposed: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
         self._scratch: dict[tuple[int, ...], Array] = {}
@@ -92,11 +93,18 @@ class Workspace:
         """Whether some of the population's states are set for batches of this shape."""
         return population in self.held
 
+    def shares_memory(self, net: View) -> bool:
+        """Whether a net input lies in the memory of the states it leads to."""
+        return net.buffer in self._same
+
     # Views.
 
     def buffer(self, name: str) -> Array:
         """A whole buffer, its rows before step 1 and behind the last included; allocated at first use."""
-        if name not in self._buffers:
+        if name not in self._buffers and name in self._same:
+            state = self.plan.buffer[self._same[name]]
+            self._buffers[name] = self.buffer(state.name)[:, state.before : state.before + self.steps]
+        elif name not in self._buffers:
             buffer = self.plan.buffer[name]
             rows, lanes = buffer.before + self.steps + buffer.after, self.lanes(name)
             self._buffers[name] = self.allocate(lanes, rows, self.size, buffer.width // lanes)
@@ -176,6 +184,18 @@ class Workspace:
         if key not in self._scratch:
             self._scratch[key] = self.allocate(*shape)
         return self._scratch[key]
+
+
+def _find_same(plan: Plan) -> dict[str, str]:
+    """Buffers of net inputs that need no memory of their own, since the states are a plain copy of them."""
+    same: dict[str, str] = {}
+    for stage in plan.stages:
+        for operation in stage.forward.before if stage.mode == "batched" else ():
+            for item in operation.assignments if isinstance(operation, Compute) else ():
+                slot = item.expression.slot if isinstance(item.expression, Load) else None
+                if isinstance(slot, View) and slot.buffer.startswith("net") and item.out in plan.owner:
+                    same[slot.buffer] = item.out.buffer
+    return same
 
 
 def _split(array: Array, lanes: int) -> Array:

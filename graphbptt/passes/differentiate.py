@@ -260,7 +260,7 @@ class _Reversal:
         if plain and not restrained:
             return partial
         if leaf.slot in self.net_owner:
-            view = self.mirror("slope_", self.net_owner[leaf.slot])
+            view = self.net_slope(leaf.slot)
         else:
             order = list(self.trees[name]).index(leaf)
             view = self.mirror(f"slope{order}_", name)
@@ -268,6 +268,13 @@ class _Reversal:
         if restrained:
             self.restrained_slopes.setdefault(name, []).append(view)
         return Load(view)
+
+    def net_slope(self, net: Hashable) -> View:
+        """Where the slope by a net input is kept: where the delta is made of it, unless a loss is added there too."""
+        owner = self.net_owner[net]
+        if owner in self.learners.net_losses or not isinstance(net, View):
+            return self.mirror("slope_", owner)
+        return self.net_delta(net)
 
     # Rules, one for each forward operation.
 

@@ -15,7 +15,8 @@ from itertools import compress
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.plan import Clear, Compute, Operation, Plan, Product, Stage, View, find_runs
+from graphbptt.ir.expression import Load, leaves
+from graphbptt.ir.plan import Assignment, Clear, Compute, Operation, Plan, Product, Stage, View, find_runs
 
 __all__ = ["settle_deltas"]
 
@@ -46,9 +47,17 @@ def _settle_stage(stage: Stage, ledger: _Ledger) -> Stage:
 
 
 def _written(operation: Operation) -> tuple[View, ...]:
+    """The views whose writes may have to add. An assignment that reads what it writes replaces it: it turns slopes into
+    deltas."""
     if isinstance(operation, Product):
         return (operation.out,)
-    return tuple(item.out for item in operation.assignments) if isinstance(operation, Compute) else ()
+    if isinstance(operation, Compute):
+        return tuple(item.out for item in operation.assignments if not _replaces(item))
+    return ()
+
+
+def _replaces(item: Assignment) -> bool:
+    return Load(item.out) in set(leaves(item.expression))
 
 
 def _settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
@@ -56,7 +65,12 @@ def _settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
     if isinstance(operation, Product):
         return replace(operation, accumulate=next(accumulate))
     if isinstance(operation, Compute):
-        return Compute(tuple(replace(item, accumulate=next(accumulate)) for item in operation.assignments))
+        return Compute(
+            tuple(
+                item if _replaces(item) else replace(item, accumulate=next(accumulate))
+                for item in operation.assignments
+            )
+        )
     return operation
 
 

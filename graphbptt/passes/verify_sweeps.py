@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from graphbptt.ir.expression import Expression, Load, leaves
 from graphbptt.ir.plan import (
+    Assignment,
     Clear,
     Compute,
     Contract,
@@ -126,10 +127,15 @@ def _list_writes(plan: Plan, operation: Operation) -> list[tuple[View, bool]]:
     if isinstance(operation, Product):
         return [(operation.out, operation.accumulate)]
     if isinstance(operation, Compute):
-        return [(item.out, item.accumulate) for item in operation.assignments]
+        return [(item.out, item.accumulate or _updates(item)) for item in operation.assignments]
     if isinstance(operation, Restrain):
         return [(plan.placement[operation.population].state, True)]
     return [(slope, True) for slope in operation.slopes] if isinstance(operation, Silence) else []
+
+
+def _updates(item: Assignment) -> bool:
+    """Whether an assignment replaces what it reads."""
+    return item.out in _list_loads(item.expression)
 
 
 def _list_reads(operation: Operation) -> list[View]:
@@ -138,7 +144,12 @@ def _list_reads(operation: Operation) -> list[View]:
     if isinstance(operation, Contract):
         return [operation.source, operation.delta]
     if isinstance(operation, Compute):
-        return [view for item in operation.assignments for view in _list_loads(item.expression)]
+        return [
+            view
+            for item in operation.assignments
+            for view in _list_loads(item.expression)
+            if view != item.out
+        ]
     return _list_loads(operation.expression) if isinstance(operation, Reduce) else []
 
 
