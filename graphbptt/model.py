@@ -18,6 +18,7 @@ from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout, draw_parameters
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.unroll_network import unroll_network
@@ -144,9 +145,12 @@ class Model:
         """The network unrolled over `steps` steps: a layered graph with weight-sharing groups."""
         return unroll_network(self.network, steps)
 
-    def explain(self) -> str:
-        """The plan as text: stages, buffers, bytes, operations."""
-        return str(self.plan)
+    def explain(self, steps: int | None = None, batch: int | None = None) -> str:
+        """The plan as text: parameters, buffers with their bytes, stages with their operations and FLOPs.
+
+        Where `steps` and `batch` are given, totals for batches of that shape are numbers too.
+        """
+        return format_plan(self.plan, steps, batch, self.dtype)
 
     def _total(self, losses: Array) -> float:
         return float(

@@ -28,4 +28,4 @@ def explain(spec: Path, overrides: tuple[str, ...], steps: int | None) -> None:
     for group, copies in unrolled.groups.items():
         click.echo(f"  group {group}: {len(copies)} copies")
     click.echo()
-    click.echo(model.explain())
+    click.echo(model.explain(steps, declared.training.batch))

@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Expression
+from graphbptt.ir.expression import Expression, Load, leaves
 from graphbptt.ir.folded import FoldedNetwork, FrozenArray, Use
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.schedule import Mode
@@ -57,6 +57,8 @@ __all__ = [
     "Sweep",
     "View",
     "find_runs",
+    "views_in",
+    "views_of",
 ]
 
 Selection = range | tuple[int, ...]
@@ -371,6 +373,34 @@ class Plan:
     @property
     def vector_width(self) -> int:
         return max((entry.row.stop for entry in self.vector), default=0)
+
+    def __str__(self) -> str:
+        from graphbptt.ir.plan_text import format_plan  # written in terms of what is declared here
+
+        return format_plan(self)
+
+
+def views_of(operation: Operation) -> Iterator[View]:
+    """Every view an operation reads or writes."""
+    if isinstance(operation, Compute):
+        for item in operation.assignments:
+            yield item.out
+            yield from views_in(item.expression)
+    elif isinstance(operation, Product):
+        yield from (operation.out, operation.source)
+    elif isinstance(operation, Contract):
+        yield from (operation.source, operation.delta)
+    elif isinstance(operation, Silence):
+        yield from operation.slopes
+    elif isinstance(operation, Reduce):
+        yield from views_in(operation.expression)
+
+
+def views_in(expression: Expression) -> Iterator[View]:
+    """Every view an expression loads."""
+    return (
+        leaf.slot for leaf in leaves(expression) if isinstance(leaf, Load) and isinstance(leaf.slot, View)
+    )
 
 
 def find_runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

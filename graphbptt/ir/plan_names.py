@@ -1,0 +1,116 @@
+"""What lies in the columns of a plan: views, rows and expressions in the names of the network.
+
+state of h            h, h[t-1]              several side by side: (h[t-1], y[t-1])
+any other buffer      net1[h, y], delta1[h][t-1]
+row of the vector     h.bias, (h.bias, 0.5*y.bias)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from graphbptt.ir.expression import Expression, Load, leaves, substitute
+from graphbptt.ir.folded import FrozenArray
+from graphbptt.ir.plan import Compute, Plan, Row, View
+
+__all__ = ["PlanNames", "join_names"]
+
+MIRROR = re.compile(r"(?P<kind>net|state|netdelta|delta|slope\d*_|saved\d*_)(?P<place>\d[\d.]*)")
+"""The name of a buffer: the columns of each kind are those of the states, or of the net inputs, of one place."""
+
+
+def join_names(names: Iterable[str], longest: int = 8) -> str:
+    """A list of names, cut where it is long.
+
+    >>> join_names("abcde", longest=3)
+    'a, b, c, ... (5 in all)'
+    """
+    every = list(names)
+    return ", ".join(every[:longest]) + (f", ... ({len(every)} in all)" if len(every) > longest else "")
+
+
+class PlanNames:
+    """The names of everything in one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._rows = plan.vector
+        self._columns: dict[str, list[tuple[View, str]]] = {}
+        for placement in plan.placements:
+            for view in (placement.state, placement.net):
+                if view is not None:
+                    self._columns.setdefault(view.buffer, []).append((view, placement.population))
+        self._beside: set[View] = set()
+        for operation in chain.from_iterable(stage.forward.before for stage in plan.stages):
+            for item in operation.assignments if isinstance(operation, Compute) else ():
+                if not any(self._parts(item.out)):
+                    self._columns[item.out.buffer].append((item.out, self.expression(item.expression)))
+                    self._beside.add(item.out)
+
+    def view(self, view: View) -> str:
+        """Whose columns a view has, and at which step."""
+        if view.buffer.startswith("state"):
+            parts = [part + _when(shift) for part, shift in self._parts(view)]
+            return join_names(parts) if len(parts) == 1 else f"({join_names(parts)})"
+        return f"{view.buffer}[{join_names(part for part, _ in self._parts(view))}]{_when(view.shift)}"
+
+    def result(self, view: View) -> str:
+        """The same where it is written: a copy of data, beside states with which a product reads it, says where."""
+        return f"{view.buffer}[{self.view(view)}]" if view in self._beside else self.view(view)
+
+    def residents(self, buffer: str, width: int) -> str:
+        """Everything in a buffer."""
+        return join_names(part for part, _ in self._parts(View(buffer, 0, width)))
+
+    def _parts(self, view: View) -> Iterator[tuple[str, int]]:
+        """The populations whose columns a view has, each with how many steps after the current one."""
+        match = MIRROR.fullmatch(view.buffer)
+        if match is None:
+            raise ValueError(f"a buffer of no known kind: {view.buffer}")
+        layout = ("net" if match["kind"].startswith("net") else "state") + match["place"]
+        for columns, name in self._columns[layout]:
+            start, stop = max(columns.start, view.start), min(columns.stop, view.stop)
+            if start < stop:
+                part = (
+                    ""
+                    if stop - start == columns.width
+                    else _units(start - columns.start, stop - columns.start)
+                )
+                yield name + part, view.shift - columns.shift
+
+    def row(self, row: Row) -> str:
+        """What fills a slice of the packed vector."""
+        names = [
+            "constants" if isinstance(entry.value, FrozenArray) else str(entry.value)
+            for entry in self._rows
+            if entry.row.start < row.stop and row.start < entry.row.stop
+        ]
+        return join_names(names)
+
+    def expression(self, expression: Expression) -> str:
+        """An expression of views and rows."""
+        loads: dict[Expression, Expression] = {
+            leaf: Load(self.view(leaf.slot) if isinstance(leaf.slot, View) else self.row(leaf.slot))
+            for leaf in leaves(expression)
+            if isinstance(leaf, Load) and isinstance(leaf.slot, View | Row)
+        }
+        return _strip(str(substitute(expression, loads)))
+
+
+def _when(shift: int) -> str:
+    return f"[t{shift:+d}]" if shift else ""
+
+
+def _units(start: int, stop: int) -> str:
+    return f"(unit {start})" if stop == start + 1 else f"(units {start}-{stop - 1})"
+
+
+def _strip(text: str) -> str:
+    """Without the brackets around the whole."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and position < len(text) - 1:
+            return text
+    return text[1:-1] if text.startswith("(") else text

@@ -1,0 +1,239 @@
+"""The text form of a plan, which ``graphbptt explain`` prints and golden files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.plan import (
+    Compute,
+    Contract,
+    Matrix,
+    Operation,
+    Plan,
+    Product,
+    Reduce,
+    Restrain,
+    Stage,
+    Sweep,
+)
+from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
+from graphbptt.ir.plan_names import PlanNames, join_names
+
+__all__ = ["format_plan"]
+
+LEGEND = (
+    "h is the state of population h at step t, h[t-1] one step earlier, net its weighted input; delta and netdelta",
+    "are the derivatives of the loss by them. Slopes, the derivatives of activations, wait in netdelta or a buffer of",
+    "their own, until the delta comes that they multiply; saved is what they need again of the forward sweep.",
+)
+
+
+def format_plan(
+    plan: Plan, steps: int | None = None, batch: int | None = None, dtype: npt.DTypeLike = "float32"
+) -> str:
+    """A plan for someone who knows recurrent networks but not this compiler.
+
+    Parameters
+    ----------
+    plan : Plan
+        A plan after all passes, or after some of them.
+    steps, batch : int, optional
+        T and B, the numbers of steps and of examples: where both are given, totals are numbers too.
+    dtype : data-type
+        The type of all numbers, for their size.
+
+    Returns
+    -------
+    str
+        Parameters, packed matrices, buffers with their bytes, and the stages with their operations.
+    """
+    size = None if steps is None or batch is None else (steps, batch)
+    names, kind = PlanNames(plan), np.dtype(dtype)
+    sections = [
+        _format_parameters(plan, steps),
+        _format_matrices(plan, kind.itemsize),
+        _format_buffers(plan, names, kind, size),
+        [*LEGEND],
+        *(_format_stage(plan, names, index) for index in range(len(plan.stages))),
+        _format_flops(plan, size),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines)
+
+
+def _format_parameters(plan: Plan, steps: int | None) -> list[str]:
+    layout = plan.layout
+    rows = [
+        (
+            slot.group,
+            f"{slot.offset}-{slot.stop}",
+            f"shape {slot.shape}",
+            _format_copies(plan.network, slot.group, steps),
+        )
+        for slot in layout.slots
+    ]
+    return [
+        f"parameters: one vector of {layout.size} numbers, {layout.free} of them trainable",
+        *_align(rows),
+    ]
+
+
+def _format_copies(network: FoldedNetwork, group: str, steps: int | None) -> str:
+    """How many copies the unrolled network has, and what becomes of their derivatives."""
+    if steps is None:
+        # Linear in T from the last step that a clamp lists.
+        last = max((max(fixed) for fixed in network.fixed_steps.values()), default=1)
+        at_last, after = network.count_copies(last)[group], network.count_copies(last + 1)[group]
+        slope, rest = after - at_last, at_last - (after - at_last) * last
+        terms = [f"{slope if slope > 1 else ''}T"] if slope else []
+        terms += [str(rest)] if rest > 0 or not terms else []
+        copies = " + ".join(terms) + (f" - {-rest}" if rest < 0 else "")
+    else:
+        copies = str(network.count_copies(steps)[group])
+    noun = "copy" if copies == "1" else "copies"
+    declared = network.group[group]
+    if not declared.trainable:
+        return f"{copies} {noun}, fixed"
+    return f"{copies} {noun}, " + (
+        "derivatives averaged" if declared.combine == "mean" else "derivatives added"
+    )
+
+
+def _format_matrices(plan: Plan, itemsize: int) -> list[str]:
+    rows = [
+        (
+            matrix.name,
+            f"{matrix.rows} x {matrix.columns}",
+            f"{count_zeros(matrix) / (matrix.rows * matrix.columns):.0%} zeros",
+            _list_owners(matrix, longest=12),
+        )
+        for matrix in plan.matrices
+    ]
+    head = f"matrices: packed once per sequence, {_format_bytes(measure_weights(plan, itemsize))} with biases"
+    return [head, *_align(rows)] if rows else []
+
+
+def _list_owners(matrix: Matrix, longest: int) -> str:
+    """The connections, and biases, whose weights a matrix holds."""
+    return join_names(dict.fromkeys(entry.owner for entry in matrix.entries), longest)
+
+
+def _format_buffers(
+    plan: Plan, names: PlanNames, dtype: np.dtype[np.generic], size: tuple[int, int] | None
+) -> list[str]:
+    rows = []
+    for buffer in plan.buffers:
+        around = [f"{buffer.before} before"] if buffer.before else []
+        around += [f"{buffer.after} behind"] if buffer.after else []
+        shape = f"{buffer.lanes} lanes of {buffer.lane_width}" if buffer.lanes > 1 else str(buffer.width)
+        rows.append(
+            (
+                buffer.name,
+                shape,
+                " and ".join(["T rows", *around]),
+                f"{measure_buffers([buffer], dtype.itemsize)} bytes",
+                names.residents(buffer.name, buffer.width),
+            )
+        )
+    memory = measure_buffers(plan.buffers, dtype.itemsize)
+    total = f"{memory} bytes" + (f" = {_format_bytes(memory.total(*size))}" if size else "")
+    where = f"T = {size[0]} steps, B = {size[1]} examples" if size else "T steps, B examples"
+    return [f"buffers of {dtype} with axes (step, example, column), for {where}: {total}", *_align(rows)]
+
+
+def _format_stage(plan: Plan, names: PlanNames, index: int) -> list[str]:
+    stage = plan.stages[index]
+    members = join_names(stage.populations)
+    if stage.mode == "given":
+        return [f"stage {index}: {members}, given by the data"]
+    how = {"batched": "all steps at once", "forward": "scanned forward", "reverse": "scanned in reverse"}
+    lines = [f"stage {index}: {members}, {how[stage.mode]}"]
+    for direction, sweep in (("forward", stage.forward), ("backward", stage.backward)):
+        if any(sweep.operations()):
+            flops = count_flops(plan, sweep.operations())
+            lines.append(f"  {direction}: {flops:,} FLOPs per step and example")
+            lines.extend(_format_sweep(plan, names, stage, sweep, direction == "backward"))
+    return lines
+
+
+def _format_sweep(plan: Plan, names: PlanNames, stage: Stage, sweep: Sweep, backward: bool) -> Iterator[str]:
+    def lines(operations: Iterable[Operation], lag: str = "") -> Iterator[str]:
+        for operation in operations:
+            yield from (f"      {lag}{line}" for line in _format_operation(plan, names, operation))
+
+    if sweep.before:
+        yield "    all steps"
+        yield from lines(sweep.before)
+    if sweep.each:
+        lagging = any(phase for phase, _ in sweep.each)
+        last = f"T + {max(phase for phase, _ in sweep.each)}" if lagging else "T"
+        first, last = (last, "1") if backward else ("1", last)
+        if lagging:
+            yield f"    each iteration from {first} to {last}; those marked -k are k steps behind it"
+        else:
+            ends = (last, first) if stage.mode == "reverse" else (first, last)
+            yield f"    each step from {ends[0]} to {ends[1]}"
+        for phase, operation in sweep.each:
+            yield from lines([operation], f"{f'-{phase}' if phase else '':3} " if lagging else "")
+    if sweep.after:
+        yield "    all steps"
+        yield from lines(sweep.after)
+
+
+def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Iterator[str]:
+    if isinstance(operation, Compute):
+        for item in operation.assignments:
+            sign = "+=" if item.accumulate else "="
+            yield f"{names.result(item.out)} {sign} {names.expression(item.expression)}"
+    elif isinstance(operation, Product):
+        sign, turned = "+=" if operation.accumulate else "=", ".T" if operation.transposed else ""
+        owners = _list_owners(plan.matrix[operation.matrix], longest=4)
+        source = names.view(operation.source)
+        yield f"{names.view(operation.out)} {sign} {source} @ {operation.matrix}{turned}  ({owners})"
+    elif isinstance(operation, Contract):
+        owners = _list_owners(plan.matrix[operation.matrix], longest=4)
+        source, delta = names.view(operation.source), names.view(operation.delta)
+        yield f"d({operation.matrix}) = {source}.T @ {delta}, over steps and examples  ({owners})"
+    elif isinstance(operation, Reduce):
+        summed = names.expression(operation.expression)
+        yield f"d({names.row(operation.row)}) = sum of {summed}, over steps and examples"
+    elif isinstance(operation, Restrain):
+        yield f"set {operation.population} where it is clamped, and behind the end of a sequence"
+    else:
+        where = (
+            f"where {operation.population} is set" if operation.population else "behind the end of a sequence"
+        )
+        yield f"{', '.join(names.view(slope) for slope in operation.slopes)} = 0 {where}"
+
+
+def _format_flops(plan: Plan, size: tuple[int, int] | None) -> list[str]:
+    forward = sum(count_flops(plan, stage.forward.operations()) for stage in plan.stages)
+    backward = sum(count_flops(plan, stage.backward.operations()) for stage in plan.stages)
+    lines = [f"FLOPs per step and example: {forward:,} forward, {backward:,} backward"]
+    if size is not None:
+        steps, batch = size
+        total = (forward + backward) * steps
+        lines.append(f"FLOPs per sequence: {total:,}; per batch: {total * batch:,}")
+    return lines
+
+
+def _format_bytes(count: int) -> str:
+    """Bytes in the largest unit that leaves a number above 1.
+
+    >>> _format_bytes(1000), _format_bytes(3 * 2**19)
+    ('1000 bytes', '1.5 MiB')
+    """
+    power = min(3, max(0, count.bit_length() - 1) // 10)
+    return f"{count / 1024**power:.4g} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"
+
+
+def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns of text, two spaces apart."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
