@@ -22,6 +22,7 @@ from graphbptt.ir.plan import (
     Silence,
     Stage,
     View,
+    views_of,
 )
 from graphbptt.passes.verify_sweeps import Ledger, check_backward, check_forward
 from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_vector
@@ -112,7 +113,7 @@ def _list_views(plan: Plan) -> Iterator[tuple[object, View]]:
                 yield placement.population, view
     for stage in plan.stages:
         for operation in chain(stage.forward.operations(), stage.backward.operations()):
-            for view in _views_of(operation):
+            for view in views_of(operation):
                 yield operation, view
     for site in plan.losses:
         yield f"target {site.target}", site.predicted
@@ -122,21 +123,6 @@ def _list_views(plan: Plan) -> Iterator[tuple[object, View]]:
         yield f"the initial state of {initial.population}", initial.delta
     for item in plan.clear:
         yield item, item.view
-
-
-def _views_of(operation: Operation) -> Iterator[View]:
-    if isinstance(operation, Product):
-        yield from (operation.out, operation.source)
-    elif isinstance(operation, Contract):
-        yield from (operation.source, operation.delta)
-    elif isinstance(operation, Silence):
-        yield from operation.slopes
-    elif isinstance(operation, Compute):
-        for item in operation.assignments:
-            yield item.out
-            yield from (slot for slot in _slots(item.expression) if isinstance(slot, View))
-    elif isinstance(operation, Reduce):
-        yield from (slot for slot in _slots(operation.expression) if isinstance(slot, View))
 
 
 def _slots(expression: Expression) -> list[object]:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Expression, Load, leaves
 from graphbptt.ir.plan import (
     Assignment,
     Clear,
@@ -32,6 +31,7 @@ from graphbptt.ir.plan import (
     Stage,
     Sweep,
     View,
+    views_in,
 )
 
 __all__ = ["check_backward", "check_forward"]
@@ -135,7 +135,7 @@ def _list_writes(plan: Plan, operation: Operation) -> list[tuple[View, bool]]:
 
 def _updates(item: Assignment) -> bool:
     """Whether an assignment replaces what it reads."""
-    return item.out in _list_loads(item.expression)
+    return item.out in views_in(item.expression)
 
 
 def _list_reads(operation: Operation) -> list[View]:
@@ -145,17 +145,9 @@ def _list_reads(operation: Operation) -> list[View]:
         return [operation.source, operation.delta]
     if isinstance(operation, Compute):
         return [
-            view
-            for item in operation.assignments
-            for view in _list_loads(item.expression)
-            if view != item.out
+            view for item in operation.assignments for view in views_in(item.expression) if view != item.out
         ]
-    return _list_loads(operation.expression) if isinstance(operation, Reduce) else []
-
-
-def _list_loads(expression: Expression) -> list[View]:
-    slots = (leaf.slot for leaf in leaves(expression) if isinstance(leaf, Load))
-    return [slot for slot in slots if isinstance(slot, View)]
+    return list(views_in(operation.expression)) if isinstance(operation, Reduce) else []
 
 
 @dataclass
