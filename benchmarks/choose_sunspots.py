@@ -15,10 +15,10 @@ import numpy as np
 import graphbptt
 
 SPEC = "specs/sunspots.yaml"
-UNITS = (4, 6, 8)
-DECAYS = (0.1, 0.3, 1.0)
-EPOCHS = (200, 300, 400, 500, 600, 700)
-SEEDS = (0, 1)
+UNITS = (6, 12, 24)
+DECAYS = (0.1, 0.3, 0.8)
+EPOCHS = (250, 500, 750, 1000, 1250, 1500)
+SEEDS = (100, 101, 102)
 BLOCKS = 5
 
 
