@@ -24,7 +24,8 @@ def run_spec(name: str, seed: int) -> tuple[Evaluations, Evaluations, float]:
     spec = graphbptt.load(f"specs/{name}.yaml", [f"seed={seed}"])
     parts, model = spec.data(), spec.compile()
     graphbptt.train(model, parts, **dict(spec.training))
-    return *spec.evaluate(model, parts), time.perf_counter() - started
+    network, baseline = spec.evaluate(model, parts), spec.evaluate_baseline(model, parts)
+    return network, baseline, time.perf_counter() - started
 
 
 def check_sunspots() -> bool:

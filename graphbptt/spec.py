@@ -85,14 +85,26 @@ class Spec:
         except DataError as error:
             raise DataError(self._locate(problem) for problem in error.problems) from None
 
-    def evaluate(
-        self, model: Model, parts: Parts | None = None
-    ) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
-        """The figures of a model and of the declared baseline (none if there is none), by part of the data."""
+    def evaluate(self, model: Model, parts: Parts | None = None) -> dict[str, Evaluation]:
+        """The loss and the figures of a model, by part of the data."""
         parts = self.data() if parts is None else parts
+        return {name: evaluate(model, data, parts.variance) for name, data in parts.items()}
+
+    def evaluate_baseline(self, model: Model, parts: Parts | None = None) -> dict[str, Evaluation]:
+        """The figures of the declared baseline on the model's targets, by part of the data; none without one.
+
+        Raises
+        ------
+        DataError
+            It cannot be fitted to the training part.
+        """
         choice = self._declared_data().baseline
-        network = {name: evaluate(model, data, parts.variance) for name, data in parts.items()}
-        return network, {} if choice is None else evaluate_baseline(choice, model, parts)
+        if choice is None:
+            return {}
+        try:
+            return evaluate_baseline(choice, model, self.data() if parts is None else parts)
+        except DataError as error:
+            raise DataError(self._locate(problem) for problem in error.problems) from None
 
     @property
     def baseline_name(self) -> str:

@@ -16,7 +16,7 @@ from graphbptt.cli.check import check
 from graphbptt.cli.evaluate import evaluate
 from graphbptt.cli.explain import explain
 from graphbptt.cli.train import train
-from graphbptt.errors import GraphbpttError
+from graphbptt.errors import DataError, GraphbpttError, SpecError
 
 __all__ = ["graphbptt", "main", "run"]
 
@@ -47,6 +47,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except GraphbpttError as error:
         click.echo(str(error), err=True)
         return error.exit_code
+    except OSError as error:
+        click.echo(f"{error.filename}: {error.strerror}; choose another place with --runs", err=True)
+        return SpecError.exit_code
+    except MemoryError as error:
+        click.echo(f"not enough memory: {error}; use fewer examples, steps or units", err=True)
+        return DataError.exit_code
     return code if isinstance(code, int) else 0
 
 

@@ -28,4 +28,6 @@ def evaluate(spec: Path, overrides: tuple[str, ...], parameters: Path) -> None:
     declared = load(spec, overrides)
     model = declared.compile()
     read_parameters(model, parameters)
-    Console().print(tabulate_figures(*declared.evaluate(model), declared.baseline_name))
+    parts = declared.data()
+    evaluations, baseline = declared.evaluate(model, parts), declared.evaluate_baseline(model, parts)
+    Console().print(tabulate_figures(evaluations, baseline, declared.baseline_name))

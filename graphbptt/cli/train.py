@@ -35,6 +35,7 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     declared = load(spec, overrides)
     parts = declared.data()
     model = declared.compile()
+    baseline = declared.evaluate_baseline(model, parts)
     settings = declared.training
     console = Console()
     folder = RunFolder.create(runs, spec.stem)
@@ -54,6 +55,6 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
         folder.write_history(epochs)
         click.echo(f"kept in {folder.path}")
     click.echo(f"best epoch {history.best.number} of {len(history.epochs)}")
-    evaluations, baseline = declared.evaluate(model, parts)
+    evaluations = declared.evaluate(model, parts)
     folder.write_figures(evaluations, baseline)
     console.print(tabulate_figures(evaluations, baseline, declared.baseline_name))

@@ -55,15 +55,12 @@ def fit_autoregression(settings: Autoregression, values: Array, weights: Array) 
     >>> float(fit.predict(fibonacci)[0, -1, 0].round(6))
     13.0
     """
+    columns = settings.lags * values.shape[-1] + 1
     root = np.sqrt(weights[:, settings.lags :].ravel())
-    seen = _stack_lags(values, settings.lags)
-    columns = seen.shape[-1]
     if np.count_nonzero(root) < columns:
-        raise DataError(
-            Problem(
-                "data.baseline", f"{np.count_nonzero(root)} steps to fit {columns} numbers", "use fewer lags"
-            )
-        )
+        said = f"{np.count_nonzero(root)} steps to fit {columns} numbers"
+        raise DataError(Problem("data.baseline.autoregression.lags", said, "use fewer lags"))
+    seen = _stack_lags(values, settings.lags)
     wanted = values[:, settings.lags :].reshape(root.size, -1)
     solution, *_ = np.linalg.lstsq(seen.reshape(root.size, columns) * root[:, None], wanted * root[:, None])
     return LinearAutoregression(settings.lags, solution)
@@ -72,7 +69,7 @@ def fit_autoregression(settings: Autoregression, values: Array, weights: Array) 
 def _stack_lags(values: Array, lags: int) -> Array:
     examples, steps, _ = values.shape
     past = [values[:, lags - lag : steps - lag] for lag in range(1, lags + 1)]
-    return np.concatenate([*past, np.ones((examples, max(steps - lags, 0), 1))], axis=-1)
+    return np.concatenate([*past, np.ones((examples, steps - lags, 1))], axis=-1)
 
 
 BASELINES: Mapping[str, Callable[[Any, Array, Array], LinearAutoregression]] = {

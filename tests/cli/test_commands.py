@@ -19,6 +19,7 @@ from graphbptt.training.run_folder import read_parameters
 
 SPECS = Path(__file__).parents[2] / "specs"
 ADDITION = str(SPECS / "binary_addition.yaml")
+SUNSPOTS = str(SPECS / "sunspots.yaml")
 QUICK = ["data.examples=64", "data.validation.examples=16", "data.test.examples=16", "training.epochs=3"]
 DIVERGING = """
 network:
@@ -69,7 +70,7 @@ def test_train_writes_a_run_that_evaluate_and_train_can_read(
 
 
 def test_a_kept_spec_finds_its_data_from_anywhere(here: Path) -> None:
-    assert run(["train", str(SPECS / "sunspots.yaml"), "training.epochs=1"]) == 0
+    assert run(["train", SUNSPOTS, "training.epochs=1"]) == 0
     kept = graphbptt.load(here / "runs" / "sunspots-1" / "spec.yaml")
     original = graphbptt.load(SPECS / "sunspots.yaml")
     np.testing.assert_array_equal(
@@ -137,9 +138,16 @@ def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", ADDITION, "network.nodes.hidden.activation=tahn"], 2, "tanh"),
         (["train", ADDITION, "backend=nunpy"], 2, "did you mean 'numpy'"),
         (["train", ADDITION, "inputs.bits.field=bit"], 3, "did you mean 'bits'"),
-        (["train", str(SPECS / "sunspots.yaml"), "data.csv=absent.csv"], 3, "there is no such file"),
-        (["train", str(SPECS / "sunspots.yaml"), "data.fields.sunspots.from=YAER"], 3, "did you mean 'YEAR'"),
+        (["train", SUNSPOTS, "data.csv=absent.csv"], 3, "there is no such file"),
+        (["train", SUNSPOTS, "data.fields.sunspots.from=YAER"], 3, "did you mean 'YEAR'"),
         (["evaluate", ADDITION, "--parameters", "absent.npz"], 3, "there is no such file"),
+        (["train", SUNSPOTS, "data.baseline.autoregression.lags=300"], 3, "lags=300"),
+        (["train", ADDITION, "data.examples=1000000000000"], 3, "not enough memory"),
+        (
+            ["train", ADDITION, *QUICK, "--runs", "diverging.yaml/runs"],
+            2,
+            "diverging.yaml/runs: Not a directory",
+        ),
         (["train", "diverging.yaml"], 4, "node 'square' is not finite from step 6 on"),
     ],
 )

@@ -18,7 +18,7 @@ def run_spec(name: str, *overrides: str) -> dict[str, graphbptt.Evaluation]:
     spec = graphbptt.load(SPECS / name, overrides)
     parts, model = spec.data(), spec.compile()
     graphbptt.train(model, parts, **dict(spec.training))
-    return spec.evaluate(model, parts)[0]
+    return spec.evaluate(model, parts)
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -34,7 +34,7 @@ def test_sunspots_are_predicted_better_than_by_a_linear_autoregression() -> None
     spec = graphbptt.load(SPECS / "sunspots.yaml")
     parts, model = spec.data(), spec.compile()
     graphbptt.train(model, parts, **dict(spec.training))
-    network, linear = spec.evaluate(model, parts)
+    network, linear = spec.evaluate(model, parts), spec.evaluate_baseline(model, parts)
     assert linear["test"].figures["prediction"][RELATIVE_VARIANCE] == pytest.approx(0.127, abs=0.001)
     assert network["test"].figures["prediction"][RELATIVE_VARIANCE] <= 0.11
 
