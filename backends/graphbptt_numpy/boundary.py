@@ -135,7 +135,7 @@ def fill_padding(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
     placement = plan.placement[name]
     where = space.padded[:, :, None]
     np.copyto(space.whole(placement.state), _padding(space.initial[name], _beyond(space, batch)), where=where)
-    if placement.net is not None and not space.shares_memory(placement.net):
+    if placement.net is not None and space.keeps(placement.net):
         np.copyto(space.whole(placement.net), 0, where=where)
 
 

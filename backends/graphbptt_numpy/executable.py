@@ -68,15 +68,14 @@ class _Bound:
         self._space = space
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
-        self._forward = [Tape(space, stage.forward, stage.mode, backward=False) for stage in plan.stages]
+        self._forward = [Tape(space, index, backward=False) for index in range(len(plan.stages))]
         self._losses = [TargetLoss(plan, space, site) for site in plan.losses]
 
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
 
     @cached_property
     def _backward(self) -> list[Tape]:
-        stages = reversed(self._plan.stages)
-        tapes = [Tape(self._space, stage.backward, stage.mode, backward=True) for stage in stages]
+        tapes = [Tape(self._space, index, backward=True) for index in reversed(range(len(self._plan.stages)))]
         self._space.pack_derived()
         return tapes
 

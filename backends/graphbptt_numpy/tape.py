@@ -7,7 +7,7 @@ cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load
-from graphbptt.ir.plan import Compute, Contract, Operation, Product, Reduce, Restrain, Silence, Sweep, View
-from graphbptt.ir.schedule import Mode
+from graphbptt.ir.plan import Compute, Contract, Operation, Product, Reduce, Restrain, Silence, View
 from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
 from graphbptt_numpy.workspace import Workspace
 
@@ -27,9 +26,6 @@ Call = Callable[[], object]
 Rows = tuple[int, int] | int
 """The steps that a call works on: from first to last, with a time axis, or a single one, without."""
 Binder = Callable[[Rows], Iterator[Call]]
-
-BLOCK_BYTES = 512 * 1024
-"""The bytes of the widest rows in a block of steps: a few such arrays fit a level-two cache."""
 
 KEPT_CALLS = 100_000
 """A tape of more calls than this is bound anew at every run, call by call, instead of being kept in memory."""
@@ -42,11 +38,13 @@ class Tape:
     sweep walks the same iterations from the last to the first.
     """
 
-    def __init__(self, space: Workspace, sweep: Sweep, mode: Mode, backward: bool) -> None:
+    def __init__(self, space: Workspace, index: int, backward: bool) -> None:
+        stage = space.plan.stages[index]
+        sweep = stage.backward if backward else stage.forward
         self._steps = space.steps
-        self._in_reverse = mode == "reverse"
+        self._in_reverse = stage.mode == "reverse"
         self._backward = backward
-        self._block = _block_length(space, sweep)
+        self._block = space.block_length(index)
         self._before = [_bind(space, operation) for operation in sweep.before]
         self._each = [(phase, _bind(space, operation)) for phase, operation in sweep.each]
         self._after = [_bind(space, operation) for operation in sweep.after]
@@ -59,46 +57,37 @@ class Tape:
             call()
 
     def _calls(self) -> Iterator[Call]:
-        last = self._steps + self._lag
-        if self._lag:  # what comes before must be there for all phases
-            for first, end in self._blocks(self._steps):
-                yield from self._prepare(first, end)
-            yield from self._iterate(range(1, last + 1))
+        if self._lag:  # populations are at different steps: what comes before must be there for all
+            for rows in self._blocks():
+                yield from self._prepare(rows)
+            yield from self._iterate()
         else:
-            for first, end in self._blocks(last):
-                yield from self._prepare(first, end)
-                yield from self._iterate(range(first, end + 1))
+            for first, last in self._blocks():
+                yield from self._prepare((first, last))
+                for step in self._walk(range(first, last + 1), self._in_reverse != self._backward):
+                    for _, bind in self._each:
+                        yield from bind(step)
         for bind in self._after:
             yield from bind((1, self._steps))
 
-    def _blocks(self, last: int) -> Iterator[tuple[int, int]]:
-        """Stretches of iterations, in the order in which the sweep walks them."""
-        starts = range(1, last + 1, self._block)
-        for first in reversed(starts) if self._backward else starts:
-            yield first, min(first + self._block - 1, last)
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        """Stretches of steps, in the order in which the sweep walks them."""
+        for first in self._walk(range(1, self._steps + 1, self._block), self._in_reverse != self._backward):
+            yield first, min(first + self._block - 1, self._steps)
 
-    def _prepare(self, first: int, last: int) -> Iterator[Call]:
-        steps = (self._steps + 1 - last, self._steps + 1 - first) if self._in_reverse else (first, last)
+    def _walk(self, steps: range, backward: bool) -> Iterable[int]:
+        return reversed(steps) if backward else steps
+
+    def _prepare(self, rows: Rows) -> Iterator[Call]:
         for bind in self._before:
-            yield from bind(steps)
+            yield from bind(rows)
 
-    def _iterate(self, iterations: range) -> Iterator[Call]:
-        for iteration in reversed(iterations) if self._backward else iterations:
+    def _iterate(self) -> Iterator[Call]:
+        for iteration in self._walk(range(1, self._steps + self._lag + 1), self._backward):
             for phase, bind in self._each:
                 step = iteration - phase
                 if 1 <= step <= self._steps:
                     yield from bind(self._steps + 1 - step if self._in_reverse else step)
-
-
-def _block_length(space: Workspace, sweep: Sweep) -> int:
-    widths = [space.plan.buffer[view.buffer].width for operation in sweep.before for view in _outs(operation)]
-    return max(1, BLOCK_BYTES // max(1, space.size * max(widths, default=1) * space.dtype.itemsize))
-
-
-def _outs(operation: Operation) -> tuple[View, ...]:
-    if isinstance(operation, Product):
-        return (operation.out,)
-    return tuple(item.out for item in operation.assignments) if isinstance(operation, Compute) else ()
 
 
 def _bind(space: Workspace, operation: Operation) -> Binder:

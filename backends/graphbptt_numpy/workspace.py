@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load, Number
-from graphbptt.ir.plan import Compute, Matrix, Plan, Row, View
+from graphbptt.ir.plan import Compute, Matrix, Plan, Row, View, views_of
 from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
 
 __all__ = ["Workspace"]
@@ -21,6 +21,9 @@ CACHE_LINE = 64
 
 NARROW = 48
 """The width below which populations share columns rather than have lanes of their own."""
+
+BLOCK_BYTES = 128 * 1024
+"""The bytes of one population's rows in a block of steps: with the ten or so like it they fit a level-two cache."""
 
 SMALL = 1024
 """Up to this size a number is repeated to the size of the result: broadcasting costs as much as a small call."""
@@ -56,6 +59,10 @@ class Workspace:
         self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
         self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
         self._same = _find_same(plan)
+        self._passing = {name: stage for name, stage in _find_passing(plan).items() if name not in self._same}
+        self._block_lengths = [
+            max(1, BLOCK_BYTES // max(1, size * width * dtype.itemsize)) for width in _widest(plan)
+        ]
         self._transposed: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
         self._scratch: dict[tuple[int, ...], Array] = {}
@@ -93,9 +100,9 @@ class Workspace:
         """Whether some of the population's states are set for batches of this shape."""
         return population in self.held
 
-    def shares_memory(self, net: View) -> bool:
-        """Whether a net input lies in the memory of the states it leads to."""
-        return net.buffer in self._same
+    def keeps(self, net: View) -> bool:
+        """Whether a net input is kept in memory of its own for the whole sequence."""
+        return net.buffer not in self._same and net.buffer not in self._passing
 
     # Views.
 
@@ -106,7 +113,8 @@ class Workspace:
             self._buffers[name] = self.buffer(state.name)[:, state.before : state.before + self.steps]
         elif name not in self._buffers:
             buffer = self.plan.buffer[name]
-            rows, lanes = buffer.before + self.steps + buffer.after, self.lanes(name)
+            steps = self.block_length(self._passing[name]) if name in self._passing else self.steps
+            rows, lanes = buffer.before + min(steps, self.steps) + buffer.after, self.lanes(name)
             self._buffers[name] = self.allocate(lanes, rows, self.size, buffer.width // lanes)
         return self._buffers[name]
 
@@ -127,7 +135,14 @@ class Workspace:
     def time(self, view: View, first: int, last: int) -> slice:
         """The rows of a view's buffer at steps first to last, counted from 1 and shifted as the view says."""
         row = self.plan.buffer[view.buffer].before + view.shift - 1
+        if view.buffer in self._passing:
+            length = self.block_length(self._passing[view.buffer])
+            row -= (first - 1) // length * length
         return slice(row + first, row + last + 1)
+
+    def block_length(self, stage: int) -> int:
+        """How many steps of a stage make a block of work on whole sequences."""
+        return self._block_lengths[stage]
 
     def select(self, view: View, rows: slice | int, lanes: int = 1) -> Array:
         """Columns of a buffer at some rows: (..., batch, width), or (lanes, ..., batch, width / lanes)."""
@@ -196,6 +211,36 @@ def _find_same(plan: Plan) -> dict[str, str]:
                 if isinstance(slot, View) and slot.buffer.startswith("net") and item.out in plan.owner:
                     same[slot.buffer] = item.out.buffer
     return same
+
+
+def _find_passing(plan: Plan) -> dict[str, int]:
+    """Buffers of net inputs and slopes that nothing reads after the block of steps in which they are computed, each
+    with the only stage that uses it: these have memory for one block."""
+    users: dict[str, set[tuple[int, str]]] = {}
+    for index, stage in enumerate(plan.stages):
+        lagging = any(phase for phase, _ in stage.forward.each)
+        for direction, sweep in (("forward", stage.forward), ("backward", stage.backward)):
+            for operation in sweep.operations():
+                when = "later" if lagging or operation in sweep.after else direction
+                for view in views_of(operation):
+                    users.setdefault(view.buffer, set()).add((index, when))
+    for site in plan.losses:
+        users.setdefault(site.predicted.buffer, set()).add((-1, "later"))
+    return {
+        name: index
+        for name, uses in users.items()
+        for index, when in uses
+        if name.startswith(("net", "slope")) and len(uses) == 1 and when != "later"
+        if not name.startswith("netdelta")
+    }
+
+
+def _widest(plan: Plan) -> list[int]:
+    """The units of the largest population of each stage."""
+    widths = [1] * len(plan.stages)
+    for placement in plan.placements:
+        widths[placement.stage] = max(widths[placement.stage], placement.state.width)
+    return widths
 
 
 def _split(array: Array, lanes: int) -> Array:

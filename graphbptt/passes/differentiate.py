@@ -118,15 +118,7 @@ class _Reversal:
             for operation in self.source.forward.operations():
                 for name, assignment in _activations(self.plan, operation):
                     self.trees[name] = self.differentiate(name, assignment)
-        # Where the activation is the identity and nothing else touches the net input, its delta is the state's.
-        self.passes = self.source.mode == "batched" and all(
-            member.net is not None
-            and not member.restrained
-            and member.population not in self.learners.net_losses
-            and self.learners.has_delta(member.population)
-            and self.trees.get(member.population) == {Load(member.net): Number(1)}
-            for member in self.members
-        )
+        self.in_place = {name for name in {m.state.buffer for m in self.members} if self.turns_in_place(name)}
 
     # What the stage becomes.
 
@@ -159,7 +151,7 @@ class _Reversal:
         for name in sorted(deltas):
             yield replace(self.plan.buffer[name], name=_delta_name(name))
         for name in sorted({member.net.buffer for member in self.members if member.net}):
-            if self.live and not self.passes:
+            if self.live and _states_of(name) not in self.in_place:
                 yield replace(self.plan.buffer[name], name=_delta_name(name))
         yield from self.mirrors.values()
 
@@ -182,9 +174,24 @@ class _Reversal:
         }
 
     def net_delta(self, net: View) -> View:
-        if self.passes:
-            return _delta(replace(net, buffer=self.members[0].state.buffer))
-        return replace(net, buffer=_delta_name(net.buffer))
+        states = _states_of(net.buffer)
+        return replace(net, buffer=_delta_name(states if states in self.in_place else net.buffer))
+
+    def turns_in_place(self, states: str) -> bool:
+        """Whether the derivatives by the states turn into those by the net inputs where they are.
+
+        They do if nothing but the net input needs them. Padding and clamps leave some of them to the initial state, and
+        a loss on the net input would be turned with them, so neither may be there.
+        """
+        residents = self.plan.residents[states]
+        return self.plan.buffer[states].width == sum(resident.state.width for resident in residents) and all(
+            resident.net == replace(resident.state, buffer=_nets_of(states))
+            and list(self.trees.get(resident.population, ())) == [Load(resident.net)]
+            and self.learners.has_delta(resident.population)
+            and not resident.restrained
+            and resident.population not in self.learners.net_losses
+            for resident in residents
+        )
 
     # Local derivatives.
 
@@ -270,9 +277,9 @@ class _Reversal:
         return Load(view)
 
     def net_slope(self, net: Hashable) -> View:
-        """Where the slope by a net input is kept: where the delta is made of it, unless a loss is added there too."""
+        """Where the slope by a net input is kept: where it turns into the delta, unless something is there already."""
         owner = self.net_owner[net]
-        if owner in self.learners.net_losses or not isinstance(net, View):
+        if not isinstance(net, View) or owner in self.learners.net_losses or _states_of(net.buffer) in self.in_place:
             return self.mirror("slope_", owner)
         return self.net_delta(net)
 
@@ -313,8 +320,9 @@ class _Reversal:
                 if self.is_free(slot):
                     final.append(Reduce(slot, arriving * self.slope(name, leaf, partial)))
             elif slot in self.net_owner and isinstance(slot, View):
-                if not self.passes:
-                    yield Assignment(self.net_delta(slot), arriving * self.slope(name, leaf, partial))
+                step = Assignment(self.net_delta(slot), arriving * self.slope(name, leaf, partial))
+                if step.expression != Load(step.out):
+                    yield step
             elif isinstance(slot, View) and self.is_wanted(slot):
                 step = Assignment(_delta(slot), arriving * self.slope(name, leaf, partial), accumulate=True)
                 if self.plan.residents[slot.buffer][0].stage == self.index:
@@ -345,6 +353,15 @@ def _activations(plan: Plan, operation: Operation) -> Iterator[tuple[str, Assign
 
 def _delta(state: View) -> View:
     return replace(state, buffer=_delta_name(state.buffer))
+
+
+def _states_of(net: str) -> str:
+    """The buffer of the states that a buffer of net inputs leads to."""
+    return net.replace("net", "state")
+
+
+def _nets_of(states: str) -> str:
+    return states.replace("state", "net")
 
 
 def _delta_name(buffer: str) -> str:
