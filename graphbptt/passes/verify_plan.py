@@ -25,7 +25,7 @@ from graphbptt.ir.plan import (
     views_of,
 )
 from graphbptt.passes.verify_sweeps import Ledger, check_backward, check_forward
-from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_vector
+from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_products, check_vector
 
 __all__ = ["verify_forward", "verify_plan"]
 
@@ -58,7 +58,7 @@ def _verify_forward(plan: Plan) -> Ledger:
     # Each round looks up what the rounds before it have checked.
     _raise(_check_buffers(plan))
     _raise(chain(check_matrices(plan), check_vector(plan), _check_placements(plan), _check_views(plan)))
-    _raise(_check_operations(plan))
+    _raise(chain(_check_operations(plan), check_products(plan)))
     ledger = Ledger(plan)
     _raise(check_forward(plan, ledger))
     return ledger

@@ -1,0 +1,289 @@
+"""The verifier: it passes what is compiled, after every pass, and finds every invariant that is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from named_networks import NETWORKS
+from plans import draw, lower
+from strategies import Case, cases
+
+from graphbptt.errors import VerificationError
+from graphbptt.ir.expression import Load, Net, Number
+from graphbptt.ir.folded import Clamp, FoldedNetwork, FrozenArray, Use
+from graphbptt.ir.plan import (
+    Assignment,
+    Clear,
+    Compute,
+    Contract,
+    Operation,
+    Plan,
+    Product,
+    Reduce,
+    Restrain,
+    Row,
+    Silence,
+    Sweep,
+    View,
+)
+from graphbptt.passes.differentiate import differentiate
+from graphbptt.passes.fuse_pointwise import fuse_pointwise
+from graphbptt.passes.settle_deltas import settle_deltas
+from graphbptt.passes.verify_plan import verify_forward, verify_plan
+
+
+def verify_passes(network: FoldedNetwork) -> None:
+    plan = lower(network)
+    verify_forward(plan)
+    plan = differentiate(plan)
+    verify_forward(plan)
+    plan = settle_deltas(plan)
+    verify_plan(plan)
+    verify_plan(fuse_pointwise(plan))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_is_compiled_passes(network: Callable[[], FoldedNetwork]) -> None:
+    verify_passes(network())
+
+
+@given(cases())
+def test_whatever_is_compiled_passes(case: Case) -> None:
+    verify_passes(case.fold())
+
+
+def compiled() -> Plan:
+    """Data x, a loop of a gate g (in a lane beside v) and a partly clamped h, and a readout y."""
+    nodes: dict[str, dict[str, Any]] = {
+        "x": {"units": 2},
+        "g": {"units": 3, "activation": "logistic"},
+        "v": {"units": 3, "activation": "logistic"},
+        "h": {
+            "units": 3,
+            "activation": "g * tanh(net) + v * k",
+            "coefficients": {"k": {"init": 0.5}},
+            "initial": "learned",
+        },
+        "y": {"units": 2},
+    }
+    edges = [("x", "h", 0), ("h", "g", 1), ("h", "v", 2), ("h", "h", 1), ("h", "y", 0)]
+    network = draw(nodes, *edges, clamps=["x", Clamp("h", "h", units=(1,))], targets=["y"])
+    return settle_deltas(differentiate(lower(network)))
+
+
+PLAN = compiled()
+DATA, LOOP, READOUT = (PLAN.placement[name].stage for name in ("x", "h", "y"))
+H, Y = PLAN.placement["h"], PLAN.placement["y"]
+Damage = Callable[[Plan], Plan]
+
+
+def test_the_stages_above() -> None:
+    assert [PLAN.stages[index].mode for index in (DATA, LOOP, READOUT)] == ["given", "forward", "batched"]
+    assert PLAN.buffer[PLAN.placement["g"].state.buffer].lanes == 2
+    verify_plan(PLAN)
+
+
+def swap(kind: str, change: Callable[[Any], Any], index: int = 0) -> Damage:
+    """One of the plan's parts changed."""
+
+    def apply(plan: Plan) -> Plan:
+        parts = list(getattr(plan, kind))
+        parts[index] = change(parts[index])
+        return replace(plan, **{kind: tuple(parts)})
+
+    return apply
+
+
+def put(kind: str, index: int = 0, /, **changes: Any) -> Damage:
+    return swap(kind, lambda part: replace(part, **changes), index)
+
+
+def in_sweep(stage: int, direction: str, change: Callable[[Operation], list[Operation]]) -> Damage:
+    """Every operation of a sweep replaced by some, or none."""
+
+    def walk(sweep: Sweep) -> Sweep:
+        return Sweep(
+            tuple(new for item in sweep.before for new in change(item)),
+            tuple((phase, new) for phase, item in sweep.each for new in change(item)),
+            tuple(new for item in sweep.after for new in change(item)),
+        )
+
+    return swap("stages", lambda part: replace(part, **{direction: walk(getattr(part, direction))}), stage)
+
+
+def first(kind: type, change: Callable[[Any], list[Operation]], stage: int, direction: str) -> Damage:
+    """The first operation of a kind replaced."""
+
+    def apply(plan: Plan) -> Plan:
+        chosen = next(
+            item for item in getattr(plan.stages[stage], direction).operations() if isinstance(item, kind)
+        )
+        return in_sweep(stage, direction, lambda item: change(item) if item is chosen else [item])(plan)
+
+    return apply
+
+
+def edit(kind: type, stage: int, direction: str, /, **changes: Any) -> Damage:
+    return first(kind, lambda item: [replace(item, **changes)], stage, direction)
+
+
+def drop(kind: type, stage: int, direction: str) -> Damage:
+    return in_sweep(stage, direction, lambda item: [] if isinstance(item, kind) else [item])
+
+
+def twice(kind: type, stage: int, direction: str) -> Damage:
+    return first(kind, lambda item: [item, item], stage, direction)
+
+
+def shifted(view: View, shift: int) -> View:
+    return replace(view, shift=shift)
+
+
+def compute(out: View, expression: Any) -> Compute:
+    return Compute((Assignment(out, expression),))
+
+
+def ahead(stage: int, direction: str, *operations: Operation) -> Damage:
+    """Operations ahead of a whole sweep."""
+
+    def change(part: Any) -> Any:
+        sweep = getattr(part, direction)
+        return replace(part, **{direction: replace(sweep, before=(*operations, *sweep.before))})
+
+    return swap("stages", change, stage)
+
+
+def backwards(stage: int, direction: str) -> Damage:
+    """A loop whose operations come in the wrong order."""
+
+    def change(part: Any) -> Any:
+        sweep = getattr(part, direction)
+        return replace(part, **{direction: replace(sweep, each=sweep.each[::-1])})
+
+    return swap("stages", change, stage)
+
+
+def entry(**changes: Any) -> Damage:
+    """The first entry of the first matrix changed."""
+    return swap("matrices", lambda matrix: replace(matrix, entries=(replace(matrix.entries[0], **changes),)))
+
+
+def reverse_stages(plan: Plan) -> Plan:
+    last = len(plan.stages) - 1
+    placements = tuple(replace(placement, stage=last - placement.stage) for placement in plan.placements)
+    return replace(plan, stages=plan.stages[::-1], placements=placements)
+
+
+def read_at_once(operation: Operation) -> list[Operation]:
+    """A delayed product that forgets its delay."""
+    if isinstance(operation, Product) and operation.source.shift:
+        return [replace(operation, source=shifted(operation.source, 0))]
+    return [operation]
+
+
+LAYOUT: list[tuple[Damage, str]] = [
+    (lambda p: replace(p, buffers=(*p.buffers, p.buffers[0])), "two buffers have one name"),
+    (put("buffers", 0, lanes=2, width=3), "has 3 columns in 2 lanes"),
+    (put("buffers", 0, before=-1), "has -1 rows before the steps"),
+    (lambda p: replace(p, matrices=(*p.matrices, p.matrices[0])), "two matrices have one name"),
+    (put("matrices", 0, rows=1), "is not inside W0"),
+    (entry(columns=range(1)), "does not fill its part of W0"),
+    (entry(rows=(0, 0)), "is not inside W0"),
+    (entry(use=Use("h.bias")), "does not fill its part of W0"),
+    (put("vector", 0, row=Row(1, 3)), "vector:1-3 does not begin where the row before it ends, at 0"),
+    (put("vector", 0, value=FrozenArray([1, 2])), "does not fill vector:0-3"),
+    (put("stages", READOUT, populations=()), "the stages do not compute each population once"),
+    (lambda p: replace(p, placements=p.placements[1:]), "the stages do not compute each population once"),
+    (put("placements", 0, state=View("state0", 0, 1)), "x has other than 2 columns"),
+    (put("placements", 0, state=View("state9", 0, 2)), "x: there is no buffer state9"),
+    (put("placements", 0, state=View("state0", 9, 11)), "x: state0:9-11 is not inside the"),
+    (put("losses", 0, target=1), "the losses are not those of the targets"),
+    (put("losses", 0, predicted=Y.net), "target 0 does not read the state of y, or not to its delta"),
+    (put("initials", 0, delta=Y.delta), "the initial state of h is not where its delta is"),
+    (put("initials", 0, population="y", delta=Y.delta), "the initial state of y is not learned"),
+    (put("clear", 0, view=View("delta1", 0, 99)), "is not inside the"),
+]  # fmt: skip
+
+OPERATIONS: list[tuple[Damage, str]] = [
+    (edit(Product, READOUT, "forward", source=shifted(H.state, -3)), "is not inside the rows around the steps"),
+    (edit(Product, READOUT, "forward", source=shifted(H.state, 1)), "is not inside the rows around the steps"),
+    (edit(Product, READOUT, "forward", matrix="W9"), "there is no matrix W9"),
+    (edit(Product, READOUT, "forward", source=replace(H.state, stop=2)), "has shape (3, 2)"),
+    (edit(Product, READOUT, "forward", transposed=True), "has shape (3, 2)"),
+    (edit(Contract, READOUT, "backward", delta=H.state), "has shape (3, 2)"),
+    (
+        edit(Product, READOUT, "forward", source=replace(PLAN.placement["g"].state, start=1, stop=4)),
+        "cuts a lane of 3 columns",
+    ),
+    (ahead(READOUT, "forward", compute(Y.state, Load(H.state))), "state1:0-3 does not repeat to 2 columns"),
+    (ahead(READOUT, "forward", compute(Y.state, Net())), "net has no place in memory"),
+    (ahead(READOUT, "forward", compute(Y.state, Load(Row(98, 100)))), "vector:98-100 is not inside the vector"),
+    (edit(Reduce, READOUT, "backward", row=Row(98, 100)), "vector:98-100 is not inside the vector"),
+    (edit(Restrain, LOOP, "forward", population="g"), "g is not restrained"),
+    (edit(Silence, LOOP, "backward", population="g"), "g is not restrained"),
+    (ahead(DATA, "forward", compute(View("state0", 0, 2), Number(1))), "x: data are computed"),
+    (put("stages", LOOP, mode="batched"), "nothing recurs, but there is a loop"),
+    (
+        swap("stages", lambda s: replace(s, forward=replace(s.forward, each=((-1, s.forward.each[0][1]),))), LOOP),
+        "a phase is negative",
+    ),
+    (
+        ahead(READOUT, "forward", Reduce(Row(0, 2), Load(Y.state))),
+        "y: a forward sweep takes derivatives",
+    ),
+    (
+        ahead(READOUT, "backward", Reduce(Row(0, 2), Load(Y.state))),
+        "y: a derivative is summed before the loop has ended",
+    ),
+    (ahead(READOUT, "backward", Restrain("h")), "y: a backward sweep sets states"),
+]  # fmt: skip
+
+WEIGHTS: list[tuple[Damage, str]] = [
+    (drop(Contract, READOUT, "backward"), "is contracted 0 times"),
+    (twice(Contract, READOUT, "backward"), "is contracted 2 times"),
+    (edit(Contract, READOUT, "backward", source=shifted(H.state, -1)), "does not fit product"),
+    (twice(Product, READOUT, "forward"), "the matrices are not read by one forward product each"),
+    (drop(Reduce, READOUT, "backward"), "is reduced 0 times"),
+    (twice(Reduce, READOUT, "backward"), "is reduced 2 times"),
+    (twice(Reduce, LOOP, "backward"), "is reduced 2 times"),
+]  # fmt: skip
+
+ORDER: list[tuple[Damage, str]] = [
+    (reverse_stages, "before it is written"),
+    (drop(Compute, READOUT, "forward"), "nothing computes state2:0-2 of y"),
+    (backwards(LOOP, "forward"), "before it is written"),
+    (backwards(LOOP, "backward"), "before it is written"),
+    (in_sweep(LOOP, "forward", read_at_once), "before it is written"),
+    (edit(Product, READOUT, "forward", accumulate=True), "changes net2:0-2 before it is written"),
+    (ahead(READOUT, "forward", compute(H.state, Number(1))), "overwrites state1:0-3"),
+    (ahead(READOUT, "backward", compute(Y.delta, Number(1))), "overwrites delta2:0-2"),
+    (lambda p: replace(p, clear=()), "the derivative of target 0 is added to delta2:0-2, which is not cleared"),
+    (lambda p: replace(p, clear=(*p.clear, Clear(H.delta))), "overwrites delta1:0-3"),
+    (edit(Product, READOUT, "backward", accumulate=True), "changes delta1:0-3 before it is written"),
+    (drop(Product, READOUT, "backward"), "before it is written"),
+    (edit(Product, READOUT, "backward", out=shifted(H.delta, -1)), "at other rows than were written"),
+    (edit(Product, LOOP, "backward", accumulate=False), "overwrites delta1[t-1]:0-3"),
+]  # fmt: skip
+
+
+def test_rows_that_a_plain_write_leaves_out_are_cleared() -> None:
+    network = draw({"c": {"activation": "c[t-2] * h"}}, ("c", "h", 1), targets=["h"])
+    plan = settle_deltas(differentiate(lower(network)))
+    verify_plan(plan)
+    for wrong in (
+        [item for item in plan.clear if not item.rows],
+        [replace(item, rows=-item.rows) for item in plan.clear],
+    ):
+        with pytest.raises(VerificationError, match=r"leaves out rows of delta0\[t-2\]:0-1"):
+            verify_plan(replace(plan, clear=tuple(wrong)))
+
+
+@pytest.mark.parametrize(("damage", "what"), [*LAYOUT, *OPERATIONS, *WEIGHTS, *ORDER])
+def test_damage_is_found(damage: Damage, what: str) -> None:
+    with pytest.raises(VerificationError) as caught:
+        verify_plan(damage(PLAN))
+    assert what in str(caught.value)
