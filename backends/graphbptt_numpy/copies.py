@@ -1,8 +1,8 @@
 """Copies of parameters: made before a sequence, and their derivatives added up after it.
 
 `bind_packing` puts every use of a group where products and activations read it. `bind_combining` is its transpose, and
-the only place where the derivatives of copies meet: by then each contraction over (time x batch) has added up the copies
-of all steps; here those of all uses are added, through the same scales, transposes and selections.
+the only place where the derivatives of copies meet: by then each contraction over (time x batch) has added up the
+copies of all steps; here those of all uses are added, through the same scales, transposes and selections.
 
 Both bind what they do to memory once and return a list of calls.
 """

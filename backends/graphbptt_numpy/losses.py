@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,26 +32,25 @@ class TargetLoss:
     def mean(self, batch: Batch, differentiate: bool) -> float:
         """The mean loss over the (step, example) pairs that have a target; adds its derivative if asked."""
         bound = batch.targets[self._index]
-        used = np.flatnonzero(bound.weights.any(axis=1))
-        if not len(used):
+        rows, weights = bound.rows, bound.weights[bound.rows]
+        if not len(weights):
             return 0.0
-        rows = slice(int(used[0]), int(used[-1]) + 1)
         predicted = self._predicted[rows]
         if self._units is not None:
             predicted = predicted[..., self._units]
-        wanted, weights = bound.values[rows], bound.weights[rows]
-        if differentiate and self._site.delta is not None:
-            slope = self._rule.derivative(predicted, wanted)
-            slope *= _spread(weights, self._target.weight / bound.count)
-            delta = self._space.whole(self._site.delta)[rows]
+        loss, slope = self._rule.measure(predicted, bound.values[rows])
+        mean = float(np.vdot(weights, loss)) / bound.count
+        if differentiate and self._delta is not None:
+            factor = self._target.weight / bound.count
+            slope *= (weights * factor)[..., None] if bound.weight is None else bound.weight * factor
+            delta = self._delta[rows]
             if self._units is None:
                 np.add(delta, slope, out=delta)
             else:
                 delta[..., self._units] += slope
-        return float(np.sum(weights * self._rule.value(predicted, wanted), dtype=np.float64) / bound.count)
+        return mean
 
-
-def _spread(weights: Array, factor: float) -> Array:
-    """The factor of each (step, example) pair; one number where all are alike, which is less to multiply."""
-    first = weights.flat[0]
-    return first * factor if (weights == first).all() else (weights * factor)[..., None]
+    @cached_property
+    def _delta(self) -> Array | None:
+        """Where the derivative goes; memory is taken when it is first asked for."""
+        return None if self._site.delta is None else self._space.whole(self._site.delta)

@@ -1,8 +1,8 @@
 """Operations bound to memory: a tape is a list of calls without arguments, and running it is walking the list.
 
-Binding makes every view once, so that the loop over time allocates nothing and looks nothing up. Work on whole sequences
-goes in blocks of steps, and what a loop reads is computed just before the loop reaches it, so that it is still in the
-cache.
+Binding makes every view once, so that the loop over time allocates nothing and looks nothing up. Work on whole
+sequences goes in blocks of steps, and what a loop reads is computed just before the loop reaches it, so that it is
+still in the cache.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
 
 
 def _bind_product(space: Workspace, product: Product, rows: Rows) -> Iterator[Call]:
-    matrix = space.transposed(product.matrix) if product.transposed else space.matrices[product.matrix]
+    name, width = product.matrix, product.out.width
+    matrix = space.transposed(name, width) if product.transposed else space.matrices[name]
     lanes = len(matrix)
     source_lanes, out_lanes = (lanes, 1) if product.transposed else (1, lanes)
     source = _flat(_view(space, product.source, rows, source_lanes), source_lanes)
@@ -137,7 +138,7 @@ def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: 
         # The result by position: as a keyword it would cost as much as a small call does.
         places = (*instruction.arguments, instruction.out)
         operands = [space.resolve(place, rows, lanes, width) for place in places]
-        if instruction.function is not np.positive or not np.shares_memory(*operands):
+        if instruction.function is not np.positive or operands[0].ctypes.data != operands[1].ctypes.data:
             yield partial(instruction.function, *operands)
 
 
@@ -180,7 +181,11 @@ def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Ca
         lanes = space.count_lanes(width, (expression.slot,))
         delta = _flat(_view(space, expression.slot, rows, lanes), lanes)
         ones = np.ones(delta.shape[-2], space.dtype)
-        yield partial(ones.dot, delta, row) if lanes == 1 else partial(np.matmul, ones, delta, row.reshape(lanes, -1))
+        yield (
+            partial(ones.dot, delta, row)
+            if lanes == 1
+            else partial(np.matmul, ones, delta, row.reshape(lanes, -1))
+        )
         return
     instructions, place = compile_expression(expression, width)
     lanes = max((_count_lanes(space, instruction) for instruction in instructions), default=1)

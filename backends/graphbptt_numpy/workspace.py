@@ -67,7 +67,7 @@ class Workspace:
         self._buffers: dict[str, Array] = {}
         self._scratch: dict[tuple[int, ...], Array] = {}
         self._rows: dict[RowValue, Array] = {}
-        self._numbers: dict[tuple[float, ...], Array] = {}
+        self._numbers: dict[tuple[float, tuple[int, ...]], Array] = {}
 
     def allocate(self, *shape: int) -> Array:
         """Zeros that start on a cache line, which matrix products of small matrices prefer."""
@@ -82,17 +82,17 @@ class Workspace:
         lanes = 1 if self.lanes(matrix.net) == 1 else matrix.columns // width
         return self.allocate(lanes, matrix.rows, matrix.columns // lanes)
 
-    def transposed(self, name: str) -> Array:
-        """A matrix transposed in memory, for products inside the loop; filled by `pack_derived`."""
+    def transposed(self, name: str, columns: int) -> Array:
+        """The first columns of a transposed matrix, (lanes, net inputs, columns); filled by `pack_derived`."""
         if name not in self._transposed:
-            lanes, rows, columns = self.matrices[name].shape
-            self._transposed[name] = self.allocate(lanes, columns, rows)
+            lanes, _, width = self.matrices[name].shape
+            self._transposed[name] = self.allocate(lanes, width, columns)
         return self._transposed[name]
 
     def pack_derived(self) -> None:
         """Compute what follows from the packed weights alone: transposed matrices and values of rows."""
         for name, turned in self._transposed.items():
-            np.copyto(turned, self.matrices[name].swapaxes(1, 2))
+            np.copyto(turned, self.matrices[name].swapaxes(1, 2)[:, :, : turned.shape[2]])
         for value, array in self._rows.items():
             array[...] = evaluate_row(value.expression, lambda row: self.vector[row.start : row.stop])
 
@@ -158,7 +158,9 @@ class Workspace:
         An operand as wide as the result comes in as many lanes as it; a narrower one is the same in each.
         """
         if isinstance(place, Number):
-            return self._number(place.value, (self.size, width) if lanes == 1 and isinstance(rows, int) else ())
+            return self._number(
+                place.value, (self.size, width) if lanes == 1 and isinstance(rows, int) else ()
+            )
         split = lanes if place.width == width else 1
         if isinstance(place, View):
             time = self.time(place, *rows) if isinstance(rows, tuple) else self.time(place, rows, rows).start
@@ -171,9 +173,9 @@ class Workspace:
         return self.scratch(shape if split == 1 else (lanes, *shape), place.index)
 
     def _number(self, value: float, shape: tuple[int, ...]) -> Array:
-        key = (value, *(shape if math.prod(shape) <= SMALL else ()))
+        key = (value, shape if math.prod(shape) <= SMALL else ())
         if key not in self._numbers:
-            self._numbers[key] = self.allocate(*key[1:])
+            self._numbers[key] = self.allocate(*key[1])
             self._numbers[key][...] = value
         return self._numbers[key]
 

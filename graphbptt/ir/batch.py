@@ -10,6 +10,7 @@ Axes are (time, batch, unit); index 0 of the time axis is step 1. Arrays may be 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class BoundClamp:
     mask: npt.NDArray[np.bool_] | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class BoundTarget:
     """The wanted values of one target.
 
@@ -46,6 +47,18 @@ class BoundTarget:
     values: Array
     weights: Array
     count: float
+
+    @cached_property
+    def rows(self) -> slice:
+        """The stretch of steps, as indices of the time axis, that holds every target; empty if there is none."""
+        used = np.flatnonzero(self.weights.any(axis=1))
+        return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+
+    @cached_property
+    def weight(self) -> float | None:
+        """The weight of every pair in `rows`, if they all have the same one."""
+        weights = self.weights[self.rows]
+        return float(weights.flat[0]) if weights.size and (weights == weights.flat[0]).all() else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,79 +28,53 @@ Array = npt.NDArray[Any]
 class LossRule:
     """One loss.
 
-    `value` maps (predicted, wanted) to (steps, batch); `derivative` maps them to the derivative by `predicted`, of its
-    shape (steps, batch, units). `wanted` has that shape too, or is (steps, batch) integers where `labels` is True.
-    `bounds` is the closed range the states, and real-valued targets, must lie in. Where the activation equals
-    `canonical`, the rule `on_net` is applied to the net input instead.
+    `measure` maps (predicted, wanted) to the loss, (steps, batch), and its derivative by `predicted`, of its shape
+    (steps, batch, units). `wanted` has that shape too, or is (steps, batch) integers where `labels` is True. `bounds`
+    is the closed range the states, and real-valued targets, must lie in. Where the activation equals `canonical`, the
+    rule `on_net` is applied to the net input instead.
     """
 
-    value: Callable[[Array, Array], Array]
-    derivative: Callable[[Array, Array], Array]
+    measure: Callable[[Array, Array], tuple[Array, Array]]
     bounds: tuple[float, float] = (-np.inf, np.inf)
     labels: bool = False
     canonical: Expression | None = None
     on_net: LossRule | None = None
 
 
-def _squared_error(predicted: Array, wanted: Array) -> Array:
+def _squared_error(predicted: Array, wanted: Array) -> tuple[Array, Array]:
     difference = predicted - wanted
     squares: Array = np.einsum("tbu,tbu->tb", difference, difference)
-    return squares * 0.5
+    return squares * 0.5, difference
 
 
-def _squared_error_slope(predicted: Array, wanted: Array) -> Array:
-    return predicted - wanted
-
-
-def _cross_entropy(logits: Array, labels: Array) -> Array:
-    picked = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    surprise: Array = special.logsumexp(logits, axis=-1) - picked
-    return surprise
-
-
-def _cross_entropy_slope(logits: Array, labels: Array) -> Array:
+def _cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     slope: Array = special.softmax(logits, axis=-1)
-    picked = np.take_along_axis(slope, labels[..., None], axis=-1)
-    np.put_along_axis(slope, labels[..., None], picked - 1, axis=-1)
-    return slope
+    at_label = labels[..., None]
+    loss: Array = special.logsumexp(logits, axis=-1) - np.take_along_axis(logits, at_label, axis=-1)[..., 0]
+    np.put_along_axis(slope, at_label, np.take_along_axis(slope, at_label, axis=-1) - 1, axis=-1)
+    return loss, slope
 
 
-def _inside(probability: Array) -> Array:
+def _binary_cross_entropy(probability: Array, wanted: Array) -> tuple[Array, Array]:
     edge = np.finfo(probability.dtype).eps
-    return np.clip(probability, edge, 1 - edge)
-
-
-def _binary_cross_entropy(probability: Array, wanted: Array) -> Array:
-    p = _inside(probability)
+    p = np.clip(probability, edge, 1 - edge)
     likelihood: Array = (wanted * np.log(p) + (1 - wanted) * np.log1p(-p)).sum(axis=-1)
-    return -likelihood
+    return -likelihood, (p - wanted) / (p * (1 - p))
 
 
-def _binary_cross_entropy_slope(probability: Array, wanted: Array) -> Array:
-    p = _inside(probability)
-    slope: Array = (p - wanted) / (p * (1 - p))
-    return slope
-
-
-def _binary_cross_entropy_on_net(net: Array, wanted: Array) -> Array:
-    entropy: Array = (np.logaddexp(net, 0) - wanted * net).sum(axis=-1)
-    return entropy
-
-
-def _binary_cross_entropy_on_net_slope(net: Array, wanted: Array) -> Array:
-    probability: Array = special.expit(net)
-    return probability - wanted
+def _binary_cross_entropy_on_net(net: Array, wanted: Array) -> tuple[Array, Array]:
+    loss: Array = (np.logaddexp(net, 0) - wanted * net).sum(axis=-1)
+    return loss, special.expit(net) - wanted
 
 
 LOSSES: dict[str, LossRule] = {
-    "squared_error": LossRule(_squared_error, _squared_error_slope),
-    "cross_entropy": LossRule(_cross_entropy, _cross_entropy_slope, labels=True),
+    "squared_error": LossRule(_squared_error),
+    "cross_entropy": LossRule(_cross_entropy, labels=True),
     "binary_cross_entropy": LossRule(
         _binary_cross_entropy,
-        _binary_cross_entropy_slope,
         bounds=(0, 1),
         canonical=ACTIVATIONS["logistic"],
-        on_net=LossRule(_binary_cross_entropy_on_net, _binary_cross_entropy_on_net_slope, bounds=(0, 1)),
+        on_net=LossRule(_binary_cross_entropy_on_net, bounds=(0, 1)),
     ),
 }
 

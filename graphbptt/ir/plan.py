@@ -180,7 +180,7 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``out (+)= source @ matrix``, or by its transpose."""
+    """``out (+)= source @ matrix``, or by its transpose, of which only as many columns as `out` has are needed."""
 
     out: View
     source: View

@@ -279,7 +279,11 @@ class _Reversal:
     def net_slope(self, net: Hashable) -> View:
         """Where the slope by a net input is kept: where it turns into the delta, unless something is there already."""
         owner = self.net_owner[net]
-        if not isinstance(net, View) or owner in self.learners.net_losses or _states_of(net.buffer) in self.in_place:
+        if (
+            not isinstance(net, View)
+            or owner in self.learners.net_losses
+            or _states_of(net.buffer) in self.in_place
+        ):
             return self.mirror("slope_", owner)
         return self.net_delta(net)
 
@@ -300,7 +304,10 @@ class _Reversal:
         if any(entry.use is not None and entry.use.group in self.free for entry in entries):
             final.append(Contract(product.matrix, product.source, out))
         if self.is_wanted(product.source):
-            yield Product(_delta(product.source), out, product.matrix, transposed=True, accumulate=True)
+            # What lies beside the states, data and ones, has no derivative.
+            stop = max(resident.state.stop for resident in self.plan.residents[product.source.buffer])
+            source = replace(product.source, stop=min(product.source.stop, stop))
+            yield Product(_delta(source), out, product.matrix, transposed=True, accumulate=True)
 
     def reverse_assignment(self, assignment: Assignment, final: list[Operation]) -> Iterator[Assignment]:
         name = self.plan.owner.get(assignment.out)

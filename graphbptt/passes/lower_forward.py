@@ -53,7 +53,7 @@ def lower_forward(network: FoldedNetwork, layout: ParameterLayout, schedule: Sch
     lowering = _Lowering(
         network, sites, _find_restrained(network), {buffer.name: buffer for buffer in buffers}
     )
-    stages = tuple(lowering.stage(component, index) for index, component in enumerate(schedule))
+    stages = tuple(lowering.stage(component) for component in schedule)
     placements = tuple(
         Placement(name, site.stage, site.state, site.net, None, None, name in lowering.restrained)
         for name, site in sites.items()
@@ -74,7 +74,7 @@ def _find_restrained(network: FoldedNetwork) -> frozenset[str]:
 
 @dataclass
 class _Lowering:
-    """The packed vector and the matrices as they grow, stage by stage."""
+    """The packed vector, the matrices and the columns of ones beside data, as they grow stage by stage."""
 
     network: FoldedNetwork
     sites: dict[str, Site]
@@ -82,13 +82,14 @@ class _Lowering:
     buffers: dict[str, Buffer]
     vector: list[RowEntry] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
+    ones: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.inbound: dict[str, list[Connection]] = {}
         for connection in self.network.connections:
             self.inbound.setdefault(connection.target, []).append(connection)
 
-    def stage(self, component: Component, index: int) -> Stage:
+    def stage(self, component: Component) -> Stage:
         names = tuple(node.population for node in component.nodes)
         if component.mode == "given":
             return Stage("given", names, Sweep(), Sweep())
@@ -103,9 +104,12 @@ class _Lowering:
             arrivals = {}
             steps.append((0, self.join(*joint, here, net)))
         else:
+            biased = [site for site in here if site.population.bias is not None]
             for item in arrivals.pop(WHOLE, []):
-                net.before.extend(self.arrive(item, net))
-            biases = tuple(self.bias(site, net) for site in here if site.population.bias is not None)
+                carried = self.carry_biases(item, biased)
+                net.before.extend(self.arrive(item, net, carried))
+                biased = [site for site in biased if site not in carried]
+            biases = tuple(self.bias(site, net) for site in biased)
             net.before.extend([Compute(biases)] if biases else [])
         for moment in sorted(moment for moment in arrivals if moment[0] == "early"):
             steps.extend(
@@ -194,19 +198,41 @@ class _Lowering:
                 self.entry(connection, box.top - (stop - recurrent.top), 0) for connection in box.connections
             )
             stop += data.width
-        net.before.append(Compute((Assignment(replace(states, start=stop, stop=stop + 1), number(1)),)))
-        ones = range(stop - recurrent.top, stop - recurrent.top + 1)
-        entries.extend(
-            MatrixEntry(
-                f"{site.population.name}.bias", _scale(bias, site.net_scale), ones, _select(site.net, None)
-            )
-            for site in here
-            if (bias := site.population.bias) is not None and site.net is not None
-        )
+        net.before.append(_constant_one(replace(states, start=stop, stop=stop + 1)))
+        biased = [site for site in here if site.population.bias is not None]
+        entries.extend(self.bias_entries(biased, stop - recurrent.top, 0))
         self.buffers[states.buffer] = replace(self.buffers[states.buffer], width=stop + 1)
         buffer = self.net_of(recurrent.connections[0]).buffer
         out = View(buffer, 0, self.buffers[buffer].width)
         return self.product(out, replace(states, stop=stop + 1), tuple(entries), net)
+
+    def carry_biases(self, item: Box | Connection, biased: Sequence[Site]) -> list[Site]:
+        """The populations whose biases a product of data can carry, as the weights of a constant 1 beside the data."""
+        if not isinstance(item, Box) or not self.is_data(item):
+            return []
+        states, net = self.states_of(item), self.net_of(item.connections[0])
+        column = self.ones.get(states.buffer, self.buffers[states.buffer].width)
+        if item.bottom != column:
+            return []
+        inside = [
+            site
+            for site in biased
+            if site.net is not None and site.net.buffer == net.buffer
+            if item.left <= site.net.start and site.net.stop <= item.right
+        ]
+        if inside and states.buffer not in self.ones:
+            self.ones[states.buffer] = column
+            self.buffers[states.buffer] = replace(self.buffers[states.buffer], width=column + 1)
+        return inside
+
+    def bias_entries(self, sites: Sequence[Site], row: int, left: int) -> Iterator[MatrixEntry]:
+        """Biases as a row of a matrix."""
+        for site in sites:
+            bias, net = site.population.bias, site.net
+            if bias is not None and net is not None:
+                columns = range(net.start - left, net.stop - left)
+                owner = f"{site.population.name}.bias"
+                yield MatrixEntry(owner, _scale(bias, site.net_scale), range(row, row + 1), columns)
 
     def product(self, out: View, source: View, entries: tuple[MatrixEntry, ...], net: _NetInputs) -> Product:
         name = f"W{len(self.matrices)}"
@@ -243,7 +269,10 @@ class _Lowering:
             columns = range(net.start, net.stop)
         return Box(min(rows), max(rows) + 1, min(columns), max(columns) + 1, (connection,))
 
-    def arrive(self, item: Box | Connection, net: _NetInputs) -> Iterator[Operation]:
+    def arrive(
+        self, item: Box | Connection, net: _NetInputs, biased: Sequence[Site] = ()
+    ) -> Iterator[Operation]:
+        """What computes one arrival, with the biases it carries."""
         if isinstance(item, Connection):
             site = self.sites[item.target]
             if site.net is None:
@@ -256,9 +285,14 @@ class _Lowering:
             )
             yield Compute((Assignment(site.net, weight * source, net.claim(site.net)),))
             return
-        entries = tuple(self.entry(connection, item.top, item.left) for connection in item.connections)
+        entries = [self.entry(connection, item.top, item.left) for connection in item.connections]
+        states = self.states_of(item)
+        if biased:
+            yield _constant_one(replace(states, start=states.stop, stop=states.stop + 1))
+            entries.extend(self.bias_entries(biased, states.width, item.left))
+            states = replace(states, stop=states.stop + 1)
         out = View(self.net_of(item.connections[0]).buffer, item.left, item.right)
-        yield self.product(out, self.states_of(item), entries, net)
+        yield self.product(out, states, tuple(entries), net)
 
     def entry(self, connection: Connection, top: int, left: int) -> MatrixEntry:
         """A connection's place in a matrix whose first row and column are those of the buffers it connects."""
@@ -328,6 +362,10 @@ class _NetInputs:
 def _zero(buffer: str, offset: int, flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Operation]:
     for start, stop in find_runs(flags):
         yield Compute((Assignment(View(buffer, offset + start, offset + stop), number(0)),))
+
+
+def _constant_one(column: View) -> Compute:
+    return Compute((Assignment(column, number(1)),))
 
 
 def _scale(use: Use, factor: float) -> Use:

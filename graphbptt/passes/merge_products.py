@@ -1,7 +1,7 @@
 """Which connections share one matrix product.
 
 Every product costs a call, and a product over gaps (blocks of zeros) costs arithmetic. Connections that read the same
-rows of one state buffer into one net buffer are merged where the arithmetic of the gaps is cheaper than the calls saved.
+rows of one state buffer into one net buffer are merged where the gaps cost less than the calls saved.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""FoldedNetwork -> Schedule: find what recurs, and an order of computation in which every state is read after it is set.
+"""FoldedNetwork -> Schedule: what recurs, and an order of computation in which every state is set before it is read.
 
 A network is valid exactly when its unrolling is acyclic: inside each strongly connected component all cycles must have
 a positive total delay (scan forward) or all a negative one (scan in reverse). Single edges that point the other way
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import networkx as nx
 
@@ -149,7 +150,7 @@ def _most_negative(edges: Sequence[Edge], sign: int) -> list[Edge]:
         graph.add_edge(source, target, weight=sign * edge.delay * count - 1)
     start = next(iter(graph))
     nodes = nx.find_negative_cycle(graph, start)
-    return [best[pair] for pair in zip(nodes, nodes[1:], strict=False)]
+    return [best[pair] for pair in pairwise(nodes)]
 
 
 def _find_cycle(edges: Sequence[Edge]) -> list[Edge]:

@@ -89,7 +89,7 @@ def _derive_losses(forward: ForwardPass, by_state: dict[Vertex, Array], by_net: 
             continue
         rule, reads = resolve_loss(forward.network, target)
         units = pick_units(target.units)
-        slope = rule.derivative(forward.series(target.node, reads)[..., units], bound.values)
+        _, slope = rule.measure(forward.series(target.node, reads)[..., units], bound.values)
         weights = (target.weight / bound.count * bound.weights)[..., None]
         derivative = np.where(weights != 0, weights * slope, 0)
         for step in range(1, forward.unrolled.steps + 1):

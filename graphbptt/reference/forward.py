@@ -87,7 +87,7 @@ def measure_losses(forward: ForwardPass) -> Array:
     for target, bound in zip(forward.network.targets, forward.batch.targets, strict=True):
         rule, reads = resolve_loss(forward.network, target)
         predicted = forward.series(target.node, reads)[..., pick_units(target.units)]
-        value = rule.value(predicted, bound.values)
+        value, _ = rule.measure(predicted, bound.values)
         total = np.sum(np.where(bound.weights != 0, bound.weights * value, 0))
         losses.append(total / bound.count if bound.count else 0.0)
     return np.array(losses)
