@@ -1,0 +1,115 @@
+"""What the numpy backend allocates, and what stays in its memory from one call to the next."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from agreement import assert_close
+from named_networks import NETWORKS, draw_fields
+from plans import draw
+
+from graphbptt.compiler import compile_network
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt_numpy import NumpyExecutable
+
+DOUBLE = np.dtype(np.float64)
+
+
+def gated() -> FoldedNetwork:
+    """Products, gates, delays and a reverse scan, with a loss at the last step only."""
+    nodes: dict[str, dict[str, Any]] = {
+        "x": {"units": 3},
+        "g": {"units": 4, "activation": "logistic"},
+        "h": {"units": 4, "activation": "g * tanh(net) + 0.5 * h[t-2]", "initial": "learned"},
+        "b": {"units": 4, "activation": "tanh"},
+        "y": {"units": 2},
+    }
+    edges = [
+        ("x", "g", 0),
+        ("h", "g", 1),
+        ("h", "h", 1),
+        ("x", "b", 0),
+        ("b", "b", -1),
+        ("h", "y", 0),
+        ("b", "y", 0),
+    ]
+    return draw(nodes, *edges, clamps=["x"], targets=[Target("y", "y", at="last")])
+
+
+def measure_peak(call: Callable[[], object]) -> int:
+    """The bytes that a call holds at once, at most, on top of what was there before it."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak - before
+
+
+def run_again(network: FoldedNetwork, steps: int) -> int:
+    """The peak of a second call on the same batch."""
+    plan = compile_network(network)
+    rng = np.random.default_rng(0)
+    fields = {"x": rng.normal(size=(2, steps, 3)), "y": rng.normal(size=(2, steps, 2))}
+    batch = bind_batch(network, fields, dtype=DOUBLE)
+    executable, vector = NumpyExecutable(plan, DOUBLE), rng.normal(size=plan.layout.size)
+    gradient = np.zeros(plan.layout.free)
+    executable.loss_and_gradient(vector, batch, gradient)
+    return measure_peak(lambda: executable.loss_and_gradient(vector, batch, gradient))
+
+
+def test_a_second_call_holds_no_stack_of_steps() -> None:
+    """NumPy itself copies an operand of a product over a whole sequence, one at a time: far less than the stacks."""
+    network, more = gated(), 2700
+    stacks = sum(buffer.width for buffer in compile_network(network).buffers) * more * 2 * DOUBLE.itemsize
+    assert run_again(network, 300 + more) - run_again(network, 300) < stacks / 8
+
+
+def test_outputs_and_losses_do_not_grow_with_the_number_of_calls() -> None:
+    network = gated()
+    plan = compile_network(network)
+    rng = np.random.default_rng(0)
+    batch = bind_batch(
+        network, {"x": rng.normal(size=(2, 9, 3)), "y": rng.normal(size=(2, 9, 2))}, dtype=DOUBLE
+    )
+    executable, vector = NumpyExecutable(plan, DOUBLE), rng.normal(size=plan.layout.size)
+    gradient = np.zeros(plan.layout.free)
+
+    def call(times: int) -> None:
+        for _ in range(times):
+            executable.loss_and_gradient(vector, batch, gradient)
+
+    call(2)
+    assert measure_peak(lambda: call(20)) < 2 * measure_peak(lambda: call(2)) + 1000
+
+
+def gradient_of(
+    network: FoldedNetwork, executable: NumpyExecutable, vector: np.ndarray, batch: Batch
+) -> np.ndarray:
+    free = sum(group.size for group in network.groups if group.trainable)
+    gradient = np.full(free, np.nan)
+    executable.loss_and_gradient(vector, batch, gradient)
+    return gradient
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("declare", NETWORKS)
+def test_nothing_of_a_diverged_call_is_left(declare: Callable[[], FoldedNetwork], padded: bool) -> None:
+    """After NaN everywhere, the same memory computes what fresh memory computes."""
+    network = declare()
+    plan = compile_network(network)
+    batch = bind_batch(network, draw_fields(2, 6, padded), dtype=DOUBLE)
+    vector = np.random.default_rng(1).normal(size=plan.layout.size)
+    used, fresh = NumpyExecutable(plan, DOUBLE), NumpyExecutable(plan, DOUBLE)
+    assert np.isnan(gradient_of(network, used, np.full_like(vector, np.nan), batch)).any()
+    expected = gradient_of(network, fresh, vector, batch)
+    assert np.isfinite(expected).all()
+    assert_close(gradient_of(network, used, vector, batch), expected, 1.0, "gradient")
