@@ -21,6 +21,7 @@ from graphbptt.passes.lower_forward import lower_forward
 from graphbptt.passes.schedule_stages import schedule_stages
 from graphbptt.passes.settle_deltas import settle_deltas
 from graphbptt.passes.verify_folded import verify_folded
+from graphbptt.passes.verify_plan import verify_plan
 
 __all__ = ["compile", "compile_network"]
 
@@ -32,7 +33,9 @@ def compile_network(network: FoldedNetwork) -> Plan:
     plan = lower_forward(network, place_parameters(network), schedule)
     plan = differentiate(plan)
     plan = settle_deltas(plan)
-    return fuse_pointwise(plan)
+    plan = fuse_pointwise(plan)
+    verify_plan(plan)
+    return plan
 
 
 def compile(  # the public name, used as graphbptt.compile

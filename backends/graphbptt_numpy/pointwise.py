@@ -53,11 +53,16 @@ Place = View | Row | Number | Register | RowValue
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """``function(*arguments, out)``."""
+    """``function(*arguments, out)``.
+
+    `memory` lists everything in memory that its assignment reads or writes: all its instructions work on as many lanes
+    as these ask for, so that scratch means the same to each of them.
+    """
 
     function: Callable[..., Any]
     arguments: tuple[Place, ...]
     out: View | Register
+    memory: tuple[View | Row, ...] = ()
 
 
 def _expand_logistic(x: Place, out: View | Register) -> list[Instruction]:
@@ -106,7 +111,9 @@ def _join(a: Instruction, b: Instruction) -> Instruction | None:
     if a.function is not b.function or len(a.arguments) != 1 or len(b.arguments) != 1:
         return None
     argument, out = _union(a.arguments[0], b.arguments[0]), _union(a.out, b.out)
-    return Instruction(a.function, (argument,), out) if argument is not None and out is not None else None
+    if argument is None or out is None:
+        return None
+    return Instruction(a.function, (argument,), out, (argument, out))
 
 
 def _union(a: Place, b: Place) -> View | None:
@@ -123,11 +130,17 @@ def compile_assignment(item: Assignment) -> list[Instruction]:
     """The instructions of an assignment, in order."""
     home = item.out if isinstance(item.expression, Call) and not item.accumulate else None
     instructions, value = compile_expression(item.expression, item.out.width, home)
+    memory = (*_memory(item.expression), item.out)
     if item.accumulate:
         instructions.append(Instruction(np.add, (item.out, value), item.out))
     elif value != item.out:
         instructions.append(Instruction(np.positive, (value,), item.out))
-    return instructions
+    return [replace(instruction, memory=memory) for instruction in instructions]
+
+
+def _memory(expression: Expression) -> tuple[View | Row, ...]:
+    slots = (leaf.slot for leaf in leaves(expression) if isinstance(leaf, Load))
+    return tuple(slot for slot in slots if isinstance(slot, View | Row))
 
 
 def compile_expression(
@@ -135,7 +148,9 @@ def compile_expression(
 ) -> tuple[list[Instruction], Place]:
     """The instructions that evaluate an expression, and the place that holds it: `home`, or scratch."""
     compiler = _Compiler(expression, width, home)
-    return compiler.instructions, compiler.place(expression)
+    memory = _memory(expression)
+    instructions = [replace(instruction, memory=memory) for instruction in compiler.instructions]
+    return instructions, compiler.place(expression)
 
 
 def evaluate_row(expression: Expression, read: Callable[[Row], Array]) -> Array:
@@ -162,7 +177,7 @@ class _Compiler:
         self.uses = Counter(argument for call in calls([root]) for argument in set(call.arguments))
         for call in calls([root]):
             if all(isinstance(leaf, Load) and isinstance(leaf.slot, Row) for leaf in leaves(call)):
-                self.places[call] = RowValue(width, call)
+                self.places[call] = RowValue(max(row.width for row in _memory(call)), call)
             else:
                 self.emit(call, home if call is root else None)
 

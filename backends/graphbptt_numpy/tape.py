@@ -134,16 +134,13 @@ def _multiply(source: Array, matrix: Array, out: Array) -> Call:
 
 def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: Rows) -> Iterator[Call]:
     for instruction in instructions:
-        lanes, width = _count_lanes(space, instruction), instruction.out.width
+        width = instruction.out.width
+        lanes = space.count_lanes(width, instruction.memory)
         # The result by position: as a keyword it would cost as much as a small call does.
         places = (*instruction.arguments, instruction.out)
         operands = [space.resolve(place, rows, lanes, width) for place in places]
         if instruction.function is not np.positive or operands[0].ctypes.data != operands[1].ctypes.data:
             yield partial(instruction.function, *operands)
-
-
-def _count_lanes(space: Workspace, instruction: Instruction) -> int:
-    return space.count_lanes(instruction.out.width, (*instruction.arguments, instruction.out))
 
 
 def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:
@@ -188,7 +185,7 @@ def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Ca
         )
         return
     instructions, place = compile_expression(expression, width)
-    lanes = max((_count_lanes(space, instruction) for instruction in instructions), default=1)
+    lanes = max((space.count_lanes(width, instruction.memory) for instruction in instructions), default=1)
     yield from _bind_instructions(space, instructions, rows)
     value = space.resolve(place, rows, lanes, width)
     axes = tuple(range(lanes > 1, value.ndim - 1))

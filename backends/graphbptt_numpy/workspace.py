@@ -87,14 +87,25 @@ class Workspace:
         if name not in self._transposed:
             lanes, _, width = self.matrices[name].shape
             self._transposed[name] = self.allocate(lanes, width, columns)
+            self._turn(name)
         return self._transposed[name]
 
     def pack_derived(self) -> None:
-        """Compute what follows from the packed weights alone: transposed matrices and values of rows."""
-        for name, turned in self._transposed.items():
-            np.copyto(turned, self.matrices[name].swapaxes(1, 2)[:, :, : turned.shape[2]])
-        for value, array in self._rows.items():
-            array[...] = evaluate_row(value.expression, lambda row: self.vector[row.start : row.stop])
+        """Compute what follows from the packed weights alone: transposed matrices and values of rows.
+
+        What is bound later, in the middle of a run, is computed at once.
+        """
+        for name in self._transposed:
+            self._turn(name)
+        for value in self._rows:
+            self._evaluate(value)
+
+    def _turn(self, name: str) -> None:
+        turned = self._transposed[name]
+        np.copyto(turned, self.matrices[name].swapaxes(1, 2)[:, :, : turned.shape[2]])
+
+    def _evaluate(self, value: RowValue) -> None:
+        self._rows[value][...] = evaluate_row(value.expression, lambda row: self.vector[row.start : row.stop])
 
     def holding(self, population: str) -> bool:
         """Whether some of the population's states are set for batches of this shape."""
@@ -182,14 +193,17 @@ class Workspace:
     def _row(self, place: Row | RowValue) -> Array:
         if isinstance(place, Row):
             return self.vector[place.start : place.stop]
-        return self._rows.setdefault(place, self.allocate(place.width))
+        if place not in self._rows:
+            self._rows[place] = self.allocate(place.width)
+            self._evaluate(place)
+        return self._rows[place]
 
-    def count_lanes(self, width: int, places: Iterable[Place]) -> int:
+    def count_lanes(self, width: int, places: Iterable[View | Row]) -> int:
         """In how many lanes operands for a result of `width` columns are worked on: as they lie in memory, or as often
         as narrow ones are repeated."""
         lanes = 1
         for place in places:
-            if isinstance(place, View | Row) and place.width < width:
+            if place.width < width:
                 lanes = max(lanes, width // place.width)
             elif isinstance(place, View) and self.lanes(place.buffer) > 1:
                 lanes = max(lanes, width // self.plan.buffer[place.buffer].lane_width)

@@ -13,24 +13,25 @@ from graphbptt.ir.plan import Buffer, Compute, Contract, Matrix, Operation, Plan
 __all__ = ["Memory", "count_flops", "count_zeros", "measure_buffers", "measure_weights"]
 
 
-def count_flops(plan: Plan, operations: Iterable[Operation]) -> int:
+def count_flops(operations: Iterable[Operation]) -> int:
     """Operations per step and example. A product takes a multiplication and an addition for each weight; every
     element-wise function counts as one."""
-    return sum(_count_flops(plan, operation) for operation in operations)
+    return sum(map(_count_flops, operations))
 
 
-def _count_flops(plan: Plan, operation: Operation) -> int:
-    if isinstance(operation, Product | Contract):
-        matrix = plan.matrix[operation.matrix]
-        return 2 * matrix.rows * matrix.columns
+def _count_flops(operation: Operation) -> int:
+    if isinstance(operation, Product):
+        return 2 * operation.source.width * operation.out.width
+    if isinstance(operation, Contract):
+        return 2 * operation.source.width * operation.delta.width
     if isinstance(operation, Compute):
         return sum(
             item.out.width * (_count_calls(item.expression) + item.accumulate)
             for item in operation.assignments
         )
-    return (
-        operation.row.width * (_count_calls(operation.expression) + 1) if isinstance(operation, Reduce) else 0
-    )
+    if isinstance(operation, Reduce):
+        return operation.row.width * (_count_calls(operation.expression) + 1)
+    return 0
 
 
 def _count_calls(expression: Expression) -> int:

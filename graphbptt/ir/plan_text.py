@@ -153,7 +153,7 @@ def _format_stage(plan: Plan, names: PlanNames, index: int) -> list[str]:
     lines = [f"stage {index}: {members}, {how[stage.mode]}"]
     for direction, sweep in (("forward", stage.forward), ("backward", stage.backward)):
         if any(sweep.operations()):
-            flops = count_flops(plan, sweep.operations())
+            flops = count_flops(sweep.operations())
             lines.append(f"  {direction}: {flops:,} FLOPs per step and example")
             lines.extend(_format_sweep(plan, names, stage, sweep, direction == "backward"))
     return lines
@@ -210,8 +210,8 @@ def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Ite
 
 
 def _format_flops(plan: Plan, size: tuple[int, int] | None) -> list[str]:
-    forward = sum(count_flops(plan, stage.forward.operations()) for stage in plan.stages)
-    backward = sum(count_flops(plan, stage.backward.operations()) for stage in plan.stages)
+    forward = sum(count_flops(stage.forward.operations()) for stage in plan.stages)
+    backward = sum(count_flops(stage.backward.operations()) for stage in plan.stages)
     lines = [f"FLOPs per step and example: {forward:,} forward, {backward:,} backward"]
     if size is not None:
         steps, batch = size

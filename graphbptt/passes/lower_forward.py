@@ -83,6 +83,7 @@ class _Lowering:
     vector: list[RowEntry] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
     ones: dict[str, int] = field(default_factory=dict)
+    ones_written: set[View] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.inbound: dict[str, list[Connection]] = {}
@@ -198,7 +199,7 @@ class _Lowering:
                 self.entry(connection, box.top - (stop - recurrent.top), 0) for connection in box.connections
             )
             stop += data.width
-        net.before.append(_constant_one(replace(states, start=stop, stop=stop + 1)))
+        net.before.extend(self.constant_one(replace(states, start=stop, stop=stop + 1)))
         biased = [site for site in here if site.population.bias is not None]
         entries.extend(self.bias_entries(biased, stop - recurrent.top, 0))
         self.buffers[states.buffer] = replace(self.buffers[states.buffer], width=stop + 1)
@@ -224,6 +225,12 @@ class _Lowering:
             self.ones[states.buffer] = column
             self.buffers[states.buffer] = replace(self.buffers[states.buffer], width=column + 1)
         return inside
+
+    def constant_one(self, column: View) -> Iterator[Operation]:
+        """Write ones beside data or states, unless an earlier stage reads them at the same delay."""
+        if column not in self.ones_written:
+            self.ones_written.add(column)
+            yield Compute((Assignment(column, number(1)),))
 
     def bias_entries(self, sites: Sequence[Site], row: int, left: int) -> Iterator[MatrixEntry]:
         """Biases as a row of a matrix."""
@@ -288,7 +295,7 @@ class _Lowering:
         entries = [self.entry(connection, item.top, item.left) for connection in item.connections]
         states = self.states_of(item)
         if biased:
-            yield _constant_one(replace(states, start=states.stop, stop=states.stop + 1))
+            yield from self.constant_one(replace(states, start=states.stop, stop=states.stop + 1))
             entries.extend(self.bias_entries(biased, states.width, item.left))
             states = replace(states, stop=states.stop + 1)
         out = View(self.net_of(item.connections[0]).buffer, item.left, item.right)
@@ -362,10 +369,6 @@ class _NetInputs:
 def _zero(buffer: str, offset: int, flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Operation]:
     for start, stop in find_runs(flags):
         yield Compute((Assignment(View(buffer, offset + start, offset + stop), number(0)),))
-
-
-def _constant_one(column: View) -> Compute:
-    return Compute((Assignment(column, number(1)),))
 
 
 def _scale(use: Use, factor: float) -> Use:

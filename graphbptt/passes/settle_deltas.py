@@ -37,6 +37,10 @@ def settle_deltas(plan: Plan) -> Plan:
 
 def _settle_stage(stage: Stage, ledger: _Ledger) -> Stage:
     sweep = stage.backward
+    for view in (view for operation in sweep.before for view in _written(operation) if view.shift):
+        ledger.clear(
+            view
+        )  # these operations go block by block: a write must not undo what another block added
     before = tuple(_settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.before)
     views = [view for _, operation in sweep.each for view in _written(operation)]
     aligned = all(phase == 0 for phase, _ in sweep.each)

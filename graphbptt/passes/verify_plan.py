@@ -179,11 +179,15 @@ def _check_product(plan: Plan, operation: Product | Contract) -> Iterator[str]:
         yield f"there is no matrix {operation.matrix}"
         return
     out = operation.out if isinstance(operation, Product) else operation.delta
-    shape = (operation.source.width, out.width)
-    turned = isinstance(operation, Product) and operation.transposed
-    if shape != ((matrix.columns, matrix.rows) if turned else (matrix.rows, matrix.columns)):
+    if isinstance(operation, Product) and operation.transposed:
+        # Back to the states alone, which come first: what lies beside them has no derivative.
+        states = out
+        fits = operation.source.width == matrix.columns and states.width <= matrix.rows
+    else:
+        states = operation.source
+        fits = (states.width, out.width) == (matrix.rows, matrix.columns)
+    if not fits:
         yield f"{operation.matrix} has shape ({matrix.rows}, {matrix.columns})"
-    states = out if turned else operation.source
     if states.width > plan.buffer[states.buffer].lane_width:
         yield f"the columns of {states} do not lie side by side"
 
