@@ -65,11 +65,11 @@ class Instruction:
     memory: tuple[View | Row, ...] = ()
 
 
-def _expand_logistic(x: Place, out: View | Register) -> list[Instruction]:
+def _expand_logistic(out: View | Register, x: Place) -> list[Instruction]:
     return [Instruction(np.multiply, (x, HALF), out), *_expand_logistic_of_twice(out, out)]
 
 
-def _expand_logistic_of_twice(x: Place, out: View | Register) -> list[Instruction]:
+def _expand_logistic_of_twice(out: View | Register, x: Place) -> list[Instruction]:
     """``logistic(2x) = (1 + tanh(x)) / 2``: NumPy's tanh is vectorised, and it does not overflow."""
     return [
         Instruction(np.tanh, (x,), out),
@@ -78,27 +78,44 @@ def _expand_logistic_of_twice(x: Place, out: View | Register) -> list[Instructio
     ]
 
 
-HALF = Number(0.5)
-EXPANSIONS: dict[str, Callable[[Place, View | Register], list[Instruction]]] = {
+def _one_call(function: Callable[..., Any], *constants: Number) -> Expansion:
+    """A single ufunc, of the arguments and some constants."""
+    return lambda out, *arguments: [Instruction(function, (*arguments, *constants), out)]
+
+
+Expansion = Callable[..., list[Instruction]]
+HALF, ZERO = Number(0.5), Number(0.0)
+EXPANSIONS: dict[str, Expansion] = {
     "logistic": _expand_logistic,
     "logistic_of_twice": _expand_logistic_of_twice,
+    "relu": _one_call(np.maximum, ZERO),
+    "step": _one_call(np.heaviside, ZERO),
+    "softplus": _one_call(np.logaddexp, ZERO),
+    "maximum": _one_call(np.maximum),
+    "minimum": _one_call(np.minimum),
 }
-"""Functions that NumPy computes faster as a few calls than by the value in their table."""
+"""Functions whose value in their table is not one call of NumPy, or not the fastest: the calls that compute them, by
+where the result goes and the arguments."""
 
 
 def compile_compute(compute: Compute) -> list[Instruction]:
-    """The instructions of all assignments.
+    """The instructions of all assignments; plain writes come before what adds to them.
 
-    They are independent of each other, so the ones that come first in each can share a call where they do the same to
+    Plain writes are independent of each other, so the calls they begin with can be shared where they do the same to
     neighbouring columns: the gates of an LSTM are three logistic functions and one tanh, and all begin with a tanh.
     """
-    lists = [compile_assignment(item) for item in compute.assignments]
-    heads = [instructions.pop(0) for instructions in lists if isinstance(instructions[0].out, View)]
+    items = sorted(compute.assignments, key=lambda item: item.accumulate)
+    lists = [(item, compile_assignment(item)) for item in items]
+    heads = [
+        instructions.pop(0)
+        for item, instructions in lists
+        if not item.accumulate and isinstance(instructions[0].out, View)
+    ]
     merged: list[Instruction] = []
     for head in sorted(heads, key=_columns):
         both = _join(merged[-1], head) if merged else None
         merged[len(merged) - (both is not None) :] = [both or head]
-    return [*merged, *(instruction for instructions in lists for instruction in instructions)]
+    return [*merged, *(instruction for _, instructions in lists for instruction in instructions)]
 
 
 def _columns(instruction: Instruction) -> tuple[str, int]:
@@ -188,7 +205,7 @@ class _Compiler:
         out = home or self.claim()
         expand = EXPANSIONS.get(call.function.name)
         if expand is not None:
-            self.instructions.extend(expand(arguments[0], out))
+            self.instructions.extend(expand(out, *arguments))
         else:
             self.instructions.append(Instruction(call.function.value, arguments, out))
         self.places[call] = out

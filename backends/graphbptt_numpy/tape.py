@@ -136,11 +136,17 @@ def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: 
     for instruction in instructions:
         width = instruction.out.width
         lanes = space.count_lanes(width, instruction.memory)
-        # The result by position: as a keyword it would cost as much as a small call does.
-        places = (*instruction.arguments, instruction.out)
-        operands = [space.resolve(place, rows, lanes, width) for place in places]
-        if instruction.function is not np.positive or operands[0].ctypes.data != operands[1].ctypes.data:
-            yield partial(instruction.function, *operands)
+        arguments = [space.resolve(place, rows, lanes, width) for place in instruction.arguments]
+        out = space.resolve(instruction.out, rows, lanes, width)
+        if instruction.function is not np.positive or arguments[0].ctypes.data != out.ctypes.data:
+            yield _call(instruction.function, arguments, out)
+
+
+def _call(function: Callable[..., Any], arguments: list[Array], out: Array) -> Call:
+    """The result goes by position, since as a keyword it costs as much as a small call; two ufuncs refuse that."""
+    if function in (np.maximum, np.minimum):
+        return partial(function, *arguments, out=out)
+    return partial(function, *arguments, out)
 
 
 def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:

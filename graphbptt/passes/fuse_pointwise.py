@@ -58,9 +58,9 @@ def _fuse_reductions(operations: Iterable[Operation]) -> Iterator[Operation]:
     yield from fused
 
 
-def _kind(item: Assignment) -> tuple[str, int, bool, str, int]:
-    """Orders assignments so that those that can be merged are neighbours."""
-    return item.out.buffer, item.out.shift, item.accumulate, _shape(item.expression), item.out.start
+def _kind(item: Assignment) -> tuple[bool, str, int, str, int]:
+    """Orders assignments so that those that can be merged are neighbours; plain writes come before additions."""
+    return item.accumulate, item.out.buffer, item.out.shift, _shape(item.expression), item.out.start
 
 
 def _shape(expression: Expression) -> str:
