@@ -24,7 +24,8 @@ from graphbptt.ir.plan import (
     View,
     views_of,
 )
-from graphbptt.passes.verify_sweeps import Ledger, check_backward, check_forward
+from graphbptt.passes.column_ledger import Ledger
+from graphbptt.passes.verify_sweeps import check_backward, check_forward
 from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_products, check_vector
 
 __all__ = ["verify_forward", "verify_plan"]

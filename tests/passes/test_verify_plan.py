@@ -178,6 +178,11 @@ def reverse_stages(plan: Plan) -> Plan:
     return replace(plan, stages=plan.stages[::-1], placements=placements)
 
 
+def add_earlier(product: Product) -> list[Operation]:
+    """Another one that adds to the step before, which may be in a block of steps still to be written."""
+    return [product, replace(product, out=shifted(product.out, -1), accumulate=True)]
+
+
 def read_at_once(operation: Operation) -> list[Operation]:
     """A delayed product that forgets its delay."""
     if isinstance(operation, Product) and operation.source.shift:
@@ -265,9 +270,26 @@ ORDER: list[tuple[Damage, str]] = [
     (lambda p: replace(p, clear=(*p.clear, Clear(H.delta))), "overwrites delta1:0-3"),
     (edit(Product, READOUT, "backward", accumulate=True), "changes delta1:0-3 before it is written"),
     (drop(Product, READOUT, "backward"), "before it is written"),
-    (edit(Product, READOUT, "backward", out=shifted(H.delta, -1)), "at other rows than were written"),
+    (edit(Product, READOUT, "backward", out=shifted(H.delta, -1)), "leaves out rows of delta1[t-1]:0-3"),
+    (first(Product, add_earlier, READOUT, "backward"), "changes delta1[t-1]:0-3 at other rows than were written"),
     (edit(Product, LOOP, "backward", accumulate=False), "overwrites delta1[t-1]:0-3"),
 ]  # fmt: skip
+
+
+def test_copies_beside_the_states_are_read_as_they_were_written() -> None:
+    """A product reads data of two steps ago with a one beside them, which has to stand beside the same step."""
+    network = draw({"x": {"units": 2}}, ("x", "y", 2), ("x", "z", 1), clamps=["x"], targets=["y", "z"])
+    plan = lower(network)
+    verify_forward(plan)
+
+    def move(operation: Operation) -> list[Operation]:
+        if isinstance(operation, Compute) and operation.assignments[0].expression == Number(1):
+            (one,) = operation.assignments
+            return [compute(shifted(one.out, 0), one.expression)]
+        return [operation]
+
+    with pytest.raises(VerificationError, match="at other rows than were written"):
+        verify_forward(in_sweep(plan.placement["y"].stage, "forward", move)(plan))
 
 
 def test_rows_that_a_plain_write_leaves_out_are_cleared() -> None:
