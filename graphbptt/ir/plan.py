@@ -169,7 +169,8 @@ class Assignment:
 class Compute:
     """Element-wise assignments, each of one width; none reads what another of them writes.
 
-    Where one writes what another adds to, the write comes first, whatever their order. A load may be narrower than its assignment's result: it is then repeated along it.
+    Where one writes what another adds to, the write comes first, whatever their order. A load may be narrower than its
+    assignment's result: it is then repeated along it.
     """
 
     assignments: tuple[Assignment, ...]

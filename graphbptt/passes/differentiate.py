@@ -13,8 +13,11 @@ it (the gates of an LSTM are of this kind).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from graphbptt.ir.expression import Call, Expression, Leaf, Load, Number, calls, gradients, substitute
 from graphbptt.ir.folded import Use
@@ -50,7 +53,8 @@ def differentiate(plan: Plan) -> Plan:
     restrained = frozenset(placement.population for placement in plan.placements if placement.restrained)
     learners = find_learners(plan.network, _moments(plan), restrained)
     free = frozenset(group.name for group in plan.network.groups if group.trainable)
-    reversals = [_Reversal(plan, learners, index, free) for index in range(len(plan.stages))]
+    wanted = {buffer: _find_wanted(residents, learners) for buffer, residents in plan.residents.items()}
+    reversals = [_Reversal(plan, learners, index, free, wanted) for index in range(len(plan.stages))]
     stages = tuple(reversal.stage() for reversal in reversals)
     placements = {
         name: placement for reversal in reversals for name, placement in reversal.placements().items()
@@ -62,6 +66,14 @@ def differentiate(plan: Plan) -> Plan:
         stages=stages,
     )
     return replace(plan, losses=_place_losses(plan), initials=_place_initials(plan, free))
+
+
+def _find_wanted(residents: Sequence[Placement], learners: Learners) -> npt.NDArray[np.bool_]:
+    """The columns of a buffer of states by which a derivative is kept; what lies beside the states is left out."""
+    columns = np.zeros(max(resident.state.stop for resident in residents), bool)
+    for resident in residents:
+        columns[resident.state.start : resident.state.stop] = learners.has_delta(resident.population)
+    return columns
 
 
 def _moments(plan: Plan) -> dict[str, tuple[int, int]]:
@@ -103,6 +115,7 @@ class _Reversal:
     learners: Learners
     index: int
     free: frozenset[str]
+    wanted: Mapping[str, npt.NDArray[np.bool_]]
     mirrors: dict[str, Buffer] = field(default_factory=dict)
     slopes: list[Assignment] = field(default_factory=list)
     saved: dict[str, list[Assignment]] = field(default_factory=dict)
@@ -305,7 +318,7 @@ class _Reversal:
             final.append(Contract(product.matrix, product.source, out))
         if self.is_wanted(product.source):
             # What lies beside the states, data and ones, has no derivative.
-            stop = max(resident.state.stop for resident in self.plan.residents[product.source.buffer])
+            stop = len(self.wanted[product.source.buffer])
             source = replace(product.source, stop=min(product.source.stop, stop))
             yield Product(_delta(source), out, product.matrix, transposed=True, accumulate=True)
 
@@ -339,11 +352,7 @@ class _Reversal:
 
     def is_wanted(self, source: View) -> bool:
         """Whether a derivative by any state in these columns is kept."""
-        return any(
-            self.learners.has_delta(resident.population)
-            for resident in self.plan.residents[source.buffer]
-            if resident.state.start < source.stop and source.start < resident.state.stop
-        )
+        return bool(self.wanted[source.buffer][source.start : source.stop].any())
 
     def is_free(self, row: Row) -> bool:
         value = self.plan.row_value[row]

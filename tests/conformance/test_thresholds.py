@@ -5,8 +5,6 @@ Random graphs are small, so the layouts and loops meant for large networks would
 
 from __future__ import annotations
 
-import graphbptt_numpy.tape
-import graphbptt_numpy.workspace
 import numpy as np
 import pytest
 from agreement import assert_agreement
@@ -14,6 +12,8 @@ from hypothesis import given
 from strategies import Case, cases
 
 import graphbptt.passes.merge_products
+import graphbptt_numpy.tape
+import graphbptt_numpy.workspace
 from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
 from graphbptt.passes.bind_batch import bind_batch
