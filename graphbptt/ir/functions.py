@@ -32,6 +32,11 @@ def _minimum(a: Array, b: Array, out: Array | None = None) -> Array:
     return np.minimum(a, b, out=out)
 
 
+def _finite(x: Array, out: Array | None = None) -> Array:
+    largest = np.finfo(x.dtype).max
+    return np.clip(x, -largest, largest, out=out)
+
+
 def _step(x: Array, out: Array | None = None) -> Array:
     return np.heaviside(x, 0, out=out)
 
@@ -58,6 +63,8 @@ logistic_of_twice = Function(
     (0, 1),
     costly=True,
 )
+# Where a slope is infinite (a square root at 0), no derivative arriving must still give none passed on.
+finite = Function("finite", 1, _finite, lambda a, y: (one(),), "finite({})")
 exp = Function("exp", 1, np.exp, lambda a, y: (y,), "exp({})", (0, np.inf), costly=True)
 log = Function("log", 1, np.log, lambda a, y: (one() / a[0],), "log({})", costly=True)
 sqrt = Function("sqrt", 1, np.sqrt, lambda a, y: (number(0.5) / y,), "sqrt({})", (0, np.inf))

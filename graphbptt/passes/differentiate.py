@@ -19,8 +19,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Call, Expression, Leaf, Load, Number, calls, gradients, substitute
+from graphbptt.ir.expression import (
+    Call,
+    Expression,
+    Leaf,
+    Load,
+    Number,
+    calls,
+    divide,
+    gradients,
+    power,
+    substitute,
+)
 from graphbptt.ir.folded import Use
+from graphbptt.ir.functions import finite
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.plan import (
     Assignment,
@@ -284,6 +296,8 @@ class _Reversal:
         else:
             order = list(self.trees[name]).index(leaf)
             view = self.mirror(f"slope{order}_", name)
+        if any(call.function in (divide, power) for call in calls([partial])):
+            partial = finite(partial)
         self.slopes.append(Assignment(view, partial))
         if restrained:
             self.restrained_slopes.setdefault(name, []).append(view)
