@@ -16,7 +16,7 @@ from graphbptt.errors import BackendError, did_you_mean
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 
-__all__ = ["AUTO_ORDER", "Backend", "Executable", "find_backend", "list_backends"]
+__all__ = ["AUTO_ORDER", "Backend", "Executable", "find_backend", "list_backends", "load_backend"]
 
 GROUP = "graphbptt.backends"
 AUTO_ORDER = ("cupy", "native", "numpy")
@@ -55,8 +55,19 @@ def list_backends() -> dict[str, metadata.EntryPoint]:
     return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
 
 
+def load_backend(entry: metadata.EntryPoint) -> Backend | str:
+    """Load a backend; where it cannot be loaded or cannot run here, the reason, in one sentence."""
+    try:
+        backend: Backend = entry.load()
+    except Exception as error:  # importing runs the backend's own code and that of its libraries
+        return f"it cannot be imported: {error}"
+    return backend.missing() or backend
+
+
 def find_backend(name: str = "auto") -> Backend:
     """Load the backend called `name`; ``auto`` takes the first of `AUTO_ORDER` that can run here.
+
+    Other backends, such as the slow `reference`, have to be asked for by name.
 
     Raises
     ------
@@ -64,19 +75,16 @@ def find_backend(name: str = "auto") -> Backend:
         There is none of that name, or it says that it cannot run here.
     """
     installed = list_backends()
-    if name != "auto":
-        if name not in installed:
-            raise BackendError(
-                f"backend {name!r} is not installed; {did_you_mean(name, [*installed, 'auto'])}"
-            )
-        backend: Backend = installed[name].load()
-        reason = backend.missing()
-        if reason is not None:
-            raise BackendError(f"backend {name!r} cannot run here: {reason}")
-        return backend
-    for candidate in (*AUTO_ORDER, *sorted(set(installed) - set(AUTO_ORDER))):
+    if name != "auto" and name not in installed:
+        remedy = did_you_mean(str(name), [*installed, "auto"])
+        raise BackendError(f"backend {name!r} is not installed; {remedy}")
+    reasons = []
+    for candidate in AUTO_ORDER if name == "auto" else (name,):
         if candidate in installed:
-            backend = installed[candidate].load()
-            if backend.missing() is None:
+            backend = load_backend(installed[candidate])
+            if not isinstance(backend, str):
                 return backend
-    raise BackendError("no backend can run here; reinstall graphbptt, which brings the numpy backend")
+            reasons.append(f"backend {candidate!r} cannot run here: {backend}")
+    if name == "auto":
+        reasons.append("no backend can run here; reinstall graphbptt, which brings the numpy backend")
+    raise BackendError("\n".join(reasons))

@@ -1,7 +1,7 @@
 """What can go wrong, where it went wrong, and what to write instead.
 
 Every mistake a user can make ends as one of these exceptions. Each knows the exit code of the command line, and a
-`SpecError` carries *all* problems found, not only the first.
+`SpecError` or a `DataError` carries *all* problems found, not only the first.
 
     place   := (file, line, column)
     problem := (path, what, instead, place)
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BackendError",
+    "CollectedError",
     "DataError",
     "DivergenceError",
     "GraphbpttError",
@@ -62,14 +63,18 @@ class GraphbpttError(Exception):
     exit_code = 1
 
 
-class SpecError(GraphbpttError):
-    """The network, its inputs or its targets cannot be what was declared. Carries every problem found."""
-
-    exit_code = 2
+class CollectedError(GraphbpttError):
+    """The base of the errors that carry every problem found, not only the first."""
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class SpecError(CollectedError):
+    """The network, its inputs or its targets cannot be what was declared. Carries every problem found."""
+
+    exit_code = 2
 
 
 class BackendError(GraphbpttError):
@@ -78,14 +83,10 @@ class BackendError(GraphbpttError):
     exit_code = 2
 
 
-class DataError(GraphbpttError):
+class DataError(CollectedError):
     """A field is absent, of the wrong shape, or holds values that cannot be used."""
 
     exit_code = 3
-
-    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
 
 
 class DivergenceError(GraphbpttError):

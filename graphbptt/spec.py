@@ -50,6 +50,11 @@ class Spec:
     targets: tuple[Target, ...]
 
     @property
+    def description(self) -> str:
+        """What the file says about itself; empty where it says nothing."""
+        return self.declaration.spec.description
+
+    @property
     def training(self) -> TrainingDeclaration:
         """The settings of the training loop, defaults where the file is silent."""
         return self.declaration.spec.training or TrainingDeclaration()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Call, Expression, Load, Number, calls, leaves
-from graphbptt.ir.plan import Assignment, Compute, Row, View
+from graphbptt.ir.operations import Assignment, Compute, Row, View
 
 __all__ = [
     "Instruction",
@@ -91,6 +91,7 @@ EXPANSIONS: dict[str, Expansion] = {
     "relu": _one_call(np.maximum, ZERO),
     "step": _one_call(np.heaviside, ZERO),
     "softplus": _one_call(np.logaddexp, ZERO),
+    "finite": _one_call(np.nextafter, ZERO),
     "maximum": _one_call(np.maximum),
     "minimum": _one_call(np.minimum),
 }

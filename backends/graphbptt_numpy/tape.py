@@ -15,7 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load
-from graphbptt.ir.plan import Compute, Contract, Operation, Product, Reduce, Restrain, Silence, View
+from graphbptt.ir.operations import (
+    Compute,
+    Contract,
+    Operation,
+    Product,
+    Reduce,
+    Restrain,
+    Silence,
+    View,
+)
 from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
 from graphbptt_numpy.workspace import Workspace
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load, Number
-from graphbptt.ir.plan import Compute, Matrix, Plan, Row, View, views_of
+from graphbptt.ir.operations import Compute, Row, View, views_of
+from graphbptt.ir.plan import Matrix, Plan
 from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
 
 __all__ = ["Workspace"]

@@ -6,6 +6,7 @@ Subcommands import what they need when they run, so that ``graphbptt --help`` st
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -48,7 +49,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(str(error), err=True)
         return error.exit_code
     except OSError as error:
-        click.echo(f"{error.filename}: {error.strerror}; choose another place with --runs", err=True)
+        said = error.strerror or str(error)
+        click.echo(f"{error.filename}: {said}" if error.filename else said, err=True)
         return SpecError.exit_code
     except MemoryError as error:
         click.echo(f"not enough memory: {error}; use fewer examples, steps or units", err=True)
@@ -58,4 +60,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the installed command."""
-    sys.exit(run())
+    code = run()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What could not be written has been reported; at exit Python would try, and report, once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

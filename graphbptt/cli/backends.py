@@ -8,13 +8,14 @@ import click
 @click.command()
 def backends() -> None:
     """List the installed backends, and why one cannot run here."""
-    from graphbptt.backend import find_backend, list_backends
+    from graphbptt.backend import find_backend, list_backends, load_backend
+    from graphbptt.errors import BackendError
 
-    chosen = find_backend().name
+    try:
+        chosen = find_backend().name
+    except BackendError:
+        chosen = None
     for name, entry in sorted(list_backends().items()):
-        try:
-            reason = entry.load().missing()
-        except ImportError as error:
-            reason = f"it cannot be imported: {error}"
-        state = f"cannot run here: {reason}" if reason else "available"
+        backend = load_backend(entry)
+        state = f"cannot run here: {backend}" if isinstance(backend, str) else "available"
         click.echo(f"{name}: {state}{' (auto)' if name == chosen else ''}")

@@ -31,8 +31,9 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
     from graphbptt.spec import load
 
     declared = load(spec, overrides)
+    model = declared.compile()
     data = declared.data().train.take(slice(0, examples))
-    report = check_gradients(declared.compile(), data.fields, data.steps)
+    report = check_gradients(model, data.fields, data.steps)
     click.echo(f"{spec}: valid")
     click.echo(str(report))
     if report.error > tolerance:

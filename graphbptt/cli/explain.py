@@ -22,6 +22,9 @@ def explain(spec: Path, overrides: tuple[str, ...], steps: int | None) -> None:
         example = declared.data().train.take(slice(0, 1))
         steps = model.bind(example.fields, example.steps).steps
     unrolled = model.unroll(steps)
+    if declared.description:
+        click.echo(declared.description)
+        click.echo()
     click.echo(str(model.network))
     click.echo()
     click.echo(f"unrolled over {steps} steps: {len(unrolled.layers)} layers")

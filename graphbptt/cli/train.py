@@ -27,19 +27,23 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     from rich.console import Console
 
     from graphbptt.spec import load
+    from graphbptt.training.admission import check_parts
     from graphbptt.training.loop import Epoch
     from graphbptt.training.loop import train as train_model
     from graphbptt.training.progress import show_progress, tabulate_figures
     from graphbptt.training.run_folder import RunFolder
 
     declared = load(spec, overrides)
-    parts = declared.data()
     model = declared.compile()
+    parts = declared.data()
+    check_parts(model, parts)
     baseline = declared.evaluate_baseline(model, parts)
     settings = declared.training
     console = Console()
     folder = RunFolder.create(runs, spec.stem)
     folder.write_spec(declared.format())
+    if declared.description:
+        click.echo(declared.description)
     click.echo(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}")
     epochs: list[Epoch] = []
     try:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from graphbptt.declaration.choices import Adam, BaselineChoice, OptimizerChoice, Section, TaskChoice
+from graphbptt.declaration.values import Count, Integer, Real
 
 __all__ = ["DataDeclaration", "FieldDeclaration", "Fresh", "Range", "Split", "TrainingDeclaration"]
 
@@ -25,8 +26,8 @@ __all__ = ["DataDeclaration", "FieldDeclaration", "Fresh", "Range", "Split", "Tr
 class Fresh(Section):
     """A part of the data that a task makes anew; what is absent is as in the training part."""
 
-    examples: PositiveInt | None = None
-    steps: PositiveInt | None = None
+    examples: Count | None = None
+    steps: Count | None = None
 
 
 def _names(value: Any) -> Any:
@@ -140,9 +141,9 @@ class DataDeclaration(Section):
     task: TaskChoice | None = None
     csv: str | None = None
     npz: str | None = None
-    steps: PositiveInt | None = None
-    seed: NonNegativeInt = 0
-    examples: PositiveInt | None = None
+    steps: Count | None = None
+    seed: Annotated[Integer, Field(ge=0)] = 0
+    examples: Count | None = None
     validation: Fresh | None = None
     test: Fresh | None = None
     fields: dict[str, Annotated[FieldDeclaration, BeforeValidator(_open_field)]] = Field(default={})
@@ -193,7 +194,7 @@ class TrainingDeclaration(Section):
     """
 
     optimizer: OptimizerChoice = OptimizerChoice(adam=Adam())
-    epochs: PositiveInt = 100
-    batch: PositiveInt = 32
-    clip: PositiveFloat | None = None
-    patience: PositiveInt | None = None
+    epochs: Count = 100
+    batch: Count = 32
+    clip: Annotated[Real, Field(gt=0)] | None = None
+    patience: Count | None = None

@@ -33,8 +33,8 @@ def _minimum(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def _finite(x: Array, out: Array | None = None) -> Array:
-    largest = np.finfo(x.dtype).max
-    return np.clip(x, -largest, largest, out=out)
+    """The next number towards 0: infinity becomes the largest number, others change by one unit in the last place."""
+    return np.nextafter(x, 0, out=out)
 
 
 def _step(x: Array, out: Array | None = None) -> Array:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbptt.ir.expression import Expression, calls
-from graphbptt.ir.plan import Buffer, Compute, Contract, Matrix, Operation, Plan, Product, Reduce
+from graphbptt.ir.operations import Compute, Contract, Operation, Product, Reduce
+from graphbptt.ir.plan import Buffer, Matrix, Plan
 
 __all__ = ["Memory", "count_flops", "count_zeros", "measure_buffers", "measure_weights"]
 

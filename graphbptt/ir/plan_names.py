@@ -13,7 +13,8 @@ from itertools import chain
 
 from graphbptt.ir.expression import Expression, Load, leaves, substitute
 from graphbptt.ir.folded import FrozenArray
-from graphbptt.ir.plan import Compute, Plan, Row, View
+from graphbptt.ir.operations import Compute, Row, View
+from graphbptt.ir.plan import Plan
 
 __all__ = ["PlanNames", "join_names"]
 

@@ -8,18 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.plan import (
-    Compute,
-    Contract,
-    Matrix,
-    Operation,
-    Plan,
-    Product,
-    Reduce,
-    Restrain,
-    Stage,
-    Sweep,
-)
+from graphbptt.ir.operations import Compute, Contract, Operation, Product, Reduce, Restrain
+from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Expression, Number
-from graphbptt.ir.plan import Clear, Operation, Plan, View
+from graphbptt.ir.operations import Operation, View
+from graphbptt.ir.plan import Clear, Plan
 
 __all__ = ["WHOLE", "Ledger", "Write"]
 

@@ -34,24 +34,18 @@ from graphbptt.ir.expression import (
 from graphbptt.ir.folded import Use
 from graphbptt.ir.functions import finite
 from graphbptt.ir.losses import resolve_loss
-from graphbptt.ir.plan import (
+from graphbptt.ir.operations import (
     Assignment,
-    Buffer,
     Compute,
     Contract,
-    InitialSite,
-    LossSite,
     Operation,
-    Placement,
-    Plan,
     Product,
     Reduce,
     Row,
     Silence,
-    Stage,
-    Sweep,
     View,
 )
+from graphbptt.ir.plan import Buffer, InitialSite, LossSite, Placement, Plan, Stage, Sweep
 from graphbptt.passes.find_learners import Learners, find_learners
 
 __all__ = ["differentiate"]

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from graphbptt.ir.expression import Call, Expression, Load
-from graphbptt.ir.plan import Assignment, Compute, Operation, Plan, Reduce, Row, Sweep, View
+from graphbptt.ir.operations import Assignment, Compute, Operation, Reduce, Row, View
+from graphbptt.ir.plan import Plan, Sweep
 
 __all__ = ["fuse_pointwise"]
 

@@ -15,24 +15,26 @@ import numpy as np
 from graphbptt.ir.expression import Coefficient, Expression, Load, Net, State, leaves, number, substitute
 from graphbptt.ir.folded import Connection, FoldedNetwork, FrozenArray, Use
 from graphbptt.ir.layout import ParameterLayout
-from graphbptt.ir.plan import (
+from graphbptt.ir.operations import (
     Assignment,
-    Buffer,
     Compute,
-    Matrix,
-    MatrixEntry,
     Operation,
-    Placement,
-    Plan,
     Product,
     Restrain,
     Row,
+    View,
+    find_runs,
+)
+from graphbptt.ir.plan import (
+    Buffer,
+    Matrix,
+    MatrixEntry,
+    Placement,
+    Plan,
     RowEntry,
     Selection,
     Stage,
     Sweep,
-    View,
-    find_runs,
 )
 from graphbptt.ir.schedule import Component, Schedule
 from graphbptt.passes.merge_products import Box, merge_boxes, pays_to_join

@@ -16,7 +16,8 @@ from graphbptt.ir.expression import Expression, Net, State, leaves, substitute
 from graphbptt.ir.folded import FoldedNetwork, Population
 from graphbptt.ir.functions import ACTIVATIONS, logistic_of_twice
 from graphbptt.ir.losses import resolve_loss
-from graphbptt.ir.plan import Buffer, View
+from graphbptt.ir.operations import View
+from graphbptt.ir.plan import Buffer
 from graphbptt.ir.schedule import Component, Schedule, Scheduled
 
 __all__ = ["Site", "place_buffers"]

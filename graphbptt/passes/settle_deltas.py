@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load, leaves
-from graphbptt.ir.plan import Assignment, Clear, Compute, Operation, Plan, Product, Stage, View, find_runs
+from graphbptt.ir.operations import Assignment, Compute, Operation, Product, View, find_runs
+from graphbptt.ir.plan import Clear, Plan, Stage
 
 __all__ = ["settle_deltas"]
 

@@ -9,21 +9,19 @@ from graphbptt.errors import VerificationError
 from graphbptt.ir.expression import Expression, Load, leaves
 from graphbptt.ir.folded import Use
 from graphbptt.ir.losses import resolve_loss
-from graphbptt.ir.plan import (
+from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
-    Placement,
-    Plan,
     Product,
     Reduce,
     Restrain,
     Row,
     Silence,
-    Stage,
     View,
     views_of,
 )
+from graphbptt.ir.plan import Placement, Plan, Stage
 from graphbptt.passes.column_ledger import Ledger
 from graphbptt.passes.verify_sweeps import check_backward, check_forward
 from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_products, check_vector

@@ -15,22 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from graphbptt.ir.expression import Expression
-from graphbptt.ir.plan import (
+from graphbptt.ir.operations import (
     Assignment,
     Compute,
     Contract,
-    LossSite,
     Operation,
-    Plan,
     Product,
     Reduce,
     Restrain,
     Silence,
-    Stage,
-    Sweep,
     View,
     views_in,
 )
+from graphbptt.ir.plan import LossSite, Plan, Stage, Sweep
 from graphbptt.passes.column_ledger import WHOLE, Ledger, Write
 
 __all__ = ["check_backward", "check_forward"]

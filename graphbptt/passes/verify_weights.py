@@ -8,7 +8,8 @@ import numpy as np
 
 from graphbptt.ir.expression import Load, leaves
 from graphbptt.ir.folded import FrozenArray, Use
-from graphbptt.ir.plan import Compute, Contract, MatrixEntry, Plan, Product, Reduce, Row, Selection, Stage
+from graphbptt.ir.operations import Compute, Contract, Product, Reduce, Row
+from graphbptt.ir.plan import MatrixEntry, Plan, Selection, Stage
 
 __all__ = ["check_derivatives", "check_matrices", "check_products", "check_vector"]
 

@@ -1,17 +1,20 @@
-"""Where a state or a derivative stopped being a finite number."""
+"""Where a state, a loss or a derivative stopped being a finite number."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.errors import DivergenceError
+from graphbptt.ir.batch import Batch
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset
+from graphbptt.training.evaluation import CHUNK
 
-__all__ = ["explain_divergence", "find_first_nonfinite"]
+__all__ = ["explain_divergence", "find_first_loss", "find_first_state"]
 
 Array = npt.NDArray[Any]
 
@@ -19,30 +22,38 @@ Array = npt.NDArray[Any]
 def explain_divergence(model: Model, data: Dataset, gradient: Array | None, when: str) -> DivergenceError:
     """The error for a loss or a gradient that is not finite on `data`.
 
-    It names the node and step where it began or, where all states are finite, the parameter whose
-    derivative is not.
+    It names the node and the step of the first state that is not finite; where all states are, the node and
+    the step of the target whose loss is not; where the loss is too, the parameter with the derivative. Without
+    a gradient, `data` were measured chunk by chunk.
     """
-    found = find_first_nonfinite(model, data)
-    if found is not None:
-        cause = f"the state of node {found[0]!r} is not finite from step {found[1]} on"
-    else:
-        cause = (
-            _name_derivative(model, gradient) or "all states are finite, but the loss or its gradient is not"
-        )
+    size = len(data) if gradient is not None else CHUNK
+    causes = (_find_cause(model, chunk) for chunk in data.batches(size))
+    cause = next(filter(None, causes), None) or _name_derivative(model, gradient)
     return DivergenceError(
         f"{when}: {cause}; lower the optimizer's rate, or clip the gradient (training.clip)"
     )
 
 
-def find_first_nonfinite(model: Model, data: Dataset) -> tuple[str, int] | None:
+def _find_cause(model: Model, data: Dataset) -> str | None:
+    bound = model.bind(data.fields, data.steps)
+    found = find_first_state(model, data, bound.steps)
+    if found is not None:
+        return f"the state of node {found[0]!r} is not finite from step {found[1]} on"
+    found = find_first_loss(model, bound)
+    if found is not None:
+        return f"all states are finite, but the loss of node {found[0]!r} is not from step {found[1]} on"
+    return None
+
+
+def find_first_state(model: Model, data: Dataset, steps: int) -> tuple[str, int] | None:
     """Run forward: the node and the step of the first state that is not finite.
 
     Of several nodes in one step it is the one that reads none of the others in that step.
     """
     with np.errstate(all="ignore"):
-        states = model.run(data.fields, model.bind(data.fields, data.steps).steps)
+        states = model.run(data.fields, steps)
     bad = {node: ~np.isfinite(array).all(axis=(0, 2)) for node, array in states.items()}
-    begins = {node: int(steps.argmax()) + 1 for node, steps in bad.items() if steps.any()}
+    begins = {node: int(found.argmax()) + 1 for node, found in bad.items() if found.any()}
     if not begins:
         return None
     first = min(begins.values())
@@ -51,11 +62,47 @@ def find_first_nonfinite(model: Model, data: Dataset) -> tuple[str, int] | None:
     return min(nodes - led or nodes), first
 
 
-def _name_derivative(model: Model, gradient: Array | None) -> str | None:
-    if gradient is None:
+def find_first_loss(model: Model, bound: Batch) -> tuple[str, int] | None:
+    """The node and the step of the first target whose loss, added up to that step, is not finite.
+
+    A loss on the net input, or a sum of squares, can overflow where the state itself does not; the steps are
+    halved until the first such one is left.
+    """
+    finite, infinite = 0, bound.steps
+    if np.isfinite(_losses_until(model, bound, infinite)).all():
         return None
+    while infinite - finite > 1:
+        middle = (finite + infinite) // 2
+        if np.isfinite(_losses_until(model, bound, middle)).all():
+            finite = middle
+        else:
+            infinite = middle
+    target = int((~np.isfinite(_losses_until(model, bound, infinite))).argmax())
+    return model.network.targets[target].node, infinite
+
+
+def _losses_until(model: Model, bound: Batch, step: int) -> Array:
+    targets = []
+    for target in bound.targets:
+        weights = target.weights.copy()
+        weights[step:] = 0
+        targets.append(replace(target, weights=weights))
+    with np.errstate(all="ignore"):
+        return model.losses(replace(bound, targets=tuple(targets)))
+
+
+def _name_derivative(model: Model, gradient: Array | None) -> str:
+    """The parameter whose derivative is not finite; the one with the largest if only their norm is not."""
+    if gradient is None:
+        return "the sum of the losses is not finite"
     layout = model.plan.layout
-    for slot in layout.slots:
-        if slot.stop <= layout.free and not np.isfinite(layout.view(gradient, slot.group)).all():
-            return f"all states are finite, but the derivative of parameter {slot.group!r} is not"
-    return None
+    largest = {
+        slot.group: float(np.abs(layout.view(gradient, slot.group)).max())
+        for slot in layout.slots
+        if slot.stop <= layout.free
+    }
+    for group, size in largest.items():
+        if not np.isfinite(size):
+            return f"all states are finite, but the derivative of parameter {group!r} is not"
+    group = max(largest, key=lambda name: largest[name])
+    return f"the gradient is too long, most of all by parameter {group!r}, at {largest[group]:g}"

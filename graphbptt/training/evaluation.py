@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,7 @@ def evaluate(
 
 
 def measure_loss(model: Model, data: Dataset, chunk: int = CHUNK) -> float:
-    """The total loss over all of `data`."""
+    """The total loss over all of `data`; NaN where no target has a step."""
     losses = _Losses(model)
     for part in data.batches(chunk):
         losses.add(model.bind(part.fields, part.steps))
@@ -81,5 +82,7 @@ class _Losses:
         self._counts += counts
 
     def total(self) -> float:
+        if not self._counts.any() and self._counts.size:
+            return math.nan
         means = self._sums / np.where(self._counts > 0, self._counts, 1)
         return float(sum(t.weight * mean for t, mean in zip(self._model.network.targets, means, strict=True)))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from graphbptt.declaration.run_schema import DataDeclaration, FieldDeclaration
 from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.passes.bind_batch import LENGTHS
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.division import Rows, choose_rows, normalise, total_variance
 from graphbptt.training.tables import read_arrays
@@ -29,6 +30,9 @@ def read_examples(declaration: DataDeclaration, path: Path) -> Parts:
         name: FieldDeclaration.model_validate({"from": name}) for name in arrays if name != by
     }
     problems = list(_find_problems(declared, by, arrays, path))
+    if problems:
+        raise DataError(problems)
+    problems = list(_find_length_problems(declared, by, arrays))
     if problems:
         raise DataError(problems)
     whole = Dataset({name: arrays[item.source[0]] for name, item in declared.items()}, declaration.steps)
@@ -74,9 +78,30 @@ def _find_problems(
         yield Problem("data.split.by", f"array {by!r} has {arrays[by].ndim} axes", "one number per example")
 
 
+def _find_length_problems(
+    declared: dict[str, FieldDeclaration], by: str | None, arrays: dict[str, Array]
+) -> Iterator[Problem]:
+    """What is wrong with sizes and lengths; the arrays are known to be there and to hold numbers."""
+    fields = {name: arrays[item.source[0]] for name, item in declared.items()}
+    examples = {len(array) for array in fields.values() if array.ndim}
+    if by is not None and examples != {len(arrays[by])}:
+        said = f"array {by!r} has {len(arrays[by])} entries, the fields {sorted(examples)}"
+        yield Problem("data.split.by", said, "store one number per example")
+    if LENGTHS not in fields:
+        return
+    lengths, path = fields[LENGTHS], f"data.fields.{LENGTHS}"
+    steps = max((array.shape[1] for array in fields.values() if array.ndim == 3), default=None)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        said = f"the array is of {lengths.dtype} with shape {lengths.shape}"
+        yield Problem(path, said, "store one whole number per example, shape (examples,)")
+    elif steps is not None and lengths.size and (lengths.min() < 1 or lengths.max() > steps):
+        said = f"the lengths go from {lengths.min()} to {lengths.max()}"
+        yield Problem(path, said, f"a length is at least 1 and at most the number of steps, {steps}")
+
+
 def _real_rows(data: Dataset, name: str, chosen: Rows) -> Array:
     """The values of the chosen examples, a row a step, without the padding after a sequence's end."""
     array = data.fields[name][chosen]
-    if array.ndim == 3 and "lengths" in data.fields:
-        return array[np.arange(array.shape[1]) < data.fields["lengths"][chosen][:, None]]
+    if array.ndim == 3 and LENGTHS in data.fields:
+        return array[np.arange(array.shape[1]) < data.fields[LENGTHS][chosen][:, None]]
     return array.reshape(-1, array.shape[-1])

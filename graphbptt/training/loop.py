@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from pydantic import ValidationError
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.run_schema import TrainingDeclaration
-from graphbptt.errors import Problem, SpecError
+from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.batch import Batch
 from graphbptt.model import Model
+from graphbptt.training.admission import check_parts
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.divergence import explain_divergence
 from graphbptt.training.evaluation import measure_loss
@@ -101,7 +103,7 @@ def train(
     SpecError
         An argument cannot be what it is.
     DataError
-        The data do not fit the network.
+        The data do not fit the network, or no target has a step in them.
     DivergenceError
         A loss or a derivative is not finite; names the node and the step where it began.
     """
@@ -110,7 +112,8 @@ def train(
     )
     parts = _as_parts(data, validation)
     _check_purpose(model, settings, parts)
-    run = _Run(model, parts, settings, np.random.default_rng(model.seed if seed is None else seed))
+    check_parts(model, parts)
+    run = _Run(model, parts, settings, _make_generator(model.seed if seed is None else seed))
     done: list[Epoch] = []
     try:
         for number in range(1, settings.epochs + 1):
@@ -181,14 +184,26 @@ class _Run:
 
 
 def _as_parts(data: Any, validation: Any) -> Parts:
-    def as_dataset(value: Any) -> Dataset | None:
-        return Dataset(value) if isinstance(value, Mapping) else value
-
+    chosen = None if validation is None else _as_dataset("validation", validation)
     if isinstance(data, Parts):
-        return data if validation is None else Parts(data.train, as_dataset(validation))
-    train_part = as_dataset(data)
-    assert train_part is not None
-    return Parts(train_part, as_dataset(validation))
+        return data if chosen is None else replace(data, validation=chosen)
+    return Parts(_as_dataset("data", data), chosen)
+
+
+def _as_dataset(argument: str, value: Any) -> Dataset:
+    if isinstance(value, Dataset):
+        return value
+    if isinstance(value, Mapping):
+        return Dataset(value)
+    said = f"a {type(value).__name__} holds no fields"
+    raise DataError(Problem(argument, said, "give {field name: array}, a Dataset, or the Parts of a spec"))
+
+
+def _make_generator(seed: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(operator.index(seed))
+    except (TypeError, ValueError):
+        raise SpecError(Problem("seed", f"{seed!r} is no seed", "write a whole number from 0 on")) from None
 
 
 def _check_settings(settings: Mapping[str, Any]) -> TrainingDeclaration:

@@ -2,24 +2,29 @@
 
 parameters.npz   an array for every parameter, by name
 history.csv      a row for every epoch
-figures.json     {part: {loss, figures: {target: {metric: value}}}}, and the same for the baseline
+figures.json     {part: {loss, figures: {target: {metric: value}}}}, and the same for the baseline; null where
+                 nothing was counted
 spec.yaml        what was declared, overrides included, with absolute paths
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import itertools
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.errors import DataError, Problem, SpecError, did_you_mean
 from graphbptt.model import Model
 from graphbptt.training.evaluation import Evaluation
 from graphbptt.training.loop import Epoch
@@ -36,21 +41,27 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs: Path, name: str) -> RunFolder:
-        """Make ``runs/name-1``, or with the next number that is free."""
-        runs.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            path = runs / f"{name}-{number}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                return cls(path)
+        """Make ``runs/name-1``, or with the next number that is free.
+
+        Raises
+        ------
+        SpecError
+            It cannot be written there; so does every method.
+        """
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            for number in itertools.count(1):
+                path = runs / f"{name}-{number}"
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir()
+                    return cls(path)
+        except OSError as error:
+            raise _cannot_write(runs, error) from None
+        raise AssertionError("some number is free")
 
     def write_spec(self, text: str) -> None:
         """Keep the spec."""
-        write_atomically(self.path / "spec.yaml", text.encode())
+        self._write("spec.yaml", text.encode())
 
     def write_parameters(self, model: Model) -> None:
         """Keep every parameter, the fixed ones too."""
@@ -60,7 +71,7 @@ class RunFolder:
             for name, array in model.parameters.items():
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        write_atomically(self.path / "parameters.npz", content.getvalue())
+        self._write("parameters.npz", content.getvalue())
 
     def write_history(self, epochs: Sequence[Epoch]) -> None:
         """Keep a row for every epoch."""
@@ -68,15 +79,33 @@ class RunFolder:
         writer = csv.DictWriter(content, [field.name for field in fields(Epoch)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in epochs)
-        write_atomically(self.path / "history.csv", content.getvalue().encode())
+        self._write("history.csv", content.getvalue().encode())
 
     def write_figures(self, network: Mapping[str, Evaluation], baseline: Mapping[str, Evaluation]) -> None:
         """Keep the final figures."""
         content = {
-            name: {part: asdict(evaluation) for part, evaluation in evaluations.items()}
+            name: {part: _without_nan(asdict(evaluation)) for part, evaluation in evaluations.items()}
             for name, evaluations in (("network", network), ("baseline", baseline))
         }
-        write_atomically(self.path / "figures.json", json.dumps(content, indent=2).encode())
+        self._write("figures.json", json.dumps(content, indent=2, allow_nan=False).encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise _cannot_write(self.path / name, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> SpecError:
+    said = error.strerror or str(error)
+    return SpecError(Problem(str(path), said, "choose another place for the run (--runs)"))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None for every number that is not finite, which JSON cannot write."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_atomically(path: Path, content: bytes) -> None:

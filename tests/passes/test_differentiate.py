@@ -7,7 +7,8 @@ from typing import Any
 from plans import draw, list_backward, list_forward, lower, stage_of
 
 from graphbptt.ir.folded import Clamp, FoldedNetwork, Target, Use
-from graphbptt.ir.plan import Contract, InitialSite, Plan, Product, Reduce, Silence
+from graphbptt.ir.operations import Contract, Product, Reduce, Silence
+from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt.passes.differentiate import differentiate
 
 FIXED = {"trainable": False}

@@ -10,7 +10,8 @@ from strategies import Case, cases
 
 from graphbptt.ir.expression import Expression, Load
 from graphbptt.ir.functions import FUNCTIONS
-from graphbptt.ir.plan import Assignment, Compute, Operation, Plan, Reduce, Row, Stage, Sweep, View
+from graphbptt.ir.operations import Assignment, Compute, Operation, Reduce, Row, View
+from graphbptt.ir.plan import Plan, Stage, Sweep
 from graphbptt.passes.fuse_pointwise import fuse_pointwise
 
 TANH, LOGISTIC = FUNCTIONS["tanh"], FUNCTIONS["logistic"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from plans import draw, lower, stage_of
 
 from graphbptt.ir.folded import Connection
-from graphbptt.ir.plan import Product
+from graphbptt.ir.operations import Product
 from graphbptt.passes.merge_products import CALL_AREA, Box, merge_boxes
 
 

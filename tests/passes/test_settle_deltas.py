@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from plans import draw, settle
 
-from graphbptt.ir.plan import Clear, Compute, Plan, Product, View
+from graphbptt.ir.operations import Compute, Product, View
+from graphbptt.ir.plan import Clear, Plan
 from graphbptt.passes.verify_plan import verify_plan
 
 

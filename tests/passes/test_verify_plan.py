@@ -15,21 +15,19 @@ from strategies import Case, cases
 from graphbptt.errors import VerificationError
 from graphbptt.ir.expression import Load, Net, Number
 from graphbptt.ir.folded import Clamp, FoldedNetwork, FrozenArray, Use
-from graphbptt.ir.plan import (
+from graphbptt.ir.operations import (
     Assignment,
-    Clear,
     Compute,
     Contract,
     Operation,
-    Plan,
     Product,
     Reduce,
     Restrain,
     Row,
     Silence,
-    Sweep,
     View,
 )
+from graphbptt.ir.plan import Clear, Plan, Sweep
 from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fuse_pointwise import fuse_pointwise
 from graphbptt.passes.settle_deltas import settle_deltas
