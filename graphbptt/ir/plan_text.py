@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.folded import FoldedNetwork, Group
 from graphbptt.ir.operations import Compute, Contract, Operation, Product, Reduce, Restrain
 from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
@@ -55,14 +55,9 @@ def format_plan(
 
 
 def _format_parameters(plan: Plan, steps: int | None) -> list[str]:
-    layout = plan.layout
+    layout, copies = plan.layout, _format_copies(plan.network, steps)
     rows = [
-        (
-            slot.group,
-            f"{slot.offset}-{slot.stop}",
-            f"shape {slot.shape}",
-            _format_copies(plan.network, slot.group, steps),
-        )
+        (slot.group, f"{slot.offset}-{slot.stop}", f"shape {slot.shape}", copies[slot.group])
         for slot in layout.slots
     ]
     return [
@@ -71,25 +66,39 @@ def _format_parameters(plan: Plan, steps: int | None) -> list[str]:
     ]
 
 
-def _format_copies(network: FoldedNetwork, group: str, steps: int | None) -> str:
-    """How many copies the unrolled network has, and what becomes of their derivatives."""
+def _format_copies(network: FoldedNetwork, steps: int | None) -> dict[str, str]:
+    """How many copies the unrolled network has of each group, and what becomes of their derivatives."""
     if steps is None:
         # Linear in T from the last step that a clamp lists.
         last = max((max(fixed) for fixed in network.fixed_steps.values()), default=1)
-        at_last, after = network.count_copies(last)[group], network.count_copies(last + 1)[group]
-        slope, rest = after - at_last, at_last - (after - at_last) * last
-        terms = [f"{slope if slope > 1 else ''}T"] if slope else []
-        terms += [str(rest)] if rest > 0 or not terms else []
-        copies = " + ".join(terms) + (f" - {-rest}" if rest < 0 else "")
+        at_last, after = network.count_copies(last), network.count_copies(last + 1)
+        counts = {
+            group: _format_line(after[group] - count, count - (after[group] - count) * last)
+            for group, count in at_last.items()
+        }
     else:
-        copies = str(network.count_copies(steps)[group])
-    noun = "copy" if copies == "1" else "copies"
-    declared = network.group[group]
-    if not declared.trainable:
-        return f"{copies} {noun}, fixed"
-    return f"{copies} {noun}, " + (
-        "derivatives averaged" if declared.combine == "mean" else "derivatives added"
-    )
+        counts = {group: str(count) for group, count in network.count_copies(steps).items()}
+    return {
+        group: f"{copies} {'copy' if copies == '1' else 'copies'}, {_describe_sharing(network.group[group])}"
+        for group, copies in counts.items()
+    }
+
+
+def _format_line(slope: int, rest: int) -> str:
+    """A linear function of the number of steps.
+
+    >>> _format_line(2, -3), _format_line(1, 1), _format_line(0, 0)
+    ('2T - 3', 'T + 1', '0')
+    """
+    terms = [f"{slope if slope > 1 else ''}T"] if slope else []
+    terms += [str(rest)] if rest > 0 or not terms else []
+    return " + ".join(terms) + (f" - {-rest}" if rest < 0 else "")
+
+
+def _describe_sharing(group: Group) -> str:
+    if not group.trainable:
+        return "fixed"
+    return "derivatives averaged" if group.combine == "mean" else "derivatives added"
 
 
 def _format_matrices(plan: Plan, itemsize: int) -> list[str]:

@@ -107,6 +107,27 @@ def test_copies_are_a_function_of_the_number_of_steps() -> None:
     }
 
 
+@pytest.mark.parametrize("steps", [None, 3])
+def test_copies_are_counted_no_more_often_for_more_groups(
+    steps: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_copies, counted = FoldedNetwork.count_copies, []
+
+    def count(network: FoldedNetwork, steps: int) -> dict[str, int]:
+        counted.append(network)
+        return count_copies(network, steps)
+
+    plans = [
+        compile_network(draw({}, *((f"n{k}", f"n{(k + 1) % size}", 1) for k in range(size)), targets=["n0"]))
+        for size in (2, 20)
+    ]
+    monkeypatch.setattr(FoldedNetwork, "count_copies", count)
+    for plan in plans:
+        format_plan(plan, steps)
+    few, many = (counted.count(plan.network) for plan in plans)
+    assert few == many > 0
+
+
 def test_zeros_of_a_merged_matrix_are_counted() -> None:
     nodes = {name: {"units": 50} for name in "abcd"}
     network = draw(
