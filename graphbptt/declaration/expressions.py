@@ -58,6 +58,8 @@ OPERATORS: dict[type[ast.operator], Function] = {
     ast.Div: divide,
     ast.Pow: power,
 }
+ELSEWHERE = {"softmax": "leave the node's activation identity: cross_entropy applies the softmax itself"}
+"""What to do instead where a familiar name is no function here."""
 GRAMMAR = "an activation is made of numbers, net, states, coefficients, + - * / ** and functions"
 
 
@@ -239,7 +241,8 @@ class _Reader:
         operands = [self.read(argument) for argument in arguments]
         function = CALLABLE.get(name)
         if function is None:
-            return self._note(tree, f"unknown function {name!r}", did_you_mean(name, list(CALLABLE)))
+            remedy = ELSEWHERE.get(name) or did_you_mean(name, list(CALLABLE))
+            return self._note(tree, f"unknown function {name!r}", remedy)
         if len(operands) != function.arity:
             what = f"{name} takes {function.arity} argument{'s' * (function.arity > 1)}, not {len(operands)}"
             return self._note(tree, what, f"write {function.text.format(*'ab')}")
@@ -249,7 +252,8 @@ class _Reader:
         if self.nodes is None or name in self.nodes:
             return True
         if self.text.strip() == name:
-            self._note(tree, f"unknown activation {name!r}", did_you_mean(name, [*ACTIVATIONS, *self.nodes]))
+            remedy = ELSEWHERE.get(name) or did_you_mean(name, [*ACTIVATIONS, *self.nodes])
+            self._note(tree, f"unknown activation {name!r}", remedy)
         else:
             known = ["net", *self.coefficients, *self.nodes]
             self._note(tree, f"unknown name {name!r}", did_you_mean(name, known))

@@ -57,6 +57,12 @@ def test_meaning(text: str, expression: Expression) -> None:
     ("text", "what", "instead"),
     [
         ("tahn", "unknown activation 'tahn' at column 1", "did you mean 'tanh'?"),
+        ("softmax", "unknown activation 'softmax' at column 1", "cross_entropy applies the softmax itself"),
+        (
+            "2 * softmax(net)",
+            "unknown function 'softmax' at column 5",
+            "cross_entropy applies the softmax itself",
+        ),
         ("net + cel[t-1]", "unknown name 'cel' at column 7", "did you mean 'cell'?"),
         ("net * rat", "unknown name 'rat' at column 7", "did you mean 'rate'?"),
         ("tahn(net)", "unknown function 'tahn' at column 1", "did you mean 'tanh'?"),
