@@ -8,6 +8,7 @@ from typing import Any
 import networkx as nx
 import numpy.typing as npt
 
+from graphbptt.declaration.graph import name_nodes
 from graphbptt.declaration.places import locate
 from graphbptt.errors import SpecError
 from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
@@ -46,10 +47,61 @@ def compile(  # the public name, used as graphbptt.compile
     dtype: npt.DTypeLike = "float32",
     seed: int = 0,
 ) -> Model:
-    """Compile a recurrent network declared as a networkx graph."""
+    """Compile a recurrent network declared as a networkx graph.
+
+    The graph is unrolled over time into a layered network whose copies share their weights, and the derivatives of all
+    copies of a weight are combined: backpropagation through time [1]_ [2]_.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or networkx.MultiDiGraph
+        Nodes are populations of units, edges are connections; their attributes are the keys of a spec file. Without
+        any, a node is one linear unit and an edge a dense connection with a delay of one step.
+    inputs : sequence of Clamp
+        What is given: the states that are set to fields of the data.
+    targets : sequence of Target
+        What is wanted: the losses between states and fields of the data.
+    backend : str
+        The name of a backend; ``auto`` takes the fastest that can run here.
+    dtype : {"float32", "float64"}
+        The type of all numbers.
+    seed : int
+        What the initial parameters are drawn from; at least 0.
+
+    Returns
+    -------
+    Model
+        The network with its parameters, ready to run and to be trained.
+
+    Raises
+    ------
+    SpecError
+        The graph, the inputs, the targets, the dtype or the seed cannot be what was declared.
+    BackendError
+        The backend is not installed or cannot run here.
+
+    References
+    ----------
+    .. [1] D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning representations by back-propagating errors",
+       Nature 323, 1986, 533-536.
+    .. [2] P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the IEEE 78(10),
+       1990, 1550-1560.
+
+    Examples
+    --------
+    A unit that adds up what arrives at it:
+
+    >>> graph = nx.DiGraph()
+    >>> graph.add_edge("x", "sum", delay=0, weight="wire")
+    >>> graph.add_edge("sum", "sum", weight="wire")
+    >>> model = compile(graph, inputs=[Clamp("x", field="numbers")], backend="numpy")
+    >>> model.run({"numbers": [[[1], [2], [3]]]})["sum"][0, :, 0].tolist()
+    [1.0, 3.0, 6.0]
+    """
     network = fold_graph(graph, inputs, targets)
     try:
         plan = compile_network(network)
     except SpecError as error:
         raise locate(error, graph) from None
-    return Model(plan, backend=backend, dtype=dtype, seed=seed)
+    nodes = {name: node for node, name in name_nodes(graph).items()}
+    return Model(plan, backend=backend, dtype=dtype, seed=seed, nodes=nodes)

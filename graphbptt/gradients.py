@@ -130,11 +130,10 @@ def check_gradients(
     gradient = np.zeros(layout.free)
     loss = exact.loss_and_gradient(batch, gradient)
     copies = network.count_copies(batch.steps)
-    weights = [target.weight for target in network.targets]
     rng = np.random.default_rng(seed)
 
     def measure() -> float:
-        return math.fsum(np.multiply(weights, exact.losses(batch)))
+        return network.total_loss(exact.losses(batch))
 
     # A loss, or the states it compares, carries a rounding error which a quotient divides by its spacing.
     # What is smaller than a million times that counts as if it were this large.

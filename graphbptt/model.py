@@ -6,14 +6,14 @@ and gives results back under the user's names with axes (batch, time, units).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.backend import find_backend
-from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.errors import DataError, Problem, SpecError, did_you_mean
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout, draw_parameters
@@ -27,6 +27,9 @@ __all__ = ["Model", "Parameters"]
 
 Array = npt.NDArray[Any]
 Fields = Mapping[str, npt.ArrayLike]
+
+DTYPES = ("float32", "float64")
+"""The types that executors compute with."""
 
 
 class Parameters(MutableMapping[str, Array]):
@@ -70,8 +73,30 @@ class Parameters(MutableMapping[str, Array]):
 class Model:
     """A compiled network. Made by `graphbptt.compile`.
 
+    Parameters
+    ----------
+    plan : Plan
+        What `compile_network` makes.
+    backend : str
+        The name of a backend; ``auto`` takes the fastest that can run here.
+    dtype : {"float32", "float64"}
+        The type of all numbers.
+    seed : int
+        What the initial parameters are drawn from; at least 0.
+    nodes : mapping, optional
+        The node objects of the graph by population, where they differ from the populations' names.
+
+    Raises
+    ------
+    SpecError
+        It has another dtype, or a seed that is no whole number from 0.
+    BackendError
+        The backend is not installed or cannot run here.
+
     Attributes
     ----------
+    nodes : dict
+        The nodes of the user's graph by population: the keys that `run` uses.
     network : FoldedNetwork
         What was declared.
     plan : Plan
@@ -83,14 +108,19 @@ class Model:
     """
 
     def __init__(
-        self, plan: Plan, backend: str = "auto", dtype: npt.DTypeLike = "float32", seed: int = 0
+        self,
+        plan: Plan,
+        backend: str = "auto",
+        dtype: npt.DTypeLike = "float32",
+        seed: int = 0,
+        nodes: Mapping[str, Hashable] | None = None,
     ) -> None:
+        self.dtype, self.seed = _check_settings(dtype, seed)
         chosen = find_backend(backend)
         self.plan = plan
-        self.dtype = np.dtype(dtype)
-        self.seed = seed
+        self.nodes = {name: name for name in plan.network.population} if nodes is None else dict(nodes)
         self.backend = chosen.name
-        self.vector = draw_parameters(plan.network, plan.layout, seed, self.dtype)
+        self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
         self.parameters = Parameters(plan.layout, self.vector)
         self._executable = chosen.build(plan, self.dtype)
 
@@ -102,7 +132,7 @@ class Model:
         """Check the fields and lay them out as a batch; `targets` False leaves the targets' fields out."""
         return bind_batch(self.network, fields, steps=steps, dtype=self.dtype, targets=targets)
 
-    def run(self, fields: Fields, steps: int | None = None) -> dict[str, Array]:
+    def run(self, fields: Fields, steps: int | None = None) -> dict[Hashable, Array]:
         """Run forward.
 
         Parameters
@@ -115,12 +145,15 @@ class Model:
         Returns
         -------
         dict
-            Node name -> states of steps 1 to T, shape (batch, time, units). After a sequence's own last step they
-            hold its initial state.
+            Node -> states of steps 1 to T, shape (batch, time, units). The keys are the nodes of the graph: 0 and 1
+            for ``nx.DiGraph([(0, 1)])``. After a sequence's own last step the states hold its initial state.
         """
         batch = self.bind(fields, steps, targets=False)
         states = self._executable.run(self.vector, batch)
-        return {node: np.array(np.swapaxes(array, 0, 1), order="C") for node, array in states.items()}
+        return {
+            self.nodes[population]: np.array(np.swapaxes(array, 0, 1), order="C")
+            for population, array in states.items()
+        }
 
     def losses(self, batch: Batch) -> Array:
         """The mean loss of each target, before its weight, for an already bound batch."""
@@ -128,7 +161,7 @@ class Model:
 
     def loss_and_gradient(self, batch: Batch, gradient: Array) -> float:
         """The total loss of a bound batch; writes its derivative by ``vector[:free]`` into `gradient`."""
-        return self._total(self._executable.loss_and_gradient(self.vector, batch, gradient))
+        return self.network.total_loss(self._executable.loss_and_gradient(self.vector, batch, gradient))
 
     def loss_and_gradients(self, fields: Fields, steps: int | None = None) -> tuple[float, dict[str, Array]]:
         """The total loss and its derivative by every trainable parameter, by group name."""
@@ -152,7 +185,19 @@ class Model:
         """
         return format_plan(self.plan, steps, batch, self.dtype)
 
-    def _total(self, losses: Array) -> float:
-        return float(
-            sum(target.weight * loss for target, loss in zip(self.network.targets, losses, strict=True))
-        )
+
+def _check_settings(dtype: npt.DTypeLike, seed: int) -> tuple[np.dtype[Any], int]:
+    """The type of a model's numbers and its seed, if they can be used."""
+    problems = []
+    try:
+        kind = np.dtype(dtype).name
+    except TypeError:
+        kind = ""
+    if kind not in DTYPES or dtype is None:  # None means float64 to NumPy
+        remedy = f"write {' or '.join(DTYPES)}"
+        problems.append(Problem("dtype", f"{dtype!r} is no type to compute with", remedy))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        problems.append(Problem("seed", f"{seed!r} is no seed", "write a whole number, at least 0"))
+    if problems:
+        raise SpecError(problems)
+    return np.dtype(kind), int(seed)

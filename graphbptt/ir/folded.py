@@ -18,7 +18,7 @@ target reads step ``t - delay`` of a source.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -274,7 +274,7 @@ class FoldedNetwork:
         return frozenset(
             population.name
             for population in self.populations
-            if len(self._clamped_units(population.name)) == population.units
+            if len(self.clamped_units(population.name)) == population.units
         )
 
     @cached_property
@@ -289,13 +289,13 @@ class FoldedNetwork:
                 listed.setdefault(clamp.node, set()).update(clamp.at)
         fixed = {
             node: frozenset(
-                t for t in steps if len(self._clamped_units(node, t)) == self.population[node].units
+                t for t in steps if len(self.clamped_units(node, t)) == self.population[node].units
             )
             for node, steps in listed.items()
         }
         return {node: steps for node, steps in fixed.items() if steps}
 
-    def _clamped_units(self, node: str, step: int | None = None) -> set[int]:
+    def clamped_units(self, node: str, step: int | None = None) -> set[int]:
         """The units that are clamped whatever the data: at every step, or at `step`."""
         units: set[int] = set()
         for clamp in self.clamps:
@@ -346,6 +346,12 @@ class FoldedNetwork:
                 fixed = self.fixed_steps.get(population, frozenset())
                 copies[use.group] += steps - sum(step <= steps for step in fixed)
         return copies
+
+    def total_loss(self, means: Iterable[float]) -> float:
+        """The sum of weight times mean over the targets, given the mean loss of each."""
+        return sum(
+            (target.weight * float(mean) for target, mean in zip(self.targets, means, strict=True)), start=0.0
+        )
 
     def __str__(self) -> str:
         return format_folded(self)

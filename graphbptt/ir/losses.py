@@ -56,10 +56,11 @@ def _cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def _binary_cross_entropy(probability: Array, wanted: Array) -> tuple[Array, Array]:
+    # Clipped, the loss is finite and constant: the slope there is that of the constant.
     edge = np.finfo(probability.dtype).eps
     p = np.clip(probability, edge, 1 - edge)
     likelihood: Array = (wanted * np.log(p) + (1 - wanted) * np.log1p(-p)).sum(axis=-1)
-    return -likelihood, (p - wanted) / (p * (1 - p))
+    return -likelihood, np.where(p == probability, (p - wanted) / (p * (1 - p)), 0)
 
 
 def _binary_cross_entropy_on_net(net: Array, wanted: Array) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from graphbptt.declaration.graph import DeclaredGraph, read_attributes
@@ -11,13 +11,16 @@ from graphbptt.declaration.network_schema import NodeDeclaration
 from graphbptt.declaration.schema import ClampDeclaration, TargetDeclaration
 from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Problem, did_you_mean
-from graphbptt.ir.expression import Call, Net
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Population, Target
+from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
 from graphbptt.ir.losses import LOSSES
+from graphbptt.ir.ranges import Range, bound_expression
 
 __all__ = ["check_targets", "fold_clamps", "fold_targets", "pick_units"]
 
 Item = TypeVar("Item", Clamp, Target)
+
+ROUNDING = 1e-9
+"""By how much the end of a computed range may miss a bound."""
 
 
 def pick_units(
@@ -42,7 +45,7 @@ def fold_clamps(
 ) -> tuple[Clamp, ...]:
     """The clamps, each with its node's name and its units in canonical form."""
     folded = []
-    for path, clamp, node in _place(clamps, "clamp", declared, problems):
+    for path, clamp, node in _place(_check_kind(clamps, Clamp, problems), "clamp", declared, problems):
         attributes = {"field": clamp.field, "units": clamp.units, "at": clamp.at, "mask": clamp.mask}
         read = read_attributes(ClampDeclaration, attributes, path, problems)
         if read is not None:
@@ -56,7 +59,7 @@ def fold_targets(
 ) -> dict[str, Target]:
     """The targets by path, each with its node's name and its units in canonical form."""
     folded: dict[str, Target] = {}
-    for path, target, node in _place(targets, "target", declared, problems):
+    for path, target, node in _place(_check_kind(targets, Target, problems), "target", declared, problems):
         attributes = {
             "field": target.field,
             "loss": target.loss,
@@ -79,23 +82,39 @@ def check_targets(network: FoldedNetwork, targets: Mapping[str, Target], problem
     for path, target in targets.items():
         population = network.population[target.node]
         rule = LOSSES[target.loss]
-        units = population.units if target.units is None else len(target.units)
-        if _always_clamped(network, target):
+        wanted = range(population.units) if target.units is None else target.units
+        if network.clamped_units(target.node).issuperset(wanted):
             what = f"its units of {target.node} are clamped to data at every step, so nothing can be learned"
             problems.append(Problem(path, what, "put the target on a node that computes its states"))
-        if rule.labels and units == 1:
+        if rule.labels and len(wanted) == 1:
             what = f"{target.loss} over one unit is always 0"
             problems.append(
                 Problem(f"{path}.loss", what, "give it a unit per label, or write binary_cross_entropy")
             )
-        bounds = _find_bounds(population)
-        if bounds is not None and (bounds[0] < rule.bounds[0] or bounds[1] > rule.bounds[1]):
+        states = bound_expression(population.activation)
+        if _leaves_bounds(states, rule.bounds):
             what = (
                 f"{target.loss} is defined for states from {rule.bounds[0]:g} to {rule.bounds[1]:g},"
-                f" those of {population.activation} reach from {bounds[0]:g} to {bounds[1]:g}"
+                f" those of {population.activation} reach from {states.low:g} to {states.high:g}"
             )
             remedy = f"write activation: logistic at {target.node}, or loss: squared_error here"
             problems.append(Problem(f"{path}.loss", what, remedy))
+
+
+def _check_kind(items: object, kind: type[Item], problems: list[Problem]) -> list[Item]:
+    """The items of that kind; what else was given is a problem."""
+    argument = {Clamp: "inputs", Target: "targets"}[kind]
+    example = f"write {argument}=[graphbptt.{kind.__name__}(node, field)]"
+    if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
+        problems.append(Problem(argument, f"{items!r} is no list of {kind.__name__}s", example))
+        return []
+    found = []
+    for number, item in enumerate(items):
+        if isinstance(item, kind):
+            found.append(item)
+        else:
+            problems.append(Problem(f"{argument}[{number}]", f"{item!r} is no {kind.__name__}", example))
+    return found
 
 
 def _place(
@@ -121,20 +140,9 @@ def _name(items: Sequence[Item], noun: str) -> Iterator[tuple[str, Item]]:
         seen[node] += 1
 
 
-def _always_clamped(network: FoldedNetwork, target: Target) -> bool:
-    every = range(network.population[target.node].units)
-    clamped: set[int] = set()
-    for clamp in network.clamps:
-        if clamp.node == target.node and clamp.at == "every" and clamp.mask is None:
-            clamped.update(every if clamp.units is None else clamp.units)
-    return clamped.issuperset(every if target.units is None else target.units)
-
-
-def _find_bounds(population: Population) -> tuple[float, float] | None:
-    """The range of the states, where the activation is one function of the net input."""
-    match population.activation:
-        case Net():
-            return (-float("inf"), float("inf"))
-        case Call(function=function, arguments=(Net(),)):
-            return function.bounds
-    return None
+def _leaves_bounds(states: Range, bounds: tuple[float, float]) -> bool:
+    """Whether some values surely lie outside; where that cannot be told from the activation, it is allowed."""
+    low, high = bounds[0] - ROUNDING, bounds[1] + ROUNDING
+    if states.exact:
+        return states.low < low or states.high > high
+    return states.high < low or states.low > high

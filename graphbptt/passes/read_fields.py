@@ -32,6 +32,9 @@ class FieldReader:
     """Reads fields by name, remembers what the sizes of their axes say, and what is wrong with them."""
 
     def __init__(self, fields: Mapping[str, npt.ArrayLike]) -> None:
+        if not isinstance(fields, Mapping):
+            what = f"{type(fields).__name__} given"
+            raise DataError(Problem("fields", what, "give a dictionary of arrays by field name"))
         self._fields = fields
         self._arrays: dict[str, Array | None] = {}
         self._sizes: dict[str, dict[str, int]] = {"batch": {}, "time": {}}

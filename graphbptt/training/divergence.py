@@ -52,7 +52,7 @@ def find_first_state(model: Model, data: Dataset, steps: int) -> tuple[str, int]
     """
     with np.errstate(all="ignore"):
         states = model.run(data.fields, steps)
-    bad = {node: ~np.isfinite(array).all(axis=(0, 2)) for node, array in states.items()}
+    bad = {name: ~np.isfinite(states[node]).all(axis=(0, 2)) for name, node in model.nodes.items()}
     begins = {node: int(found.argmax()) + 1 for node, found in bad.items() if found.any()}
     if not begins:
         return None

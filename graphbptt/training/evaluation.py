@@ -54,7 +54,7 @@ def evaluate(
         # Without targets, a network that runs freely may have no field left that says for how long.
         states = model.run(part.fields, bound.steps)
         for label, target, wanted in zip(labels, model.network.targets, bound.targets, strict=True):
-            state = np.swapaxes(states[target.node], 0, 1)
+            state = np.swapaxes(states[model.nodes[target.node]], 0, 1)
             predicted = state if target.units is None else state[..., list(target.units)]
             tally.measure(label, target, (predicted, wanted.values, wanted.weights), variance or {})
     return Evaluation(losses.total(), tally.figures())
@@ -85,4 +85,4 @@ class _Losses:
         if not self._counts.any() and self._counts.size:
             return math.nan
         means = self._sums / np.where(self._counts > 0, self._counts, 1)
-        return float(sum(t.weight * mean for t, mean in zip(self._model.network.targets, means, strict=True)))
+        return self._model.network.total_loss(means)

@@ -95,7 +95,13 @@ def test_mistakes_in_targets(attributes: dict[str, Any], complaint: str) -> None
     assert found.startswith(complaint)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu", "identity", "exp"])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        "tanh", "relu", "identity", "exp", "2 * tanh(net)", "0.5 + tanh(net)", "minimum(net, 1)", "-logistic(net)",
+        "2 + logistic(net) * logistic(h[t-1])", "2 + logistic(net) * logistic(net)",
+    ],
+)  # fmt: skip
 def test_binary_cross_entropy_needs_states_from_0_to_1(activation: str) -> None:
     target = Target("h", "f", "binary_cross_entropy")
     (found,) = complaints(target, graph=draw(activation))
@@ -103,7 +109,13 @@ def test_binary_cross_entropy_needs_states_from_0_to_1(activation: str) -> None:
     assert "write activation: logistic at h" in found
 
 
-@pytest.mark.parametrize("activation", ["logistic", "step", "logistic(net) * h[t-1]"])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        "logistic", "step", "logistic(net) * h[t-1]", "tanh(net) * tanh(net)", "0.5 + 0.5 * tanh(net)",
+        "minimum(1, relu(net))", "tanh(relu(net))", "1 / (1 + exp(-net))", "0.7 * logistic(net) + 0.2 + 0.1",
+    ],
+)  # fmt: skip
 def test_binary_cross_entropy_of_other_states(activation: str) -> None:
     assert fold_graph(draw(activation), [], [Target("h", "f", "binary_cross_entropy")]).targets
 
@@ -130,8 +142,35 @@ def test_target_on_given_units_is_vain(clamps: list[dict[str, Any]], units: Any,
         assert fold_graph(draw(), items, [target]).targets
 
 
+@pytest.mark.parametrize(
+    ("items", "complaint"),
+    [
+        (["x"], "[0]: 'x' is no {kind}; write {argument}=[graphbptt.{kind}(node, field)]"),
+        ("x", ": 'x' is no list of {kind}s; write {argument}=["),
+        ({"x": "f"}, ": {{'x': 'f'}} is no list of {kind}s; write {argument}=["),
+        (None, ": None is no list of {kind}s"),
+        (
+            Clamp("h", "f"),
+            ": Clamp(node='h', field='f', units=None, at='every', mask=None) is no list of {kind}s",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [Clamp, Target])
+def test_what_is_no_list_of_items(kind: type[Clamp] | type[Target], items: Any, complaint: str) -> None:
+    argument = "inputs" if kind is Clamp else "targets"
+    with pytest.raises(SpecError) as caught:
+        fold_graph(draw(), **{argument: items})
+    expected = argument + complaint.format(kind=kind.__name__, argument=argument)
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_target_among_the_inputs_is_named() -> None:
+    with pytest.raises(SpecError, match=r"^inputs\[1\]: Target\(.* is no Clamp; write inputs="):
+        fold_graph(draw(), [Clamp("h", "f"), Target("h", "y")])  # type: ignore[list-item]
+
+
 def test_several_on_one_node_are_told_apart() -> None:
-    items = [
+    items: list[Clamp | Target] = [
         Clamp("h", "a"),
         Clamp("h", "b", at=(0,)),
         Target("h", "c", units=(9,), at="last"),
