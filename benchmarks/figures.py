@@ -10,11 +10,15 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import graphbptt
 from graphbptt.training.metrics import RELATIVE_VARIANCE
 
 SEEDS = range(5)
+RESULT = Path(__file__).parent / "results" / "figures.md"
+Say = Callable[[str], None]
 Evaluations = dict[str, graphbptt.Evaluation]
 
 
@@ -28,51 +32,58 @@ def run_spec(name: str, seed: int) -> tuple[Evaluations, Evaluations, float]:
     return network, baseline, time.perf_counter() - started
 
 
-def check_sunspots() -> bool:
-    print("sunspots: average relative variance")
+def check_sunspots(say: Say) -> bool:
+    say("sunspots: average relative variance")
     reached = []
     for seed in SEEDS:
         network, linear, seconds = run_spec("sunspots", seed)
         figures = {name: network[name].figures["prediction"][RELATIVE_VARIANCE] for name in ("train", "test")}
         baseline = {name: linear[name].figures["prediction"][RELATIVE_VARIANCE] for name in ("train", "test")}
         reached.append(figures["test"])
-        print(
+        say(
             f"  seed {seed}: train {figures['train']:.4f}, test {figures['test']:.4f}; linear autoregression:"
             f" train {baseline['train']:.4f}, test {baseline['test']:.4f}  ({seconds:.1f} s)"
         )
-    print(f"  median of the tests: {statistics.median(reached):.4f}")
+    say(f"  median of the tests: {statistics.median(reached):.4f}")
     return statistics.median(reached) <= 0.11
 
 
-def check_binary_addition() -> bool:
-    print("binary_addition: sequences with every bit right")
+def check_binary_addition(say: Say) -> bool:
+    say("binary_addition: sequences with every bit right")
     solved = 0
     for seed in SEEDS:
         network, _, seconds = run_spec("binary_addition", seed)
         right = network["test"].figures["sum"]["sequences right"]
         solved += right == 1
-        print(f"  seed {seed}: {right:.4f}  ({seconds:.1f} s)")
-    print(f"  all right for {solved} of {len(SEEDS)} seeds")
+        say(f"  seed {seed}: {right:.4f}  ({seconds:.1f} s)")
+    say(f"  all right for {solved} of {len(SEEDS)} seeds")
     return solved >= 4
 
 
-def check_attractor() -> bool:
-    print("attractor: bits right")
+def check_attractor(say: Say) -> bool:
+    say("attractor: bits right")
     worst = 1.0
     for seed in SEEDS:
         network, _, seconds = run_spec("attractor", seed)
         targets, later = (network[name].figures["memory"]["bits right"] for name in ("validation", "test"))
         worst = min(worst, targets, later)
-        print(
-            f"  seed {seed}: at the targets {targets:.4f}, twenty steps later {later:.4f}  ({seconds:.1f} s)"
-        )
-    print(f"  at least {worst:.4f}")
+        say(f"  seed {seed}: at the targets {targets:.4f}, twenty steps later {later:.4f}  ({seconds:.1f} s)")
+    say(f"  at least {worst:.4f}")
     return worst >= 0.95
 
 
 def main() -> int:
-    """Print every figure; 1 if one is not what it is to be."""
-    reached = [check() for check in (check_sunspots, check_binary_addition, check_attractor)]
+    """Print every figure and keep them in `RESULT`; 1 if one is not what it is to be."""
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
+    reached = [check(say) for check in (check_sunspots, check_binary_addition, check_attractor)]
+    title = "# The figures of the example specs, by seed\n\nWritten by `python -m benchmarks.figures`."
+    text = "\n".join(lines)
+    RESULT.write_text(f"{title}\n\n```\n{text}\n```\n", encoding="utf-8")
     return 0 if all(reached) else 1
 
 

@@ -173,8 +173,13 @@ class _Run:
             loss = self.model.loss_and_gradient(bound, self.gradient)
             norm = clip_norm(self.gradient, self.settings.clip or math.inf)
         self._check_finite(loss + norm, data, number)
-        self.rule.update(self.gradient, self.state, self.free)
-        self.free += self.gradient
+        try:
+            with np.errstate(over="raise"):
+                self.rule.update(self.gradient, self.state, self.free)
+                self.free += self.gradient
+        except FloatingPointError:
+            # A finite derivative whose square, or whose step, is not.
+            self._check_finite(math.inf, data, number)
         return loss
 
     def _check_finite(self, number: float, data: Dataset, epoch: int, where: str = "") -> None:

@@ -85,8 +85,8 @@ def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stderr is not None
-        while "epoch 1:" not in running.stdout.readline():
-            pass
+        # A run that fails before its first epoch ends its output, and must not be waited for.
+        assert any("epoch 1:" in line for line in iter(running.stdout.readline, ""))
         running.send_signal(signal.SIGINT)
         assert running.stderr.read() == "\ninterrupted\n"
     assert running.returncode == 130
@@ -149,6 +149,8 @@ def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
             "diverging.yaml/runs: Not a directory",
         ),
         (["train", "diverging.yaml"], 4, "node 'square' is not finite from step 6 on"),
+        (["train", ADDITION, *QUICK, "training.optimizer.adamw.rate=1e30"], 4, "from step "),
+        (["train", ADDITION, *QUICK, "targets.sum.at=[99]"], 3, "data.train: no target has a step in it"),
     ],
 )
 def test_mistakes_end_as_messages(
@@ -188,3 +190,44 @@ def test_parameters_that_are_no_numbers_are_refused(here: Path, capsys: pytest.C
     np.savez(here / "p.npz", **arrays)
     assert run(["evaluate", ADDITION, "--parameters", "p.npz"]) == 3
     assert "parameter 'sum.bias' is not all finite numbers" in capsys.readouterr().err
+
+
+def test_fields_are_checked_before_a_run_is_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.zeros((6, 4, 1))
+    values[5, 2] = np.nan
+    np.savez(here / "a.npz", x=values, y=np.zeros((6, 4, 1)))
+    (here / "a.yaml").write_text(
+        "network: {nodes: {x: {}, y: {}}, edges: [{from: x, to: y}]}\n"
+        "inputs: {x: {field: x}}\ntargets: {y: {field: y}}\ndata: {npz: a.npz}\n"
+    )
+    assert run(["train", "a.yaml"]) == 3
+    assert "example 5" in capsys.readouterr().err
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_the_network_is_checked_before_the_data(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (here / "a.yaml").write_text(
+        "network:\n  nodes: {x: {units: 2}, y: {units: 3}, z: {units: 4}}\n"
+        "  edges: [{from: x, to: y, tie: W}, {from: x, to: z, tie: W}]\n"
+    )
+    assert run([command, "a.yaml"]) == 2
+    assert "W" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("arguments", [["train", ADDITION, *QUICK], ["explain", ADDITION]])
+def test_a_description_is_printed(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert run([*arguments, "description=Adds two numbers [bit by bit]"]) == 0
+    assert "Adds two numbers [bit by bit]" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    command = [sys.executable, "-m", "graphbptt", "explain", ADDITION]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "No space left on device\n"
+    assert done.returncode == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,18 @@ from graphbptt.training.metrics import RELATIVE_VARIANCE
 
 SPECS = Path(__file__).parents[2] / "specs"
 ALL = sorted(SPECS.glob("*.yaml"))
+SEEDS = range(5)
 
 
-def run_spec(name: str, *overrides: str) -> dict[str, graphbptt.Evaluation]:
-    """Train a spec and measure every part of its data."""
+Evaluations = dict[str, graphbptt.Evaluation]
+
+
+def run_spec(name: str, *overrides: str) -> tuple[Evaluations, Evaluations]:
+    """Train a spec and measure every part of its data; the figures of the baseline come second."""
     spec = graphbptt.load(SPECS / name, overrides)
     parts, model = spec.data(), spec.compile()
     graphbptt.train(model, parts, **dict(spec.training))
-    return spec.evaluate(model, parts)
+    return spec.evaluate(model, parts), spec.evaluate_baseline(model, parts)
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -26,25 +32,33 @@ def test_every_spec_runs_and_says_what_to_expect(path: Path) -> None:
     comment = path.read_text().split("network:")[0]
     assert comment.startswith("# ")
     assert "xpect" in comment
-    figures = run_spec(path.name, "training.epochs=2")
-    assert all(evaluation.loss is not None for evaluation in figures.values())
+    untrained, _ = run_spec(path.name, "training.epochs=1", "training.batch=100000")
+    trained, _ = run_spec(path.name, "training.epochs=4")
+    for part, evaluation in trained.items():
+        before = untrained[part].loss
+        assert before is not None
+        assert evaluation.loss is not None
+        assert math.isfinite(evaluation.loss)
+        assert evaluation.loss < before
 
 
 def test_sunspots_are_predicted_better_than_by_a_linear_autoregression() -> None:
-    spec = graphbptt.load(SPECS / "sunspots.yaml")
-    parts, model = spec.data(), spec.compile()
-    graphbptt.train(model, parts, **dict(spec.training))
-    network, linear = spec.evaluate(model, parts), spec.evaluate_baseline(model, parts)
-    assert linear["test"].figures["prediction"][RELATIVE_VARIANCE] == pytest.approx(0.127, abs=0.001)
-    assert network["test"].figures["prediction"][RELATIVE_VARIANCE] <= 0.11
+    reached = []
+    for seed in SEEDS:
+        network, linear = run_spec("sunspots.yaml", f"seed={seed}")
+        assert linear["test"].figures["prediction"][RELATIVE_VARIANCE] == pytest.approx(0.127, abs=0.001)
+        reached.append(network["test"].figures["prediction"][RELATIVE_VARIANCE])
+    assert statistics.median(reached) <= 0.11
 
 
 def test_binary_addition_carries_through_sequences_three_times_as_long() -> None:
-    figures = run_spec("binary_addition.yaml")
-    assert figures["test"].figures["sum"]["sequences right"] == 1
+    runs = [run_spec("binary_addition.yaml", f"seed={seed}")[0] for seed in SEEDS]
+    solved = [figures["test"].figures["sum"]["sequences right"] == 1 for figures in runs]
+    assert sum(solved) >= 4
 
 
 def test_the_attractor_completes_patterns_and_stays() -> None:
-    figures = run_spec("attractor.yaml")
-    for part in ("validation", "test"):
-        assert figures[part].figures["memory"]["bits right"] >= 0.95
+    for seed in SEEDS:
+        figures, _ = run_spec("attractor.yaml", f"seed={seed}")
+        for part in ("validation", "test"):
+            assert figures[part].figures["memory"]["bits right"] >= 0.95

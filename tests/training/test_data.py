@@ -221,3 +221,24 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.array([{}], dtype=object))
     with pytest.raises(DataError, match="cannot be read"):
         load(tmp_path, npz="a.npz")
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [
+        (np.full((20, 1), 2), r"shape \(20, 1\); store one whole number per example"),
+        (np.full(20, 2.0), "is of float64"),
+        (np.arange(20), "from 0 to 19; a length is at least 1 and at most the number of steps, 4"),
+    ],
+)
+def test_lengths_that_cannot_be(tmp_path: Path, lengths: Any, said: str) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((20, 4, 2)), lengths=lengths)
+    fields = {"x": {"from": "x", "normalise": True}, "lengths": "lengths"}
+    with pytest.raises(DataError, match=said):
+        load(tmp_path, npz="a.npz", fields=fields)
+
+
+def test_what_orders_a_split_has_an_entry_for_every_example(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((20, 4, 2)), when=np.arange(19))
+    with pytest.raises(DataError, match="array 'when' has 19 entries"):
+        load(tmp_path, npz="a.npz", split={"by": "when", "train": [0, 9]})

@@ -166,5 +166,92 @@ def test_a_derivative_that_diverges_is_named() -> None:
     graph = nx.DiGraph()
     graph.add_node("root", activation="sqrt", bias=0)
     model = graphbptt.compile(graph, [], [graphbptt.Target("root", "y")], backend="numpy")
-    with pytest.raises(graphbptt.DivergenceError, match=r"derivative of parameter 'root.bias'"):
+    with pytest.raises(graphbptt.DivergenceError, match=r"parameter 'root.bias'"):
         train(model, {"y": np.ones((1, 2, 1))})
+
+
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+def test_a_loss_that_overflows_where_no_state_does_is_named(activation: str) -> None:
+    graph = nx.DiGraph()
+    graph.add_node("x")
+    graph.add_node("y", activation=activation)
+    graph.add_node("idle", bias=True)
+    graph.add_edge("x", "y", delay=0, init=1)
+    targets = [graphbptt.Target("idle", "none", mask="no"), graphbptt.Target("y", "y", mask="on")]
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], targets, backend="numpy")
+    size = np.array([1, 1, 1, 1e30, 1, 1, 1])[None, :, None]
+    fields = {"x": size, "y": size, "none": size, "no": np.zeros((1, 7)), "on": np.ones((1, 7))}
+    if activation == "identity":
+        fields["y"] = -size
+    with pytest.raises(graphbptt.DivergenceError) as caught:
+        train(model, fields)
+    assert "the loss of node 'y' is not from step 4 on" in str(caught.value)
+
+
+def test_a_net_input_that_overflows_behind_a_saturated_state_is_named() -> None:
+    graph = nx.DiGraph()
+    graph.add_node("x")
+    graph.add_node("bit", activation="logistic")
+    graph.add_edge("x", "bit", delay=0, init=1e30)
+    targets = [graphbptt.Target("bit", "bit", "binary_cross_entropy")]
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], targets, backend="numpy")
+    fields = {"x": np.array([0, 0, 1e30, 0, 0.0])[None, :, None], "bit": np.ones((1, 5, 1))}
+    with pytest.raises(graphbptt.DivergenceError, match="loss of node 'bit' is not from step 3 on"):
+        train(model, fields)
+
+
+def test_a_loss_of_validation_is_named_too(fields: Fields) -> None:
+    model = build_model()
+    far = {name: np.where(np.arange(5)[:, None] == 2, 1e200, array) for name, array in fields.items()}
+    with pytest.raises(graphbptt.DivergenceError, match=r"in validation.*'y' is not from step 3 on"):
+        train(model, fields, validation=far)
+
+
+def test_a_rate_far_too_high_names_node_and_step(fields: Fields) -> None:
+    with pytest.raises(graphbptt.DivergenceError, match=r"node '\w+' is not (finite )?from step \d on"):
+        train(build_model(), fields, optimizer={"sgd": {"rate": 1e300}}, epochs=5)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_data_in_which_nothing_is_wanted_are_refused(fields: Fields, part: str) -> None:
+    graph = nx.DiGraph()
+    graph.add_edge("x", "y")
+    target = graphbptt.Target("y", "y", mask="on")
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], [target], backend="numpy")
+    data = {name: {**fields, "on": np.full((20, 5), float(name != part))} for name in ("train", "validation")}
+    with pytest.raises(graphbptt.DataError, match=f"data.{part}: no target has a step in it"):
+        train(model, data["train"], validation=data["validation"])
+
+
+def test_every_part_is_checked_before_the_first_update(fields: Fields) -> None:
+    spoilt = {**fields, "y": fields["y"].copy()}
+    spoilt["y"][13, 2] = np.nan
+    model = build_model()
+    before = model.vector.copy()
+    parts = graphbptt.Parts(graphbptt.Dataset(spoilt), test=graphbptt.Dataset({"x": fields["x"]}))
+    with pytest.raises(graphbptt.DataError) as caught:
+        train(model, parts)
+    said = [problem.path for problem in caught.value.problems]
+    assert said == ["train: field y", "test: field y"]
+    assert "example 13" in str(caught.value)
+    np.testing.assert_array_equal(model.vector, before)
+
+
+@pytest.mark.parametrize(("data", "said"), [([1], "a list holds no fields"), (None, "a NoneType")])
+def test_data_that_are_no_fields(fields: Fields, data: Any, said: str) -> None:
+    with pytest.raises(graphbptt.DataError, match=said):
+        train(build_model(), data)
+    if data is not None:
+        with pytest.raises(graphbptt.DataError, match=said):
+            train(build_model(), fields, validation=data)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one"])
+def test_a_seed_that_cannot_be(fields: Fields, seed: Any) -> None:
+    with pytest.raises(graphbptt.SpecError, match="is no seed"):
+        train(build_model(), fields, seed=seed)
+
+
+def test_settings_may_be_numbers_of_numpy(fields: Fields) -> None:
+    history = train(build_model(), fields, epochs=np.int64(2), batch=np.int32(20), clip=np.float32(1))  # type: ignore[arg-type]
+    assert len(history.epochs) == 2

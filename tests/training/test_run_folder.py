@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from pathlib import Path
 
 import pytest
 
+from graphbptt.errors import SpecError
+from graphbptt.training.evaluation import Evaluation
 from graphbptt.training.run_folder import RunFolder, write_atomically
 
 
@@ -27,3 +31,18 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 def test_every_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     folders = [RunFolder.create(tmp_path / "runs", "a").path.name for _ in range(3)]
     assert folders == ["a-1", "a-2", "a-3"]
+
+
+def test_a_figure_of_nothing_is_null(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "a")
+    folder.write_figures({"test": Evaluation(math.nan, {"y": {"bits right": math.nan, "other": 1.0}})}, {})
+    text = (folder.path / "figures.json").read_text()
+    kept = json.loads(text)["network"]["test"]
+    assert kept == {"loss": None, "figures": {"y": {"bits right": None, "other": 1.0}}}
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "a")
+    folder.path.rmdir()
+    with pytest.raises(SpecError, match=r"a-1/spec.yaml: No such file or directory; choose another place"):
+        folder.write_spec("")
