@@ -68,7 +68,8 @@ def copy_of(plan: Plan, space: Workspace, use: Use) -> Array:
 def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
     """Add the derivatives of all copies of each free group into the workspace's gradient.
 
-    A group that combines by `mean` divides the sum by the number of its copies.
+    A group that combines by `mean` divides the sum by the number of its copies. There may be none, if all its targets
+    are clamped: then the sum is zero.
     """
     calls: list[Call] = []
     begun: set[str] = set()
@@ -79,7 +80,7 @@ def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
             begun.add(use.group)
     copies = plan.network.count_copies(space.steps)
     for name in begun:
-        if plan.network.group[name].combine == "mean":
+        if plan.network.group[name].combine == "mean" and copies[name]:
             total = plan.layout.view(space.gradient, name)
             calls.append(partial(np.divide, total, total.dtype.type(copies[name]), out=total))
     return calls

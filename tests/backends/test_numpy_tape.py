@@ -16,7 +16,7 @@ from plans import draw
 from strategies import Case, cases
 
 from graphbptt.compiler import compile_network
-from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
 from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_numpy import NumpyExecutable, workspace
@@ -114,3 +114,14 @@ def test_a_first_write_comes_before_an_addition_to_wider_columns() -> None:
     network = draw(nodes, *edges, clamps=["x"], targets=["y", Target("a", "y")])
     rng = np.random.default_rng(0)
     agree(network, {"x": rng.normal(size=(2, 4, 2)), "y": rng.normal(size=(2, 4, 2))})
+
+
+def test_a_mean_over_no_copies_is_zero() -> None:
+    """The only step is clamped, so no copy of the weight is left to take a mean of."""
+    network = draw(
+        {"h": {"units": 1, "activation": "tanh"}},
+        ("h", "h", 1, {"tie": {"group": "W", "combine": "mean"}, "init": 0.5}),
+        clamps=[Clamp("h", "given", at=(1,))],
+        targets=["h"],
+    )
+    agree(network, {"given": np.ones((2, 1, 1)), "h": np.zeros((2, 1, 1))})
