@@ -22,7 +22,10 @@ SMOOTH = (
     "cos(net)",
 )  # fmt: skip
 # Kinks lie where neither zeros nor cancelling copies fall: there, two right executors may differ by a slope.
-KINKED = ("relu(net + 0.137)", "maximum(tanh(net), 0.0713)", "minimum(net, 0.61)", "abs(net - 0.213)")
+KINKED = (
+    "relu(net + 0.137)", "maximum(tanh(net), 0.0713)", "minimum(net, 0.61)", "abs(net - 0.213)",
+    "step(net + 0.0313)", "sign(net - 0.171)",
+)  # fmt: skip
 READING = (
     "{0} + 0.5 * {1}", "({0}) * logistic({1})", "(1 - rate) * {1} + rate * ({0})", "({0}) * tanh({1}) - {1}",
 )  # fmt: skip

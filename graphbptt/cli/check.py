@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -29,11 +30,14 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
     """Validate SPEC, compare its derivatives with finite differences, and print each group's worst."""
     from graphbptt.gradients import check_gradients
     from graphbptt.spec import load
+    from graphbptt.training.divergence import explain_divergence
 
     declared = load(spec, overrides)
     model = declared.compile()
     data = declared.data().train.take(slice(0, examples))
     report = check_gradients(model, data.fields, data.steps)
+    if not math.isfinite(report.loss) or not math.isfinite(report.error):
+        raise explain_divergence(model, data, None, "before any update")
     click.echo(f"{spec}: valid")
     click.echo(str(report))
     if report.error > tolerance:

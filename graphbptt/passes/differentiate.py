@@ -205,7 +205,8 @@ class _Reversal:
         residents = self.plan.residents[states]
         return self.plan.buffer[states].width == sum(resident.state.width for resident in residents) and all(
             resident.net == replace(resident.state, buffer=_nets_of(states))
-            and list(self.trees.get(resident.population, ())) == [Load(resident.net)]
+            and list(tree := self.trees.get(resident.population, {})) == [Load(resident.net)]
+            and tree[Load(resident.net)] != Number(0)
             and self.learners.has_delta(resident.population)
             and not resident.restrained
             and resident.population not in self.learners.net_losses

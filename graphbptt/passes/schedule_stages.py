@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import networkx as nx
 
@@ -139,18 +138,31 @@ def _no_delay(cycle: Sequence[Edge]) -> Problem:
 
 
 def _most_negative(edges: Sequence[Edge], sign: int) -> list[Edge]:
-    """A cycle whose total delay, times `sign`, is not positive (there is one, or `_scan` would have succeeded)."""
+    """A cycle whose total delay, times `sign`, is not positive (there is one, or `_scan` would have succeeded).
+
+    Shortest paths from everywhere at once: what is still improved after as many rounds as there are nodes hangs on a
+    cycle, found by walking back.
+    """
     # Scaled so that cycles of total zero become negative too: a simple cycle has at most `count` edges.
     count = len({edge.source for edge in edges}) + 1
-    best: dict[tuple[str, str], Edge] = {}
-    for edge in sorted(edges, key=lambda edge: sign * edge.delay):
-        best.setdefault((edge.source, edge.target), edge)
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    for (source, target), edge in best.items():
-        graph.add_edge(source, target, weight=sign * edge.delay * count - 1)
-    start = next(iter(graph))
-    nodes = nx.find_negative_cycle(graph, start)
-    return [best[pair] for pair in pairwise(nodes)]
+    distance: dict[str, int] = {}
+    arrived_by: dict[str, Edge] = {}
+    improved = edges[0]
+    for _ in range(count + 1):
+        for edge in edges:
+            reached = distance.get(edge.source, 0) + sign * edge.delay * count - 1
+            if reached < distance.get(edge.target, 0):
+                distance[edge.target], arrived_by[edge.target] = reached, edge
+                improved = edge
+    node = improved.target
+    for _ in range(count):
+        node = arrived_by[node].source
+    cycle = [arrived_by[node]]
+    while cycle[-1].source != node:
+        cycle.append(arrived_by[cycle[-1].source])
+    cycle.reverse()
+    first = min(range(len(cycle)), key=lambda index: _name(cycle[index]))
+    return cycle[first:] + cycle[:first]
 
 
 def _find_cycle(edges: Sequence[Edge]) -> list[Edge]:

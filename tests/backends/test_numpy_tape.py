@@ -125,3 +125,11 @@ def test_a_mean_over_no_copies_is_zero() -> None:
         targets=["h"],
     )
     agree(network, {"given": np.ones((2, 1, 1)), "h": np.zeros((2, 1, 1))})
+
+
+@pytest.mark.parametrize("activation", ["step", "sign"])
+def test_a_slope_of_zero_passes_nothing(activation: str) -> None:
+    network = draw(
+        {"x": {"units": 2}, "h": {"units": 2, "activation": activation}}, ("x", "h", 0), targets=["h"]
+    )
+    agree(network, {"h": np.ones((2, 3, 2))})

@@ -231,3 +231,9 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.stderr == "No space left on device\n"
     assert done.returncode == 2
+
+
+def test_check_names_where_numbers_end(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "diverging.yaml").write_text(DIVERGING)
+    assert run(["check", "diverging.yaml"]) == 4
+    assert "the state of node 'square' is not finite" in capsys.readouterr().err

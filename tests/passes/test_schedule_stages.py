@@ -6,6 +6,7 @@ from typing import Any
 
 import networkx as nx
 import pytest
+from plans import draw
 
 from graphbptt.errors import SpecError
 from graphbptt.ir.folded import Clamp, FoldedNetwork
@@ -88,7 +89,7 @@ def test_a_cycle_without_delay() -> None:
 
 def test_a_cycle_whose_delays_cancel() -> None:
     assert complaints(fold(("a", "b", 2), ("b", "a", -2))) == [
-        "edge b->a: a cycle without delay: b->a (delay -2), a->b (delay 2), 0 in all; each state would need itself;"
+        "edge a->b: a cycle without delay: a->b (delay 2), b->a (delay -2), 0 in all; each state would need itself;"
         " give one of these edges a delay of at least 1"
     ]
 
@@ -97,7 +98,7 @@ def test_cycles_of_both_signs() -> None:
     (problem,) = complaints(fold(("a", "b", 0), ("b", "a", 1), ("b", "b", -1)))
     assert problem == (
         "edge b->b: cycles of negative and of positive total delay meet: b->b (delay -1), -1 in all, and"
-        " b->a (delay 1), a->b (delay 0), 1 in all; a component is scanned in one direction: give all its cycles a"
+        " a->b (delay 0), b->a (delay 1), 1 in all; a component is scanned in one direction: give all its cycles a"
         " positive total delay, or all a negative one"
     )
 
@@ -113,7 +114,7 @@ def test_a_cycle_through_an_activation_names_the_node() -> None:
 
 def test_every_component_is_complained_of() -> None:
     found = complaints(fold(("a", "a", 0), ("b", "c", 1), ("c", "b", -1)))
-    assert [problem.split(":")[0] for problem in found] == ["edge a->a", "edge c->b"]
+    assert [problem.split(":")[0] for problem in found] == ["edge a->a", "edge b->c"]
 
 
 def test_long_chains_of_look_ahead() -> None:
@@ -121,3 +122,21 @@ def test_long_chains_of_look_ahead() -> None:
     ring = [(f"n{k:03}", f"n{k + 1:03}", -1) for k in range(299)]
     (component,) = schedule(*ring, ("n299", "n000", 300))
     assert {node.population: node.phase for node in component.nodes} == {f"n{k:03}": k for k in range(300)}
+
+
+@pytest.mark.parametrize(
+    ("edges", "text"),
+    [
+        ([("h", "h", 1), ("h", "h", -1)], "h->h@-1 (delay -1), -1 in all, and h->h@1 (delay 1), 1 in all"),
+        ([("b", "a", -2), ("a", "b", 2)], "a->b (delay 2), b->a (delay -2), 0 in all"),
+        (
+            [("a", "b", 3), ("b", "a", -1), ("a", "c", -4), ("c", "a", 1), ("c", "c", -1)],
+            "c->c (delay -1), -1 in all",
+        ),
+    ],
+)
+def test_cycles_that_cannot_be_scanned_are_named(edges: list[tuple[str, str, int]], text: str) -> None:
+    names = {name: {"units": 1} for edge in edges for name in edge[:2]}
+    with pytest.raises(SpecError) as caught:
+        schedule_stages(draw(names, *edges))
+    assert text in str(caught.value)
