@@ -11,7 +11,8 @@ from pathlib import Path
 
 import networkx as nx
 
-from graphbptt.ir.folded import Clamp, Connection, FoldedNetwork, Target
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import Connection, FoldedNetwork
 from graphbptt.ir.unrolled import Arc, UnrolledGraph
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.unroll_network import unroll_network

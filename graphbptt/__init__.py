@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from graphbptt.compiler import compile
     from graphbptt.errors import BackendError, DataError, DivergenceError, GraphbpttError, SpecError
     from graphbptt.gradients import check_gradients
-    from graphbptt.ir.folded import Clamp, Last, Target
+    from graphbptt.ir.data import Clamp, Last, Target
     from graphbptt.model import Model
     from graphbptt.spec import Spec, load
     from graphbptt.training.dataset import Dataset, Parts
@@ -34,9 +34,9 @@ HOMES = {
     "GraphbpttError": "graphbptt.errors",
     "SpecError": "graphbptt.errors",
     "check_gradients": "graphbptt.gradients",
-    "Clamp": "graphbptt.ir.folded",
-    "Last": "graphbptt.ir.folded",
-    "Target": "graphbptt.ir.folded",
+    "Clamp": "graphbptt.ir.data",
+    "Last": "graphbptt.ir.data",
+    "Target": "graphbptt.ir.data",
     "Model": "graphbptt.model",
     "Spec": "graphbptt.spec",
     "load": "graphbptt.spec",

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from graphbptt.declaration.graph import name_nodes
 from graphbptt.declaration.places import locate
 from graphbptt.errors import SpecError
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.model import Model

@@ -16,7 +16,7 @@ from graphbptt.declaration.build import build_clamps, build_graph, build_targets
 from graphbptt.declaration.read import Declaration, read_declaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
 from graphbptt.errors import DataError, Problem, SpecError
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.losses import LOSSES
 from graphbptt.model import Model
 from graphbptt.training.baselines import evaluate_baseline

@@ -1,7 +1,7 @@
 """Profiles of hypothesis, and golden files.
 
-The profile `gate` is the default, `nightly` tries ten times as much; choose one with
-``pytest --hypothesis-profile=nightly`` or ``HYPOTHESIS_PROFILE=nightly``.
+The profile `gate` is the default, `nightly` tries ten times as much, `quick`, for work in progress, a tenth; choose
+one with ``pytest --hypothesis-profile=nightly`` or ``HYPOTHESIS_PROFILE=nightly``.
 
 A golden file holds the text form of an intermediate representation; ``pytest --renew-goldens`` writes them anew,
 and the difference is reviewed like code.
@@ -23,6 +23,9 @@ UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
     "gate", max_examples=200, deadline=None, derandomize=True, suppress_health_check=UNHURRIED
+)
+settings.register_profile(
+    "quick", max_examples=20, deadline=None, derandomize=True, suppress_health_check=UNHURRIED
 )
 settings.register_profile(
     "nightly", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=UNHURRIED

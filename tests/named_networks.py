@@ -7,7 +7,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.fold_graph import fold_graph
 
 __all__ = ["NETWORKS", "draw_fields"]

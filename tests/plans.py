@@ -7,7 +7,8 @@ from typing import Any
 
 import networkx as nx
 
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan, Stage
 from graphbptt.passes.differentiate import differentiate

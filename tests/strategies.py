@@ -13,7 +13,8 @@ import numpy as np
 from hypothesis import strategies as st
 from random_graphs import graphs
 
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Loss, Target
+from graphbptt.ir.data import Clamp, Last, Loss, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.fold_graph import fold_graph
 
 __all__ = ["Case", "cases"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
-from graphbptt.ir.folded import Clamp, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.layout import place_parameters
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph

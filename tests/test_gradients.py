@@ -12,7 +12,7 @@ import graphbptt.model
 from graphbptt.compiler import compile_network
 from graphbptt.gradients import check_gradients
 from graphbptt.ir.batch import Batch
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.plan import Plan
 from graphbptt.model import Model
 from graphbptt.passes.fold_graph import fold_graph

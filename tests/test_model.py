@@ -11,7 +11,7 @@ import pytest
 import graphbptt
 from graphbptt.compiler import compile_network
 from graphbptt.errors import DataError, SpecError
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.losses import LOSSES
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from strategies import Case, cases
 
-from graphbptt.ir.folded import Clamp, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.layout import place_parameters
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
-from graphbptt.ir.folded import FrozenArray, Population, Use
+from graphbptt.ir.folded import Population
+from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt_numpy.copies import copy_of
 from graphbptt_numpy.workspace import Workspace

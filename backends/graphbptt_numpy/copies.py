@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.folded import FrozenArray, Use
+from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import Matrix, MatrixEntry, Plan, Selection
 from graphbptt_numpy.workspace import Workspace
 

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 
 from graphbptt.compiler import compile_network
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.passes.fold_graph import fold_graph
 
 __all__ = ["draw_graph", "time_compilation"]

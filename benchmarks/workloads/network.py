@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from benchmarks.problem import Array, Gradients, Sizes
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 
 __all__ = ["Network"]
 

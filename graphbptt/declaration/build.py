@@ -13,7 +13,7 @@ from graphbptt.declaration.places import remember_places
 from graphbptt.declaration.read import Declaration
 from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Place
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 
 __all__ = ["build_clamps", "build_graph", "build_targets"]
 

@@ -48,7 +48,8 @@ from graphbptt.declaration.values import (
 )
 from graphbptt.errors import SpecError
 from graphbptt.ir.expression import Expression, Net
-from graphbptt.ir.folded import Combine, ConnectionKind, FrozenArray
+from graphbptt.ir.folded import ConnectionKind
+from graphbptt.ir.parameters import Combine, FrozenArray
 
 __all__ = [
     "ConnectionDeclaration",

@@ -21,7 +21,7 @@ from graphbptt.declaration.network_schema import Name, NetworkDeclaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
 from graphbptt.declaration.values import Integer, Real, Units, mistake, read_indices
 from graphbptt.errors import did_you_mean
-from graphbptt.ir.folded import Last, Loss
+from graphbptt.ir.data import Last, Loss
 
 __all__ = ["ClampDeclaration", "SpecDeclaration", "TargetDeclaration"]
 

@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from graphbptt.declaration.choices import Section
 from graphbptt.errors import did_you_mean
-from graphbptt.ir.folded import FrozenArray, Initializer
 from graphbptt.ir.initializers import DISTRIBUTIONS
+from graphbptt.ir.parameters import FrozenArray, Initializer
 
 __all__ = [
     "Count",

@@ -4,117 +4,27 @@
     population := Population(name, units, history, activation, coefficients, bias, initial)
     connection := Connection(name, source, target, delay, kind, weight, from_units, to_units)
     wire       := Wire(source, target, delay)           a state that an activation reads
-    group      := Group(name, shape, init, trainable, combine)
-    use        := Use(group, scale, transpose)          one copy of a group: scale * P, or scale * P.T
-    constant   := FrozenArray(values)
-    clamp      := Clamp(node, field, units, at, mask)
-    target     := Target(node, field, loss, units, at, mask, weight)
 
-Populations and groups are ordered by name, connections and wires by (target, source, delay, name), clamps and targets
-as declared; so two declarations of the same network are equal and hash alike. Nothing here knows of time: step t of a
-target reads step ``t - delay`` of a source.
+Groups and their uses are in `graphbptt.ir.parameters`, clamps and targets in `graphbptt.ir.data`. Populations and
+groups are ordered by name, connections and wires by (target, source, delay, name), clamps and targets as declared; so
+two declarations of the same network are equal and hash alike. Nothing here knows of time: step t of a target reads
+step ``t - delay`` of a source.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Expression
+from graphbptt.ir.parameters import FrozenArray, Group, Use
 
-__all__ = [
-    "Clamp",
-    "Connection",
-    "FoldedNetwork",
-    "FrozenArray",
-    "Group",
-    "Initializer",
-    "Last",
-    "Population",
-    "Target",
-    "Use",
-    "Wire",
-]
+__all__ = ["Connection", "ConnectionKind", "FoldedNetwork", "Population", "Wire"]
 
 ConnectionKind = Literal["dense", "one_to_one", "scalar", "wire"]
-Combine = Literal["sum", "mean"]
-Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy"]
-
-
-class FrozenArray:
-    """A read-only array that compares and hashes by content, so that frozen types may hold it.
-
-    >>> FrozenArray([1, 2]) == FrozenArray([1.0, 2.0])
-    True
-    """
-
-    __slots__ = ("_hash", "values")
-
-    values: npt.NDArray[np.float64]
-
-    def __init__(self, values: npt.ArrayLike) -> None:
-        array = np.array(values, dtype=np.float64)
-        array.setflags(write=False)
-        self.values = array
-        self._hash = hash((array.shape, array.tobytes()))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FrozenArray) and np.array_equal(self.values, other.values)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __repr__(self) -> str:
-        return f"FrozenArray({np.array2string(self.values, threshold=8, separator=', ')})"
-
-
-@dataclass(frozen=True, slots=True)
-class Initializer:
-    """A distribution of starting values: its name and its numbers, e.g. ``("normal", (("std", 0.1),))``."""
-
-    name: str
-    arguments: tuple[tuple[str, float], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(f'{key}={value:g}' for key, value in self.arguments)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A weight-sharing group: one parameter array and how the derivatives of its copies combine.
-
-    `shape` is ``(from, to)`` for dense weights, ``(units,)`` for one_to_one weights, biases and vectors of
-    coefficients, ``()`` for scalars, ``(units,)`` or ``(history, units)`` for initial states.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    init: Initializer | FrozenArray
-    trainable: bool = True
-    combine: Combine = "sum"
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One copy of a group's parameter P: ``scale * P``, transposed if so declared (two-dimensional groups only)."""
-
-    group: str
-    scale: float = 1.0
-    transpose: bool = False
-
-    def __str__(self) -> str:
-        scale = "" if self.scale == 1 else f"{self.scale:g}*"
-        return f"{scale}{self.group}{'.T' if self.transpose else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,83 +78,6 @@ class Wire:
     source: str
     target: str
     delay: int
-
-
-@dataclass(frozen=True, slots=True)
-class Last:
-    """The last `steps` steps of each sequence."""
-
-    steps: int
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"Last({self.steps}): at least 1 step")
-
-
-def _freeze(items: Any) -> Any:
-    """A list, range or array as a tuple; what is none of them is left as it is, for `fold_graph` to judge."""
-    return tuple(items) if isinstance(items, list | range | np.ndarray) else items
-
-
-@dataclass(frozen=True, slots=True)
-class Clamp:
-    """Set the states of a node, or of some of its units, to a field of the data.
-
-    Parameters
-    ----------
-    node, field : str
-        The node, and the name of the field that holds the values.
-    units : tuple of int, optional
-        The clamped units; None is all. The field has that many units.
-    at : "every", "start", or tuple of int
-        Every step, the initial state (all history rows of the units), or the listed steps, which count from 1.
-    mask : str, optional
-        A field of zeros and ones, of the values' shape or with one number per step; zero leaves the state free.
-    """
-
-    node: str
-    field: str
-    units: tuple[int, ...] | None = None
-    at: Literal["every", "start"] | tuple[int, ...] = "every"
-    mask: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "units", _freeze(self.units))
-        object.__setattr__(self, "at", _freeze(self.at))
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Put a loss between the states of a node, or of some of its units, and a field of the data.
-
-    Parameters
-    ----------
-    node, field : str
-        The node, and the name of the field that holds the wanted values (integer labels for cross_entropy).
-    loss : {"squared_error", "cross_entropy", "binary_cross_entropy"}
-        squared_error is half the sum over units of the squared difference; cross_entropy takes the states as logits
-        of a softmax; binary_cross_entropy takes them as probabilities.
-    units : tuple of int, optional
-        The units that have a target; None is all.
-    at : "every", "last", Last(k), or tuple of int
-        Every step, each sequence's own last step, its last k steps, or the listed steps, which count from 1.
-    mask : str, optional
-        A field with one number per step (or per sequence, where the target is static) that weights the steps.
-    weight : float
-        The factor of this target in the total loss.
-    """
-
-    node: str
-    field: str
-    loss: Loss = "squared_error"
-    units: tuple[int, ...] | None = None
-    at: Literal["every", "last"] | Last | tuple[int, ...] = "every"
-    mask: str | None = None
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "units", _freeze(self.units))
-        object.__setattr__(self, "at", _freeze(self.at))
 
 
 @dataclass(frozen=True)
@@ -354,53 +187,6 @@ class FoldedNetwork:
         )
 
     def __str__(self) -> str:
+        from graphbptt.ir.folded_text import format_folded  # written in terms of what is declared here
+
         return format_folded(self)
-
-
-def format_folded(network: FoldedNetwork) -> str:
-    """The text form, one declaration a line; `graphbptt explain` prints it and golden files hold it."""
-    lines = ["folded network"]
-    for population in network.populations:
-        initial = population.initial if isinstance(population.initial, Use) else _short(population.initial)
-        coefficients = "".join(
-            f" {name}={value if isinstance(value, Use) else _short(value)}"
-            for name, value in population.coefficients
-        )
-        lines.append(
-            f"  population {population.name}: {population.units} units, {population.activation},"
-            f" bias {population.bias or 'none'}, initial {initial}, history {population.history}"
-            + (f",{coefficients}" if coefficients else "")
-        )
-    for connection in network.connections:
-        part = "".join(
-            f" {label} {list(units)}"
-            for label, units in (("from", connection.from_units), ("to", connection.to_units))
-            if units is not None
-        )
-        weight = f" {connection.weight}" if connection.weight else ""
-        lines.append(
-            f"  connection {connection.name}: delay {connection.delay}, {connection.kind}{weight}{part}"
-        )
-    lines.extend(f"  wire {wire.source}->{wire.target}: delay {wire.delay}" for wire in network.wires)
-    for group in network.groups:
-        kind = group.combine if group.trainable else "fixed"
-        init = group.init if isinstance(group.init, Initializer) else _short(group.init)
-        lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}")
-    lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
-    lines.extend(
-        f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}"
-        for target in network.targets
-    )
-    return "\n".join(lines)
-
-
-def _short(constant: FrozenArray) -> str:
-    values = constant.values
-    return f"{values:g}" if values.ndim == 0 else f"{values.shape} values"
-
-
-def _when(item: Clamp | Target) -> str:
-    at: Any = item.at
-    when = at if isinstance(at, str) else f"last {at.steps}" if isinstance(at, Last) else f"steps {list(at)}"
-    units = f", units {list(item.units)}" if item.units is not None else ""
-    return f"{when}{units}" + (f", mask {item.mask}" if item.mask else "")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.folded import FrozenArray, Group
+from graphbptt.ir.parameters import FrozenArray, Group
 
 __all__ = ["DISTRIBUTIONS", "Distribution", "draw_group"]
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from graphbptt.ir.data import Target
 from graphbptt.ir.expression import Expression
-from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
 
 __all__ = ["LOSSES", "LossRule", "resolve_loss"]

@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from graphbptt.ir.folded import FoldedNetwork, FrozenArray, Use
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import Operation, Row, View
+from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.schedule import Mode
 
 __all__ = [

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from graphbptt.ir.expression import Expression, Load, leaves, substitute
-from graphbptt.ir.folded import FrozenArray
 from graphbptt.ir.operations import Compute, Row, View
+from graphbptt.ir.parameters import FrozenArray
 from graphbptt.ir.plan import Plan
 
 __all__ = ["PlanNames", "join_names"]

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.folded import FoldedNetwork, Group
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.operations import Compute, Contract, Operation, Product, Reduce, Restrain
+from graphbptt.ir.parameters import Group
 from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names

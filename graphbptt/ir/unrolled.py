@@ -22,8 +22,9 @@ from typing import Any, NamedTuple, overload
 
 import networkx as nx
 
-from graphbptt.ir.folded import Connection, FoldedNetwork, Use, Wire
+from graphbptt.ir.folded import Connection, FoldedNetwork, Wire
 from graphbptt.ir.generations import RowBundle, sort_generations
+from graphbptt.ir.parameters import Use
 
 __all__ = ["Arc", "Bundle", "ComputedSteps", "Copies", "Copy", "Layers", "Row", "UnrolledGraph", "Vertex"]
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch, BoundClamp, BoundTarget
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
 from graphbptt.passes.lay_out_fields import (
     AXES,

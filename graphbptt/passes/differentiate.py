@@ -31,7 +31,6 @@ from graphbptt.ir.expression import (
     power,
     substitute,
 )
-from graphbptt.ir.folded import Use
 from graphbptt.ir.functions import finite
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import (
@@ -45,6 +44,7 @@ from graphbptt.ir.operations import (
     Silence,
     View,
 )
+from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Buffer, InitialSite, LossSite, Placement, Plan, Stage, Sweep
 from graphbptt.passes.find_learners import Learners, find_learners
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from graphbptt.ir.folded import Connection, FoldedNetwork, FrozenArray, Population, Use, Wire
+from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
 from graphbptt.ir.losses import resolve_loss
+from graphbptt.ir.parameters import FrozenArray, Use
 
 __all__ = ["Learners", "find_learners"]
 

@@ -11,7 +11,8 @@ from graphbptt.declaration.network_schema import NodeDeclaration
 from graphbptt.declaration.schema import ClampDeclaration, TargetDeclaration
 from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Problem, did_you_mean
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.ranges import Range, bound_expression
 

@@ -16,19 +16,11 @@ from graphbptt.declaration.graph import DeclaredEdge, read_graph
 from graphbptt.declaration.network_schema import NodeDeclaration, Parameter
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Net, State, leaves
-from graphbptt.ir.folded import (
-    Clamp,
-    Connection,
-    FoldedNetwork,
-    FrozenArray,
-    Initializer,
-    Population,
-    Target,
-    Use,
-    Wire,
-)
+from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
 from graphbptt.ir.initializers import DISTRIBUTIONS
+from graphbptt.ir.parameters import FrozenArray, Initializer, Use
 from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets, pick_units
 from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from graphbptt.declaration.network_schema import Parameter, Tie
 from graphbptt.errors import Problem, did_you_mean
-from graphbptt.ir.folded import Combine, FrozenArray, Group, Initializer, Use
 from graphbptt.ir.initializers import DISTRIBUTIONS
+from graphbptt.ir.parameters import Combine, FrozenArray, Group, Initializer, Use
 
 __all__ = ["DeclaredParameter", "fold_ties"]
 

@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 
 from graphbptt.ir.expression import Coefficient, Expression, Load, Net, State, leaves, number, substitute
-from graphbptt.ir.folded import Connection, FoldedNetwork, FrozenArray, Use
+from graphbptt.ir.folded import Connection, FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import (
     Assignment,
@@ -25,6 +25,7 @@ from graphbptt.ir.operations import (
     View,
     find_runs,
 )
+from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import (
     Buffer,
     Matrix,

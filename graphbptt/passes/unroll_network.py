@@ -32,7 +32,8 @@ def unroll_network(network: FoldedNetwork, steps: int) -> UnrolledGraph:
     Examples
     --------
     >>> from graphbptt.ir.expression import Net
-    >>> from graphbptt.ir.folded import Connection, FrozenArray, Group, Initializer, Population, Use
+    >>> from graphbptt.ir.folded import Connection, Population
+    >>> from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
     >>> h = Population("h", 3, 1, Net(), (), None, FrozenArray(0))
     >>> recurrent = Connection("h->h", "h", "h", 1, "dense", Use("h->h"))
     >>> network = FoldedNetwork((h,), (recurrent,), (), (Group("h->h", (3, 3), Initializer("glorot")),))

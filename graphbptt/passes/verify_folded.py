@@ -8,23 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from graphbptt.errors import VerificationError
+from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.expression import Coefficient, Load, State, leaves
-from graphbptt.ir.folded import (
-    Clamp,
-    Combine,
-    Connection,
-    ConnectionKind,
-    FoldedNetwork,
-    FrozenArray,
-    Group,
-    Last,
-    Population,
-    Target,
-    Use,
-    Wire,
-)
+from graphbptt.ir.folded import Connection, ConnectionKind, FoldedNetwork, Population, Wire
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
+from graphbptt.ir.parameters import Combine, FrozenArray, Group, Use
 
 __all__ = ["verify_folded"]
 

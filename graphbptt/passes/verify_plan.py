@@ -7,7 +7,6 @@ from itertools import chain
 
 from graphbptt.errors import VerificationError
 from graphbptt.ir.expression import Expression, Load, leaves
-from graphbptt.ir.folded import Use
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import (
     Compute,
@@ -21,6 +20,7 @@ from graphbptt.ir.operations import (
     View,
     views_of,
 )
+from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Placement, Plan, Stage
 from graphbptt.passes.column_ledger import Ledger
 from graphbptt.passes.verify_sweeps import check_backward, check_forward

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from graphbptt.ir.expression import Load, leaves
-from graphbptt.ir.folded import FrozenArray, Use
 from graphbptt.ir.operations import Compute, Contract, Product, Reduce, Row
+from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import MatrixEntry, Plan, Selection, Stage
 
 __all__ = ["check_derivatives", "check_matrices", "check_products", "check_vector"]

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.expression import Coefficient, Net, State, gradients
-from graphbptt.ir.folded import Connection, FoldedNetwork, Use
+from graphbptt.ir.folded import Connection, FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.losses import resolve_loss
+from graphbptt.ir.parameters import Use
 from graphbptt.ir.unrolled import Copy, Vertex
 from graphbptt.reference.evaluate import evaluate, pick_units, take_copy
 from graphbptt.reference.forward import (

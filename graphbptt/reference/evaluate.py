@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Call, Expression, Leaf, Number, calls
-from graphbptt.ir.folded import FrozenArray, Use
+from graphbptt.ir.parameters import FrozenArray, Use
 
 __all__ = ["evaluate", "pick_units", "take_copy"]
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.ir.data import Target
+from graphbptt.ir.folded import FoldedNetwork
 
 __all__ = ["METRICS", "RELATIVE_VARIANCE", "Figures", "Metric", "Tally", "label_targets"]
 

@@ -14,7 +14,8 @@ from plans import draw
 
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch
-from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.ir.data import Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_numpy import NumpyExecutable
 

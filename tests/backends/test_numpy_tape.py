@@ -16,7 +16,8 @@ from plans import draw
 from strategies import Case, cases
 
 from graphbptt.compiler import compile_network
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_numpy import NumpyExecutable, workspace

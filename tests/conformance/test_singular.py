@@ -9,7 +9,7 @@ from agreement import assert_agreement
 
 from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
-from graphbptt.ir.folded import Clamp, Target
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
 

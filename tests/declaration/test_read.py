@@ -11,7 +11,8 @@ from graphbptt.compiler import compile
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
 from graphbptt.declaration.read import read_declaration
 from graphbptt.errors import SpecError
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.fold_graph import fold_graph
 
 GOOD = """\

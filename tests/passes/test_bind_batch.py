@@ -8,7 +8,8 @@ import pytest
 
 from graphbptt.errors import DataError
 from graphbptt.ir.batch import Batch
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
 

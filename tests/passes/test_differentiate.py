@@ -6,8 +6,10 @@ from typing import Any
 
 from plans import draw, list_backward, list_forward, lower, stage_of
 
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Target, Use
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.operations import Contract, Product, Reduce, Silence
+from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt.passes.differentiate import differentiate
 

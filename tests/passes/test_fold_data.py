@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 
 from graphbptt.errors import SpecError
-from graphbptt.ir.folded import Clamp, Last, Target
+from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.passes.fold_graph import fold_graph
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from graphbptt.errors import SpecError
-from graphbptt.ir.folded import Clamp, FrozenArray, Group, Initializer, Target, Use, Wire
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import Wire
+from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
 from graphbptt.passes.fold_graph import fold_graph
 
 Attributes = dict[str, Any]

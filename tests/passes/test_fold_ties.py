@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from graphbptt.errors import SpecError
-from graphbptt.ir.folded import FoldedNetwork, FrozenArray, Initializer, Use
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.initializers import draw_group
+from graphbptt.ir.parameters import FrozenArray, Initializer, Use
 from graphbptt.passes.fold_graph import fold_graph
 
 Attributes = dict[str, Any]

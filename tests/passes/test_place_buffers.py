@@ -6,8 +6,9 @@ from typing import Any
 
 from plans import draw
 
+from graphbptt.ir.data import Target
 from graphbptt.ir.expression import Net
-from graphbptt.ir.folded import FoldedNetwork, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.ir.plan import Buffer
 from graphbptt.passes.place_buffers import Site, place_buffers

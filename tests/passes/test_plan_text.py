@@ -11,7 +11,8 @@ from named_networks import bidirectional, lstm
 from plans import draw
 
 from graphbptt.compiler import compile, compile_network
-from graphbptt.ir.folded import Clamp, FoldedNetwork, Target
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 

@@ -9,7 +9,8 @@ import pytest
 from plans import draw
 
 from graphbptt.errors import SpecError
-from graphbptt.ir.folded import Clamp, FoldedNetwork
+from graphbptt.ir.data import Clamp
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.schedule import Component, Mode, Schedule, Scheduled
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.schedule_stages import schedule_stages

@@ -11,7 +11,8 @@ from hypothesis import given
 from strategies import Case, cases
 
 from graphbptt.errors import SpecError, VerificationError
-from graphbptt.ir.folded import Clamp, Connection, FoldedNetwork, Wire
+from graphbptt.ir.data import Clamp
+from graphbptt.ir.folded import Connection, FoldedNetwork, Wire
 from graphbptt.ir.unrolled import Bundle, ComputedSteps, UnrolledGraph
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.unroll_network import unroll_network

@@ -10,8 +10,10 @@ import networkx as nx
 import pytest
 
 from graphbptt.errors import VerificationError
+from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.expression import Load, Net, State
-from graphbptt.ir.folded import Clamp, FoldedNetwork, FrozenArray, Group, Initializer, Last, Target, Use, Wire
+from graphbptt.ir.folded import FoldedNetwork, Wire
+from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.verify_folded import verify_folded
 

@@ -13,8 +13,9 @@ from plans import draw, lower
 from strategies import Case, cases
 
 from graphbptt.errors import VerificationError
+from graphbptt.ir.data import Clamp
 from graphbptt.ir.expression import Load, Net, Number
-from graphbptt.ir.folded import Clamp, FoldedNetwork, FrozenArray, Use
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.operations import (
     Assignment,
     Compute,
@@ -27,6 +28,7 @@ from graphbptt.ir.operations import (
     Silence,
     View,
 )
+from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import Clear, Plan, Sweep
 from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fuse_pointwise import fuse_pointwise

@@ -1,0 +1,93 @@
+"""What is given and what is wanted: clamps and targets, which tie states to fields of the data.
+
+clamp  := Clamp(node, field, units, at, mask)           at := every | start | (step, ...)
+target := Target(node, field, loss, units, at, mask, weight)    at := every | last | Last(k) | (step, ...)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+__all__ = ["Clamp", "Last", "Loss", "Target"]
+
+Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last `steps` steps of each sequence."""
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"Last({self.steps}): at least 1 step")
+
+
+def _freeze(items: Any) -> Any:
+    """A list, range or array as a tuple; what is none of them is left as it is, for `fold_graph` to judge."""
+    return tuple(items) if isinstance(items, list | range | np.ndarray) else items
+
+
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """Set the states of a node, or of some of its units, to a field of the data.
+
+    Parameters
+    ----------
+    node, field : str
+        The node, and the name of the field that holds the values.
+    units : tuple of int, optional
+        The clamped units; None is all. The field has that many units.
+    at : "every", "start", or tuple of int
+        Every step, the initial state (all history rows of the units), or the listed steps, which count from 1.
+    mask : str, optional
+        A field of zeros and ones, of the values' shape or with one number per step; zero leaves the state free.
+    """
+
+    node: str
+    field: str
+    units: tuple[int, ...] | None = None
+    at: Literal["every", "start"] | tuple[int, ...] = "every"
+    mask: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", _freeze(self.units))
+        object.__setattr__(self, "at", _freeze(self.at))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Put a loss between the states of a node, or of some of its units, and a field of the data.
+
+    Parameters
+    ----------
+    node, field : str
+        The node, and the name of the field that holds the wanted values (integer labels for cross_entropy).
+    loss : {"squared_error", "cross_entropy", "binary_cross_entropy"}
+        squared_error is half the sum over units of the squared difference; cross_entropy takes the states as logits
+        of a softmax; binary_cross_entropy takes them as probabilities.
+    units : tuple of int, optional
+        The units that have a target; None is all.
+    at : "every", "last", Last(k), or tuple of int
+        Every step, each sequence's own last step, its last k steps, or the listed steps, which count from 1.
+    mask : str, optional
+        A field with one number per step (or per sequence, where the target is static) that weights the steps.
+    weight : float
+        The factor of this target in the total loss.
+    """
+
+    node: str
+    field: str
+    loss: Loss = "squared_error"
+    units: tuple[int, ...] | None = None
+    at: Literal["every", "last"] | Last | tuple[int, ...] = "every"
+    mask: str | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", _freeze(self.units))
+        object.__setattr__(self, "at", _freeze(self.at))

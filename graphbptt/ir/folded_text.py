@@ -1,0 +1,60 @@
+"""The text form of a folded network, one declaration a line: `graphbptt explain` prints it, golden files hold it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.parameters import FrozenArray, Initializer, Use
+
+__all__ = ["format_folded"]
+
+
+def format_folded(network: FoldedNetwork) -> str:
+    """The network as text."""
+    lines = ["folded network"]
+    for population in network.populations:
+        initial = population.initial if isinstance(population.initial, Use) else _short(population.initial)
+        coefficients = "".join(
+            f" {name}={value if isinstance(value, Use) else _short(value)}"
+            for name, value in population.coefficients
+        )
+        lines.append(
+            f"  population {population.name}: {population.units} units, {population.activation},"
+            f" bias {population.bias or 'none'}, initial {initial}, history {population.history}"
+            + (f",{coefficients}" if coefficients else "")
+        )
+    for connection in network.connections:
+        part = "".join(
+            f" {label} {list(units)}"
+            for label, units in (("from", connection.from_units), ("to", connection.to_units))
+            if units is not None
+        )
+        weight = f" {connection.weight}" if connection.weight else ""
+        lines.append(
+            f"  connection {connection.name}: delay {connection.delay}, {connection.kind}{weight}{part}"
+        )
+    lines.extend(f"  wire {wire.source}->{wire.target}: delay {wire.delay}" for wire in network.wires)
+    for group in network.groups:
+        kind = group.combine if group.trainable else "fixed"
+        init = group.init if isinstance(group.init, Initializer) else _short(group.init)
+        lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}")
+    lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
+    lines.extend(
+        f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}"
+        for target in network.targets
+    )
+    return "\n".join(lines)
+
+
+def _short(constant: FrozenArray) -> str:
+    values = constant.values
+    return f"{values:g}" if values.ndim == 0 else f"{values.shape} values"
+
+
+def _when(item: Clamp | Target) -> str:
+    at: Any = item.at
+    when = at if isinstance(at, str) else f"last {at.steps}" if isinstance(at, Last) else f"steps {list(at)}"
+    units = f", units {list(item.units)}" if item.units is not None else ""
+    return f"{when}{units}" + (f", mask {item.mask}" if item.mask else "")

@@ -1,0 +1,90 @@
+"""Parameters of a network: constants, starting values, weight-sharing groups and their copies.
+
+constant := FrozenArray(values)
+init     := Initializer(name, arguments) | constant
+group    := Group(name, shape, init, trainable, combine)
+use      := Use(group, scale, transpose)          one copy of a group: scale * P, or scale * P.T
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Combine", "FrozenArray", "Group", "Initializer", "Use"]
+
+Combine = Literal["sum", "mean"]
+
+
+class FrozenArray:
+    """A read-only array that compares and hashes by content, so that frozen types may hold it.
+
+    >>> FrozenArray([1, 2]) == FrozenArray([1.0, 2.0])
+    True
+    """
+
+    __slots__ = ("_hash", "values")
+
+    values: npt.NDArray[np.float64]
+
+    def __init__(self, values: npt.ArrayLike) -> None:
+        array = np.array(values, dtype=np.float64)
+        array.setflags(write=False)
+        self.values = array
+        self._hash = hash((array.shape, array.tobytes()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrozenArray) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"FrozenArray({np.array2string(self.values, threshold=8, separator=', ')})"
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """A distribution of starting values: its name and its numbers, e.g. ``("normal", (("std", 0.1),))``."""
+
+    name: str
+    arguments: tuple[tuple[str, float], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{key}={value:g}' for key, value in self.arguments)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A weight-sharing group: one parameter array and how the derivatives of its copies combine.
+
+    `shape` is ``(from, to)`` for dense weights, ``(units,)`` for one_to_one weights, biases and vectors of
+    coefficients, ``()`` for scalars, ``(units,)`` or ``(history, units)`` for initial states.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    init: Initializer | FrozenArray
+    trainable: bool = True
+    combine: Combine = "sum"
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One copy of a group's parameter P: ``scale * P``, transposed if so declared (two-dimensional groups only)."""
+
+    group: str
+    scale: float = 1.0
+    transpose: bool = False
+
+    def __str__(self) -> str:
+        scale = "" if self.scale == 1 else f"{self.scale:g}*"
+        return f"{scale}{self.group}{'.T' if self.transpose else ''}"
