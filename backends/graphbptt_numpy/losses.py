@@ -34,6 +34,8 @@ class TargetLoss:
         bound = batch.targets[self._index]
         rows, weights = bound.rows, bound.weights[bound.rows]
         if not len(weights):
+            if differentiate and self._delta is not None and not self._site.accumulate:
+                self._delta.fill(0)
             return 0.0
         predicted = self._predicted[rows]
         if self._units is not None:
@@ -42,13 +44,23 @@ class TargetLoss:
         mean = float(np.vdot(weights, loss)) / bound.count
         if differentiate and self._delta is not None:
             factor = self._target.weight / bound.count
-            slope *= (weights * factor)[..., None] if bound.weight is None else bound.weight * factor
-            delta = self._delta[rows]
-            if self._units is None:
-                np.add(delta, slope, out=delta)
-            else:
-                delta[..., self._units] += slope
+            factors = (weights * factor)[..., None] if bound.weight is None else bound.weight * factor
+            self._pass_on(self._delta, rows, slope, factors)
         return mean
+
+    def _pass_on(self, delta: Array, rows: slice, slope: Array, factors: Any) -> None:
+        """``delta (+)= slope * factors`` at the steps of a stretch; a plain write makes the others zero."""
+        part = delta[rows]
+        if not self._site.accumulate:
+            np.multiply(slope, factors, out=part)
+            delta[: rows.start] = 0
+            delta[rows.stop :] = 0
+            return
+        slope *= factors
+        if self._units is None:
+            np.add(part, slope, out=part)
+        else:
+            part[..., self._units] += slope
 
     @cached_property
     def _delta(self) -> Array | None:

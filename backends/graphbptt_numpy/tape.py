@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Load
+from graphbptt.ir.expression import Load, Number
 from graphbptt.ir.operations import (
     Compute,
     Contract,
@@ -54,7 +54,9 @@ class Tape:
         self._in_reverse = stage.mode == "reverse"
         self._backward = backward
         self._block = space.block_length(index)
-        self._before = [_bind(space, operation) for operation in sweep.before]
+        self._before = [
+            _bind(space, operation) for operation in sweep.before if not _fill_once(space, operation)
+        ]
         self._each = [(phase, _bind(space, operation)) for phase, operation in sweep.each]
         self._after = [_bind(space, operation) for operation in sweep.after]
         self._lag = max((phase for phase, _ in self._each), default=0)
@@ -97,6 +99,17 @@ class Tape:
                 step = iteration - phase
                 if 1 <= step <= self._steps:
                     yield from bind(self._steps + 1 - step if self._in_reverse else step)
+
+
+def _fill_once(space: Workspace, operation: Operation) -> bool:
+    """Write a constant to columns that nothing else writes, those beside states: once, not for every sequence."""
+    if not isinstance(operation, Compute) or not all(
+        isinstance(item.expression, Number) and space.is_beside(item.out) for item in operation.assignments
+    ):
+        return False
+    for call in _bind(space, operation)((1, space.steps)):
+        call()
+    return True
 
 
 def _bind(space: Workspace, operation: Operation) -> Binder:

@@ -116,6 +116,11 @@ class Workspace:
         """Whether a net input is kept in memory of its own for the whole sequence."""
         return net.buffer not in self._same and net.buffer not in self._passing
 
+    def is_beside(self, view: View) -> bool:
+        """Whether columns of a buffer of states lie beside the states, where they belong to no population."""
+        residents = self.plan.residents.get(view.buffer, ())
+        return bool(residents) and all(view.start >= resident.state.stop for resident in residents)
+
     # Views.
 
     def buffer(self, name: str) -> Array:

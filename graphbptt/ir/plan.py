@@ -8,7 +8,7 @@
     stage     := Stage(mode, populations, forward, backward)
     sweep     := Sweep(before, each, after)                     whole-sequence operations around a loop over steps
     placement := Placement(population, stage, state, net, delta, net_delta, restrained)
-    loss      := LossSite(target, predicted, delta)             where a target is read and its derivative goes
+    loss      := LossSite(target, predicted, delta, accumulate) where a target is read and its derivative goes
     initial   := InitialSite(population, use, delta)            where a learned initial state's derivative is gathered
     clear     := Clear(view, rows)                              what of the deltas starts at zero
 
@@ -148,11 +148,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class LossSite:
-    """Where a target of the network is read (`predicted`), and where its derivative is added, if anywhere."""
+    """Where a target of the network is read (`predicted`), and where its derivative goes, if anywhere.
+
+    It is added there or, if it is the first to arrive and comes from all units, written: zero at the steps that have
+    no target.
+    """
 
     target: int
     predicted: View
     delta: View | None
+    accumulate: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ class Ledger:
     def is_written(self, view: View) -> bool:
         return bool((self._columns[view.buffer].last[view.start : view.stop] == DONE).all())
 
+    def is_begun(self, view: View) -> bool:
+        """Whether anything has been written to some of the columns, or is cleared there."""
+        return bool((self._columns[view.buffer].first[view.start : view.stop] != NEVER).any())
+
     def clear(self, items: Iterable[Clear]) -> None:
         for item in items:
             if item.rows:

@@ -25,15 +25,26 @@ __all__ = ["settle_deltas"]
 def settle_deltas(plan: Plan) -> Plan:
     """Set `accumulate` of everything written to deltas, and list what must be cleared."""
     ledger = _Ledger(plan)
-    for site in plan.losses:
-        if site.delta is not None:
-            ledger.clear(site.delta)
+    losses = tuple(
+        site
+        if site.delta is None
+        else replace(site, accumulate=_settle_loss(plan, site.delta, site.target, ledger))
+        for site in plan.losses
+    )
     settled = [_settle_stage(stage, ledger) for stage in reversed(plan.stages)]
     for placement in plan.placements:
         for view in (placement.delta, placement.net_delta):
             if view is not None:
                 ledger.clear(view)
-    return replace(plan, stages=tuple(reversed(settled)), clear=ledger.cleared())
+    return replace(plan, stages=tuple(reversed(settled)), losses=losses, clear=ledger.cleared())
+
+
+def _settle_loss(plan: Plan, delta: View, target: int, ledger: _Ledger) -> bool:
+    """Whether the derivative of a target must add; that of some of a node's units leaves out the others."""
+    if plan.network.targets[target].units is not None:
+        ledger.clear(delta)
+        return True
+    return ledger.claim(delta)
 
 
 def _settle_stage(stage: Stage, ledger: _Ledger) -> Stage:

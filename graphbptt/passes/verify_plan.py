@@ -213,6 +213,8 @@ def _check_losses(plan: Plan) -> Iterator[str]:
         )
         if (site.predicted, site.delta) != wanted:
             yield f"target {site.target} does not read the {reads} of {target.node}, or not to its delta"
+        if not site.accumulate and target.units is not None:
+            yield f"target {site.target} writes the deltas of some units of {target.node} only"
 
 
 def _check_initials(plan: Plan) -> Iterator[str]:

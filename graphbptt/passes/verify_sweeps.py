@@ -59,8 +59,13 @@ def check_backward(plan: Plan, ledger: Ledger) -> Iterator[str]:
 
 def _check_losses(losses: Iterable[LossSite], ledger: Ledger) -> Iterator[str]:
     for site in losses:
-        if site.delta is not None and not ledger.is_written(site.delta):
+        if site.delta is None:
+            continue
+        if site.accumulate and not ledger.is_written(site.delta):
             yield f"the derivative of target {site.target} is added to {site.delta}, which is not cleared"
+        if not site.accumulate and ledger.is_begun(site.delta):
+            yield f"the derivative of target {site.target} overwrites {site.delta}"
+        ledger.finish((site.delta,))
 
 
 class _Moment(NamedTuple):

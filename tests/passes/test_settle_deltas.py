@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from plans import draw, settle
 
@@ -33,7 +34,19 @@ def _list_writes(operation: object) -> Iterator[tuple[View, bool]]:
 def test_the_only_reader_writes() -> None:
     plan = settle(draw({}, ("x", "h", 0), ("h", "y", 0), clamps=["x"], targets=["y"]))
     assert writes(plan, "delta1") == ["delta1:0-1 ="]
-    assert plan.clear == (Clear(View("delta2", 0, 1)),)
+    assert plan.clear == ()
+    assert [site.accumulate for site in plan.losses] == [False]
+
+
+def test_the_second_loss_on_a_node_adds_and_so_does_one_on_some_of_its_units() -> None:
+    graph = draw({"h": {"units": 2}}, ("x", "h", 0), clamps=["x"], targets=["h", "h"])
+    plan = settle(graph)
+    assert [site.accumulate for site in plan.losses] == [False, True]
+    assert plan.clear == ()
+    part = replace(graph, targets=(replace(graph.targets[0], units=(1,)), graph.targets[1]))
+    plan = settle(part)
+    assert [site.accumulate for site in plan.losses] == [True, True]
+    assert plan.clear == (Clear(View("delta1", 0, 2)),)
 
 
 def test_the_second_reader_adds() -> None:
@@ -44,7 +57,8 @@ def test_the_second_reader_adds() -> None:
 def test_a_loss_comes_first() -> None:
     plan = settle(draw({}, ("x", "h", 0), ("h", "y", 0), clamps=["x"], targets=["y", "h"]))
     assert writes(plan, "delta1") == ["delta1:0-1 +="]
-    assert Clear(View("delta1", 0, 1)) in plan.clear
+    assert [site.accumulate for site in plan.losses] == [False, False]
+    assert plan.clear == ()
 
 
 def test_a_delayed_reader_of_whole_sequences_adds() -> None:
@@ -87,7 +101,8 @@ def test_what_a_later_stage_has_written_is_added_to() -> None:
 
 def test_populations_at_different_steps_only_add() -> None:
     plan = settle(draw({}, ("a", "b", -2), ("b", "a", 3), targets=["a"]))
-    assert [item for item in plan.clear if item.view.buffer == "delta0"] == [Clear(View("delta0", 0, 2))]
+    a, b = plan.placement["a"].delta, plan.placement["b"].delta
+    assert (cleared(plan, a), cleared(plan, b)) == ([], [Clear(b)])  # the loss has written all of a's
     assert {line.split()[-1] for line in writes(plan, "delta0")} == {"+="}
 
 

@@ -210,7 +210,7 @@ LAYOUT: list[tuple[Damage, str]] = [
     (put("losses", 0, predicted=Y.net), "target 0 does not read the state of y, or not to its delta"),
     (put("initials", 0, delta=Y.delta), "the initial state of h is not where its delta is"),
     (put("initials", 0, population="y", delta=Y.delta), "the initial state of y is not learned"),
-    (put("clear", 0, view=View("delta1", 0, 99)), "is not inside the"),
+    (lambda p: replace(p, clear=(Clear(View("delta1", 0, 99)),)), "is not inside the"),
 ]  # fmt: skip
 
 OPERATIONS: list[tuple[Damage, str]] = [
@@ -266,7 +266,14 @@ ORDER: list[tuple[Damage, str]] = [
     (edit(Product, READOUT, "forward", accumulate=True), "changes net2:0-2 before it is written"),
     (ahead(READOUT, "forward", compute(H.state, Number(1))), "overwrites state1:0-3"),
     (ahead(READOUT, "backward", compute(Y.delta, Number(1))), "overwrites delta2:0-2"),
-    (lambda p: replace(p, clear=()), "the derivative of target 0 is added to delta2:0-2, which is not cleared"),
+    (
+        put("losses", 0, accumulate=True),
+        "the derivative of target 0 is added to delta2:0-2, which is not cleared",
+    ),
+    (
+        lambda p: replace(p, clear=(Clear(p.losses[0].delta),)),
+        "the derivative of target 0 overwrites delta2:0-2",
+    ),
     (lambda p: replace(p, clear=(*p.clear, Clear(H.delta))), "overwrites delta1:0-3"),
     (edit(Product, READOUT, "backward", accumulate=True), "changes delta1:0-3 before it is written"),
     (drop(Product, READOUT, "backward"), "before it is written"),
