@@ -29,13 +29,22 @@ class Executable(Protocol):
     """A plan made ready to run. `parameters` is the flat vector of the plan's layout, in the plan's dtype."""
 
     def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
-        """The states of every population, (steps, batch, units); padded steps hold the initial state."""
+        """The states of every population, (steps, batch, units); padded steps hold the initial state.
+
+        In float64, where nothing looks ahead, a step's numbers do not depend on how many steps the batch has: to run in
+        pieces, each going on from the one before, gives the same bits.
+        """
 
     def loss(self, parameters: Array, batch: Batch) -> Array:
         """The mean loss of each target, before its weight."""
 
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
         """The same; writes the derivative of the weighted total by the free parameters into `gradient`."""
+
+    def history(self, step: int) -> Mapping[str, Array]:
+        """What the batch that was run last holds at `step` and before, (history, batch, units) by population, row k for
+        step ``step - k``; where a sequence, or the batch, ends earlier, at its end. A batch can go on from these
+        rows."""
 
 
 class Backend(Protocol):

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.ir.batch import Batch
 from graphbptt.ir.layout import Slot
 from graphbptt.model import Model
 
-__all__ = ["GradientReport", "GroupReport", "check_gradients"]
+__all__ = ["GradientReport", "GroupReport", "check_batch", "check_gradients"]
 
 Array = npt.NDArray[Any]
 Fields = Mapping[str, npt.ArrayLike]
@@ -125,11 +126,17 @@ def check_gradients(
     """
     exact = Model(model.plan, model.backend, "float64", model.seed)
     exact.vector[...] = model.vector
-    batch = exact.bind(fields, steps)
+    return check_batch(exact, exact.bind(fields, steps), spacing=spacing, limit=limit, seed=seed)
+
+
+def check_batch(
+    exact: Model, batch: Batch, *, spacing: float = 1e-4, limit: int = 32, seed: int = 0
+) -> GradientReport:
+    """The same for a model of float64 and a bound batch; what the batch carries is held constant."""
     layout, network = exact.plan.layout, exact.network
     gradient = np.zeros(layout.free)
     loss = exact.loss_and_gradient(batch, gradient)
-    copies = network.count_copies(batch.steps)
+    copies = network.after(batch.offset).count_copies(batch.steps)
     rng = np.random.default_rng(seed)
 
     def measure() -> float:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from graphbptt.backend import find_backend
 from graphbptt.errors import DataError, Problem, SpecError, did_you_mean
-from graphbptt.ir.batch import Batch
+from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout, draw_parameters
 from graphbptt.ir.plan import Plan
@@ -154,6 +154,11 @@ class Model:
             self.nodes[population]: np.array(np.swapaxes(array, 0, 1), order="C")
             for population, array in states.items()
         }
+
+    def carry(self, step: int, offset: int) -> CarriedState:
+        """What the bound batch that was run last holds at `step`, or at the end of a sequence that ends earlier, for a
+        batch to go on from that has `offset` steps before it."""
+        return CarriedState(self._executable.history(step), offset)
 
     def losses(self, batch: Batch) -> Array:
         """The mean loss of each target, before its weight, for an already bound batch."""

@@ -13,6 +13,7 @@ import yaml
 
 from graphbptt.compiler import compile as compile_graph
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
+from graphbptt.declaration.places import locate
 from graphbptt.declaration.read import Declaration, read_declaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
 from graphbptt.errors import DataError, Problem, SpecError
@@ -130,6 +131,10 @@ class Spec:
         text: str = yaml.safe_dump({**content, "data": data}, sort_keys=False, allow_unicode=True)
         return text
 
+    def locate(self, error: SpecError) -> SpecError:
+        """The same error, each of its problems with its place in the file."""
+        return locate(SpecError(self._locate(problem) for problem in error.problems), self.graph)
+
     def _declared_data(self) -> DataDeclaration:
         declared = self.declaration.spec.data
         if declared is None:
@@ -139,7 +144,7 @@ class Spec:
 
     def _locate(self, problem: Problem) -> Problem:
         """A problem with the place of its path, or of the nearest one around it, in the spec."""
-        if problem.place is not None or not problem.path.startswith("data"):
+        if problem.place is not None or not problem.path.startswith(("data", "training")):
             return problem
         path: tuple[str | int, ...] = tuple(problem.path.split("."))
         place = self.declaration.source.place(path)

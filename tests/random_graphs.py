@@ -42,6 +42,7 @@ class Sketch:
     shift: dict[str, int]
     sign: dict[int, int]
     deaf: set[str]
+    causal: bool
     graph: nx.MultiDiGraph[Any] = field(default_factory=nx.MultiDiGraph)
     history: dict[str, int] = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ def state_name(node: str, delay: int) -> str:
 
 
 @st.composite
-def sketches(draw: st.DrawFn) -> Sketch:
+def sketches(draw: st.DrawFn, causal: bool) -> Sketch:
     count = draw(st.integers(1, 6))
     names = [f"n{k}" for k in range(count)]
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
@@ -60,9 +61,10 @@ def sketches(draw: st.DrawFn) -> Sketch:
         names,
         {name: draw(st.sampled_from(sizes)) for name in names},
         dict(zip(names, blocks, strict=True)),
-        {name: draw(st.sampled_from((0, 0, 1, -1, 2))) for name in names},
-        {block: draw(st.sampled_from((1, 1, -1))) for block in range(3)},
+        {name: 0 if causal else draw(st.sampled_from((0, 0, 1, -1, 2))) for name in names},
+        {block: 1 if causal else draw(st.sampled_from((1, 1, -1))) for block in range(3)},
         {name for name in names if draw(st.integers(0, 7)) == 7},
+        causal,
         history=dict.fromkeys(names, 1),
     )
 
@@ -71,7 +73,7 @@ def sketches(draw: st.DrawFn) -> Sketch:
 def delays(draw: st.DrawFn, sketch: Sketch, source: str, target: str) -> int:
     """A delay with which `target` may read `source`; their blocks are in order."""
     if sketch.block[source] < sketch.block[target]:
-        delay = draw(st.integers(-3, 3))
+        delay = draw(st.integers(0 if sketch.causal else -3, 3))
     else:
         first = 0 if sketch.names.index(source) < sketch.names.index(target) else 1
         steps = draw(st.sampled_from((first, first, first + 1, first + 2)))
@@ -131,9 +133,10 @@ def edge_attributes(draw: st.DrawFn, sketch: Sketch, source: str, target: str) -
 
 
 @st.composite
-def graphs(draw: st.DrawFn, smooth: bool) -> nx.MultiDiGraph[Any]:
-    """A graph whose attributes say all that the language can say about nodes and edges."""
-    sketch = draw(sketches())
+def graphs(draw: st.DrawFn, smooth: bool, causal: bool = False) -> nx.MultiDiGraph[Any]:
+    """A graph whose attributes say all that the language can say about nodes and edges; nothing looks ahead in a
+    `causal` one."""
+    sketch = draw(sketches(causal))
     for name in sketch.names:
         text = draw(activations(sketch, name, smooth))
         attributes: dict[str, Any] = {"units": sketch.units[name], "activation": text}

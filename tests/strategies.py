@@ -121,9 +121,10 @@ def targets(draw: st.DrawFn, frame: Frame, node: str, free: list[int], probabili
 
 
 @st.composite
-def cases(draw: st.DrawFn, smooth: bool = False) -> Case:
-    """A case; a `smooth` one has derivatives everywhere, so that differences can be compared with them."""
-    graph = draw(graphs(smooth))
+def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
+    """A case; a `smooth` one has derivatives everywhere, so that differences can be compared with them, and in a
+    `causal` one nothing looks ahead."""
+    graph = draw(graphs(smooth, causal))
     seed = draw(st.integers(0, 2**16))
     batch, steps = draw(st.integers(1, 4)), draw(st.integers(1, 7))
     rng = np.random.default_rng(seed)

@@ -23,6 +23,7 @@ __all__ = [
     "bind_initial_states",
     "fill_given",
     "fill_padding",
+    "gather_history",
     "gather_initial_gradients",
     "hold_states",
     "set_initial_states",
@@ -46,9 +47,20 @@ def bind_initial_states(plan: Plan, space: Workspace) -> list[Population]:
 
 
 def set_initial_states(plan: Plan, space: Workspace, batch: Batch, changing: Iterable[Population]) -> None:
-    """Fill the initial rows of some populations, start clamps included, and the rows around their steps with them."""
+    """Fill the initial rows of some populations, start clamps included, and the rows around their steps with them.
+
+    What is carried stands for those of all populations; the next batch that starts anew fills them all again.
+    """
     if space.padded is not None and batch.lengths is not None:
         np.greater_equal(np.arange(space.steps)[:, None], batch.lengths, out=space.padded)
+    if batch.carried is not None:
+        space.overwritten = True
+        for population in plan.network.populations:
+            np.copyto(space.initial[population.name], batch.carried.rows[population.name])
+            _fill_around(plan, space, batch.lengths, population)
+        return
+    if space.overwritten:
+        space.overwritten, changing = False, plan.network.populations
     for population in changing:
         value = population.initial
         if isinstance(value, FrozenArray):
@@ -141,8 +153,12 @@ def fill_padding(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
 
 
 def gather_initial_gradients(plan: Plan, space: Workspace, batch: Batch) -> None:
-    """Sum over the batch what arrived at the rows around the steps of populations with a learned initial state."""
+    """Sum over the batch what arrived at the rows around the steps of populations with a learned initial state; nothing
+    where these rows were carried from earlier steps."""
     for site in plan.initials:
+        if batch.carried is not None:
+            space.initial_gradients[site.population].fill(0)
+            continue
         rows = _gather_rows(plan, space, batch, site)
         for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
             if clamp.at == "start" and clamp.node == site.population:
@@ -162,3 +178,25 @@ def _gather_rows(plan: Plan, space: Workspace, batch: Batch, site: InitialSite) 
     for k in range(min(history, shape.after)):
         rows[k] += delta[shape.before + ends + k, np.arange(space.size)]
     return rows
+
+
+def gather_history(plan: Plan, space: Workspace, batch: Batch, step: int) -> dict[str, Array]:
+    """The rows at `step` and before, or at a sequence's end where that comes earlier: (history, batch, unit)."""
+    step = min(step, space.steps)
+    history = {}
+    for population in plan.network.populations:
+        initial = space.initial[population.name]
+        states = space.whole(plan.placement[population.name].state)
+        rows = np.empty_like(initial)
+        if batch.lengths is None:
+            inside = min(step, population.history)
+            rows[:inside] = states[step - inside : step][::-1]
+            rows[inside:] = initial[: population.history - inside]
+        else:
+            at = np.minimum(step, batch.lengths) - np.arange(population.history)[:, None]
+            example = np.arange(space.size)
+            earlier = initial[np.clip(-at, 0, population.history - 1), example]
+            computed = states[np.clip(at - 1, 0, space.steps - 1), example]
+            np.copyto(rows, np.where(at[..., None] > 0, computed, earlier))
+        history[population.name] = rows
+    return history

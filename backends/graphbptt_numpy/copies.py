@@ -20,7 +20,7 @@ from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import Matrix, MatrixEntry, Plan, Selection
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["bind_combining", "bind_packing", "copy_of"]
+__all__ = ["bind_averaging", "bind_combining", "bind_packing", "copy_of"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
@@ -66,11 +66,7 @@ def copy_of(plan: Plan, space: Workspace, use: Use) -> Array:
 
 
 def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
-    """Add the derivatives of all copies of each free group into the workspace's gradient.
-
-    A group that combines by `mean` divides the sum by the number of its copies. There may be none, if all its targets
-    are clamped: then the sum is zero.
-    """
+    """Add the derivatives of all copies of each free group into the workspace's gradient."""
     calls: list[Call] = []
     begun: set[str] = set()
     for use, derivative in _derivatives(plan, space):
@@ -78,11 +74,20 @@ def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
             total = plan.layout.view(space.gradient, use.group)
             calls.append(_accumulate(total, derivative, use, first=use.group not in begun))
             begun.add(use.group)
-    copies = plan.network.count_copies(space.steps)
-    for name in begun:
-        if plan.network.group[name].combine == "mean" and copies[name]:
-            total = plan.layout.view(space.gradient, name)
-            calls.append(partial(np.divide, total, total.dtype.type(copies[name]), out=total))
+    return calls
+
+
+def bind_averaging(plan: Plan, space: Workspace, offset: int) -> list[Call]:
+    """Divide the sums of the groups that combine by `mean` by the number of their copies.
+
+    There may be none, if all its targets are clamped: then the sum is zero. `offset` steps lie before the batch.
+    """
+    calls: list[Call] = []
+    copies = plan.network.after(offset).count_copies(space.steps)
+    for group in plan.network.groups:
+        if group.trainable and group.combine == "mean" and copies[group.name]:
+            total = plan.layout.view(space.gradient, group.name)
+            calls.append(partial(np.divide, total, total.dtype.type(copies[group.name]), out=total))
     return calls
 
 

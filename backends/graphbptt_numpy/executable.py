@@ -16,11 +16,12 @@ from graphbptt_numpy.boundary import (
     bind_initial_states,
     fill_given,
     fill_padding,
+    gather_history,
     gather_initial_gradients,
     hold_states,
     set_initial_states,
 )
-from graphbptt_numpy.copies import bind_combining, bind_packing
+from graphbptt_numpy.copies import bind_averaging, bind_combining, bind_packing
 from graphbptt_numpy.losses import TargetLoss
 from graphbptt_numpy.tape import Tape
 from graphbptt_numpy.workspace import Workspace
@@ -29,7 +30,7 @@ __all__ = ["NumpyExecutable"]
 
 Array = npt.NDArray[Any]
 
-KEPT_SHAPES = 4
+KEPT_SHAPES = 8
 """How many shapes of batches keep their memory; the one not used for longest goes first."""
 
 
@@ -39,10 +40,12 @@ class NumpyExecutable:
     def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
         self._plan = plan
         self._dtype = dtype
-        self._bound: OrderedDict[tuple[int, int, bool], _Bound] = OrderedDict()
+        self._bound: OrderedDict[tuple[int, int, bool, bool], _Bound] = OrderedDict()
+        self._last: tuple[_Bound, Batch] | None = None
+        self._stepwise = dtype == np.float64 and all(edge.delay >= 0 for edge in plan.network.edges)
 
     def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
-        return self._bind(batch).run(parameters, batch)
+        return self._bind(batch, self._stepwise).run(parameters, batch)
 
     def loss(self, parameters: Array, batch: Batch) -> Array:
         return self._bind(batch).loss(parameters, batch)
@@ -50,13 +53,22 @@ class NumpyExecutable:
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
         return self._bind(batch).loss_and_gradient(parameters, batch, gradient)
 
-    def _bind(self, batch: Batch) -> _Bound:
-        key = (batch.steps, batch.size, batch.lengths is not None)
+    def history(self, step: int) -> Mapping[str, Array]:
+        if self._last is None:
+            raise AssertionError("nothing was run yet")
+        bound, batch = self._last
+        return bound.history(batch, step)
+
+    def _bind(self, batch: Batch, stepwise: bool = False) -> _Bound:
+        stepwise = stepwise and batch.steps > 1
+        key = (batch.steps, batch.size, batch.lengths is not None, stepwise)
         if key not in self._bound:
             if len(self._bound) == KEPT_SHAPES:
                 self._bound.popitem(last=False)
-            self._bound[key] = _Bound(self._plan, Workspace(self._plan, *key, self._dtype))
+            space = Workspace(self._plan, *key[:3], self._dtype, stepwise)
+            self._bound[key] = _Bound(self._plan, space)
         self._bound.move_to_end(key)
+        self._last = self._bound[key], batch
         return self._bound[key]
 
 
@@ -69,6 +81,7 @@ class _Bound:
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
         self._forward = [Tape(space, index, backward=False) for index in range(len(plan.stages))]
+        self._averaging: dict[int, list[Any]] = {}
         self._losses = [TargetLoss(plan, space, site) for site in plan.losses]
 
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
@@ -86,6 +99,16 @@ class _Bound:
     @cached_property
     def _combining(self) -> list[Any]:
         return bind_combining(self._plan, self._space)
+
+    def _average(self, offset: int) -> list[Any]:
+        # Only where clamps fix listed steps does the number of copies depend on the offset.
+        key = offset if self._plan.network.fixed_steps else 0
+        if key not in self._averaging:
+            self._averaging[key] = bind_averaging(self._plan, self._space, key)
+        return self._averaging[key]
+
+    def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
+        return gather_history(self._plan, self._space, batch, step)
 
     def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
         with np.errstate(all="ignore"):
@@ -108,7 +131,7 @@ class _Bound:
             for tape in self._backward:
                 tape.run()
             gather_initial_gradients(self._plan, self._space, batch)
-            for call in self._combining:
+            for call in (*self._combining, *self._average(batch.offset)):
                 call()
             np.copyto(gradient, self._space.gradient)
         return losses

@@ -60,7 +60,8 @@ class Tape:
         self._each = [(phase, _bind(space, operation)) for phase, operation in sweep.each]
         self._after = [_bind(space, operation) for operation in sweep.after]
         self._lag = max((phase for phase, _ in self._each), default=0)
-        few = (space.steps + self._lag) * len(sweep.each) <= KEPT_CALLS
+        blocks = -(-space.steps // self._block)
+        few = (space.steps + self._lag) * len(sweep.each) + blocks * len(sweep.before) <= KEPT_CALLS
         self._kept = list(self._calls()) if few else None
 
     def run(self) -> None:

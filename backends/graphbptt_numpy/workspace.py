@@ -34,11 +34,17 @@ class Workspace:
     """The buffers of a plan for `steps` steps and `size` examples, and the packed weights.
 
     A buffer has axes (lane, time, batch, unit). `padded` (steps, batch) marks the steps behind the sequences' ends;
-    None where all sequences are full. `initial` holds every population's initial rows, (history, batch, units). For
-    populations some of whose states are set, `held` marks these and `holds` has their values.
+    None where all sequences are full. `initial` holds every population's initial rows, (history, batch, units), and
+    `overwritten` says whether the last batch brought its own. For populations some of whose states are set, `held`
+    marks them and `holds` has their values.
+
+    With `stepwise`, work on whole sequences goes a step at a time. The products of linear algebra libraries round a row
+    differently among other numbers of rows; so its results do not depend on the number of steps.
     """
 
-    def __init__(self, plan: Plan, steps: int, size: int, ragged: bool, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, plan: Plan, steps: int, size: int, ragged: bool, dtype: np.dtype[Any], stepwise: bool = False
+    ) -> None:
         self.plan = plan
         self.steps = steps
         self.size = size
@@ -54,6 +60,7 @@ class Workspace:
             site.population: self.allocate(plan.network.population[site.population].history, site.delta.width)
             for site in plan.initials
         }
+        self.overwritten = False
         self.gradient = self.allocate(plan.layout.free)
         clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
         held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
@@ -62,7 +69,8 @@ class Workspace:
         self._same = _find_same(plan)
         self._passing = {name: stage for name, stage in _find_passing(plan).items() if name not in self._same}
         self._block_lengths = [
-            max(1, BLOCK_BYTES // max(1, size * width * dtype.itemsize)) for width in _widest(plan)
+            1 if stepwise else max(1, BLOCK_BYTES // max(1, size * width * dtype.itemsize))
+            for width in _widest(plan)
         ]
         self._transposed: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}

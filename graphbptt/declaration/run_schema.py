@@ -6,7 +6,7 @@ source   := task: choice, examples, [validation: fresh], [test: fresh]   sequenc
           | npz: path, [fields], [split], [baseline]                     arrays, an entry an example
 field    := name | {from: name or names, lead, normalise}
 split    := {by, mask, train, validation, test: fraction or [first, last]}
-training := {optimizer: choice, epochs, batch, clip, patience}
+training := {optimizer: choice, epochs, batch, clip, patience, truncate: {steps, stride}, stateful}
 choice   := name | {name: {options}}                                     see `choices`
 """
 
@@ -20,7 +20,15 @@ from pydantic import BeforeValidator, Field, model_validator
 from graphbptt.declaration.choices import Adam, BaselineChoice, OptimizerChoice, Section, TaskChoice
 from graphbptt.declaration.values import Count, Integer, Real
 
-__all__ = ["DataDeclaration", "FieldDeclaration", "Fresh", "Range", "Split", "TrainingDeclaration"]
+__all__ = [
+    "DataDeclaration",
+    "FieldDeclaration",
+    "Fresh",
+    "Range",
+    "Split",
+    "TrainingDeclaration",
+    "Truncation",
+]
 
 
 class Fresh(Section):
@@ -186,11 +194,29 @@ class DataDeclaration(Section):
             raise ValueError("'split.mask' is for the parts of one sequence; leave it out for a npz")
 
 
+class Truncation(Section):
+    """Truncated backpropagation: an update after every `stride` steps, derivatives back over at most `steps`."""
+
+    steps: Count
+    stride: Count | None = None
+
+    @model_validator(mode="after")
+    def _check_stride(self) -> Truncation:
+        if self.stride is not None and self.stride > self.steps:
+            raise ValueError(
+                f"stride {self.stride} is longer than steps {self.steps}, so that some losses would be left out;"
+                f" write a stride of at most {self.steps}"
+            )
+        return self
+
+
 class TrainingDeclaration(Section):
     """``training:``.
 
     `batch` is the number of examples in an update, `clip` the largest norm a gradient may have, and
-    `patience` the number of epochs without a better validation loss after which training ends.
+    `patience` the number of epochs without a better validation loss after which training ends. With `stateful` the
+    examples are consecutive pieces of as many long sequences as a batch has places: each goes on from the one at its
+    place in the batch before.
     """
 
     optimizer: OptimizerChoice = OptimizerChoice(adam=Adam())
@@ -198,3 +224,5 @@ class TrainingDeclaration(Section):
     batch: Count = 32
     clip: Annotated[Real, Field(gt=0)] | None = None
     patience: Count | None = None
+    truncate: Truncation | None = None
+    stateful: bool = False

@@ -1,14 +1,16 @@
 """A batch: the data of one call, checked and laid out as the executors read it.
 
-    batch  := Batch(size, steps, lengths, clamps, targets)
+    batch  := Batch(size, steps, lengths, clamps, targets, carried)
     clamp  := BoundClamp(values, mask)          one for each clamp of the network, in its order
     target := BoundTarget(values, weights)      one for each target of the network, in its order
+    carried := CarriedState(rows, offset)       what a batch goes on from, in place of the initial state
 
 Axes are (time, batch, unit); index 0 of the time axis is step 1. Arrays may be read-only broadcast views.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Batch", "BoundClamp", "BoundTarget"]
+__all__ = ["Batch", "BoundClamp", "BoundTarget", "CarriedState"]
 
 Array = npt.NDArray[Any]
 
@@ -62,11 +64,35 @@ class BoundTarget:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CarriedState:
+    """Where earlier steps of the same sequences ended, for a batch that goes on from there.
+
+    `rows` holds every population's history, (history, batch, units), row k for step -k of the batch. They stand in
+    place of the initial state and of clamps at the start; no derivative passes to what they were computed from.
+    `offset` is the number of steps of the sequences that lie before the batch: the batch's step 1 is their step
+    ``offset + 1``, from which listed steps count. What depends on the number of a step has to add it.
+    """
+
+    rows: Mapping[str, Array]
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Data for `size` sequences of `steps` steps; `lengths` (batch,) are their own lengths, or None if all are full."""
+    """Data for `size` sequences of `steps` steps.
+
+    `lengths` (batch,) are their own lengths, or None if all are full; a sequence that ended before the batch has length
+    0. `carried` is None where the sequences start with the batch.
+    """
 
     size: int
     steps: int
     lengths: npt.NDArray[np.int64] | None
     clamps: tuple[BoundClamp, ...]
     targets: tuple[BoundTarget, ...]
+    carried: CarriedState | None = None
+
+    @property
+    def offset(self) -> int:
+        """The number of steps of the sequences that lie before the batch."""
+        return 0 if self.carried is None else self.carried.offset

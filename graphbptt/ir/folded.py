@@ -14,7 +14,7 @@ step ``t - delay`` of a source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -127,6 +127,18 @@ class FoldedNetwork:
             for node, steps in listed.items()
         }
         return {node: steps for node, steps in fixed.items() if steps}
+
+    def after(self, steps: int) -> FoldedNetwork:
+        """The same network with listed steps that count from `steps` later on: what a batch sees that goes on there."""
+        if not steps:
+            return self
+        clamps = tuple(
+            replace(clamp, at=tuple(step - steps for step in clamp.at if step > steps))
+            if isinstance(clamp.at, tuple)
+            else clamp
+            for clamp in self.clamps
+        )
+        return replace(self, clamps=clamps)
 
     def clamped_units(self, node: str, step: int | None = None) -> set[int]:
         """The units that are clamped whatever the data: at every step, or at `step`."""

@@ -26,7 +26,7 @@ from graphbptt.reference.forward import (
     weight_matrix,
 )
 
-__all__ = ["add_copies", "derive_copies", "reference_loss_and_gradient"]
+__all__ = ["add_copies", "derive_copies", "reference_gradient", "reference_loss_and_gradient"]
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -77,11 +77,16 @@ def reference_loss_and_gradient(
 ) -> tuple[Array, Array]:
     """The mean loss of each target, and the derivative of the weighted total by the free parameters, flat."""
     forward = run_reference(network, layout, vector, batch)
-    combined = add_copies(network, derive_copies(forward), batch.steps)
-    gradient = np.zeros(layout.size, vector.dtype)
+    return measure_losses(forward), reference_gradient(forward, layout)
+
+
+def reference_gradient(forward: ForwardPass, layout: ParameterLayout) -> Array:
+    """The derivative of the weighted total loss by the free parameters, flat."""
+    combined = add_copies(forward.network, derive_copies(forward), forward.batch.steps)
+    gradient = np.zeros(layout.size)
     for slot in layout.slots:
         layout.view(gradient, slot.group)[...] = combined[slot.group]
-    return measure_losses(forward), gradient[: layout.free]
+    return gradient[: layout.free]
 
 
 def _derive_losses(forward: ForwardPass, by_state: dict[Vertex, Array], by_net: dict[Vertex, Array]) -> None:

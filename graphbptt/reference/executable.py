@@ -10,33 +10,45 @@ import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
-from graphbptt.reference.backward import reference_loss_and_gradient
-from graphbptt.reference.forward import measure_losses, run_reference
+from graphbptt.reference.backward import reference_gradient
+from graphbptt.reference.forward import ForwardPass, gather_history, measure_losses, run_reference
 
 __all__ = ["ReferenceBackend", "ReferenceExecutable"]
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReferenceExecutable:
-    """Meets `graphbptt.backend.Executable`; takes nothing from the plan but the network and its layout."""
+    """Meets `graphbptt.backend.Executable`; takes nothing from the plan but the network and its layout.
+
+    `forward` is the stack of activities of the batch that was run last.
+    """
 
     plan: Plan
     dtype: np.dtype[Any]
+    forward: ForwardPass | None = None
 
     def run(self, parameters: Array, batch: Batch) -> dict[str, Array]:
-        forward = run_reference(self.plan.network, self.plan.layout, parameters, batch)
+        forward = self._run(parameters, batch)
         return {name: forward.series(name).astype(self.dtype) for name in self.plan.network.population}
 
     def loss(self, parameters: Array, batch: Batch) -> Array:
-        forward = run_reference(self.plan.network, self.plan.layout, parameters, batch)
-        return measure_losses(forward).astype(self.dtype)
+        return measure_losses(self._run(parameters, batch)).astype(self.dtype)
 
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
-        plan = self.plan
-        losses, gradient[...] = reference_loss_and_gradient(plan.network, plan.layout, parameters, batch)
-        return losses.astype(self.dtype)
+        forward = self._run(parameters, batch)
+        gradient[...] = reference_gradient(forward, self.plan.layout)
+        return measure_losses(forward).astype(self.dtype)
+
+    def history(self, step: int) -> dict[str, Array]:
+        if self.forward is None:
+            raise AssertionError("nothing was run yet")
+        return gather_history(self.forward, step)
+
+    def _run(self, parameters: Array, batch: Batch) -> ForwardPass:
+        self.forward = run_reference(self.plan.network, self.plan.layout, parameters, batch)
+        return self.forward
 
 
 @dataclass(frozen=True, slots=True)

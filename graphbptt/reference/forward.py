@@ -22,6 +22,7 @@ __all__ = [
     "ForwardPass",
     "clamps_at",
     "find_outside",
+    "gather_history",
     "leaf_values",
     "measure_losses",
     "run_reference",
@@ -34,7 +35,8 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InitialState:
-    """The initial rows of a population, (history, batch, units), and where no start clamp stands for them."""
+    """The initial rows of a population, (history, batch, units), and where nothing else stands for them: no clamp at
+    the start, nothing carried."""
 
     rows: Array
     free: Mask
@@ -68,7 +70,7 @@ def run_reference(
     network: FoldedNetwork, layout: ParameterLayout, vector: Array, batch: Batch
 ) -> ForwardPass:
     """Unroll the network over the batch's steps and compute every vertex, in topological order."""
-    unrolled = unroll_network(network, batch.steps)
+    unrolled = unroll_network(network.after(batch.offset), batch.steps)
     parameters = {slot.group: layout.view(vector, slot.group) for slot in layout.slots}
     initial = {
         p.name: _initial_state(network, p, parameters, batch, vector.dtype) for p in network.populations
@@ -98,6 +100,8 @@ def _initial_state(
 ) -> InitialState:
     value = take_copy(parameters, population.initial)
     shape = (population.history, batch.size, population.units)
+    if batch.carried is not None:
+        return InitialState(np.array(batch.carried.rows[population.name], dtype), np.zeros(shape, np.bool_))
     rows = np.array(np.broadcast_to(value, shape[::2])[:, None, :].repeat(batch.size, axis=1), dtype)
     free = np.ones(shape, np.bool_)
     for clamp, bound in zip(network.clamps, batch.clamps, strict=True):
@@ -146,6 +150,24 @@ def find_outside(forward: ForwardPass, vertex: Vertex) -> tuple[Mask, npt.NDArra
     last = np.full(batch.size, batch.steps) if batch.lengths is None else batch.lengths
     row = np.full(batch.size, -step) if step < 1 else step - last - 1
     return (step < 1) | (step > last), np.clip(row, 0, forward.network.population[node].history - 1)
+
+
+def gather_history(forward: ForwardPass, step: int) -> dict[str, Array]:
+    """What every population holds at `step` and before, or where a sequence ends earlier, at its end: rows as those
+    that a batch can go on from."""
+    batch = forward.batch
+    ends = np.minimum(step, np.full(batch.size, batch.steps) if batch.lengths is None else batch.lengths)
+    history = {}
+    for population in forward.network.populations:
+        rows = np.empty_like(forward.initial[population.name].rows)
+        for k, example in np.ndindex(rows.shape[:2]):
+            at = int(ends[example]) - k
+            before = forward.initial[population.name].rows
+            rows[k, example] = (
+                forward.states[population.name, at][example] if at > 0 else before[-at, example]
+            )
+        history[population.name] = rows
+    return history
 
 
 def clamps_at(forward: ForwardPass, vertex: Vertex) -> Iterator[tuple[Any, Array, Mask]]:

@@ -1,12 +1,15 @@
-"""Whether data can be trained on: every part fits the network, and something is wanted of it."""
+"""Whether a network can be trained as asked: settings and data fit it, and something is wanted of it."""
 
 from __future__ import annotations
 
-from graphbptt.errors import DataError, Problem
+from graphbptt.declaration.run_schema import TrainingDeclaration
+from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.model import Model
+from graphbptt.passes.find_lookahead import find_lookahead
 from graphbptt.training.dataset import Parts
+from graphbptt.training.windows import check_batches
 
-__all__ = ["check_parts"]
+__all__ = ["check_parts", "check_purpose"]
 
 CHOOSING = ("train", "validation")
 """The parts whose loss decides something; without targets it would be zero whatever the network does."""
@@ -37,3 +40,30 @@ def check_parts(model: Model, parts: Parts) -> None:
             )
     if problems:
         raise DataError(problems)
+
+
+def check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> None:
+    """Whether what the settings ask for can be done with this network and these data.
+
+    Raises
+    ------
+    SpecError
+        With every problem: nothing is wanted, nothing can be trained, or a setting does not fit.
+    """
+    problems = []
+    if not model.network.targets:
+        problems.append(Problem("targets", "nothing is wanted of the network", "declare a target"))
+    if model.plan.layout.free == 0:
+        problems.append(Problem("network", "nothing in it can be trained", "leave out 'trainable: false'"))
+    if settings.patience is not None and parts.validation is None:
+        problems.append(
+            Problem("training.patience", "there is no validation part", "declare one, or leave it out")
+        )
+    if settings.truncate is not None:
+        problems += find_lookahead(model.network, "cannot be trained by truncated backpropagation")
+    elif settings.stateful:
+        problems += find_lookahead(model.network, "cannot carry its states to the next batch")
+    if settings.stateful:
+        problems += check_batches(len(parts.train), settings.batch)
+    if problems:
+        raise SpecError(problems)

@@ -14,15 +14,16 @@ from pydantic import ValidationError
 
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
-from graphbptt.declaration.run_schema import TrainingDeclaration
+from graphbptt.declaration.run_schema import TrainingDeclaration, Truncation
 from graphbptt.errors import DataError, Problem, SpecError
-from graphbptt.ir.batch import Batch
+from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.model import Model
-from graphbptt.training.admission import check_parts
+from graphbptt.training.admission import check_parts, check_purpose
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.divergence import explain_divergence
 from graphbptt.training.evaluation import measure_loss
 from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer
+from graphbptt.training.windows import cut_windows
 
 __all__ = ["Epoch", "History", "train"]
 
@@ -66,6 +67,8 @@ def train(
     batch: int = DEFAULTS.batch,
     clip: float | None = DEFAULTS.clip,
     patience: int | None = DEFAULTS.patience,
+    truncate: Truncation | Mapping[str, int] | None = DEFAULTS.truncate,
+    stateful: bool = DEFAULTS.stateful,
     validation: Dataset | Mapping[str, npt.ArrayLike] | None = None,
     seed: int | None = None,
     report: Callable[[Epoch], None] | None = None,
@@ -87,6 +90,16 @@ def train(
         The largest norm a gradient may have; a longer one is shrunk to it.
     patience : int, optional
         Training ends after so many epochs without a better validation loss.
+    truncate : mapping, optional
+        ``{"steps": k, "stride": s}``, truncated backpropagation: an update after every s steps (k where it is absent),
+        whose derivatives pass back over at most k steps. Each has the mean loss of its own s steps, so that the
+        optimizer's rate means the same however short they are; without a target in them there is none. Learned
+        initial states have a derivative where an update's k steps reach them. Validation is not truncated.
+    stateful : bool
+        Each example goes on from the one at its place in the batch before, which may be of any length: the examples
+        are consecutive pieces of `batch` long sequences, and are not shuffled. Clamps at the start, and initial
+        states, are those of the first batch of an epoch; listed steps count within each piece. In validation every
+        example starts anew.
     validation : Dataset or mapping, optional
         Examples by whose loss the best parameters are chosen; without any, it is the training loss.
     seed : int, optional
@@ -108,10 +121,18 @@ def train(
         A loss or a derivative is not finite; names the node and the step where it began.
     """
     settings = _check_settings(
-        {"optimizer": optimizer, "epochs": epochs, "batch": batch, "clip": clip, "patience": patience}
+        {
+            "optimizer": optimizer,
+            "epochs": epochs,
+            "batch": batch,
+            "clip": clip,
+            "patience": patience,
+            "truncate": truncate,
+            "stateful": stateful,
+        }
     )
     parts = _as_parts(data, validation)
-    _check_purpose(model, settings, parts)
+    check_purpose(model, settings, parts)
     check_parts(model, parts)
     run = _Run(model, parts, settings, _make_generator(model.seed if seed is None else seed))
     done: list[Epoch] = []
@@ -144,7 +165,7 @@ class _Run:
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
 
     def run_epoch(self, number: int) -> Epoch:
-        losses = [self._update(data, bound, number) * len(data) for data, bound in self._bind_batches()]
+        losses = [self._train_on(data, bound, number) * len(data) for data, bound in self._bind_batches()]
         train_loss = sum(losses) / len(self.parts.train)
         validation_loss = None
         if self.parts.validation is not None:
@@ -162,8 +183,25 @@ class _Run:
         if self.whole is not None:
             yield self.parts.train, self.whole
             return
-        for data in self.parts.train.batches(self.settings.batch, self.generator):
-            yield data, self.model.bind(data.fields, data.steps)
+        order = None if self.settings.stateful else self.generator
+        carried: CarriedState | None = None
+        for data in self.parts.train.batches(self.settings.batch, order):
+            bound = self.model.bind(data.fields, data.steps)
+            yield data, replace(bound, carried=carried)
+            if self.settings.stateful:
+                carried = self.model.carry(bound.steps, offset=0)
+
+    def _train_on(self, data: Dataset, bound: Batch, number: int) -> float:
+        """Update after every window; the mean loss over the pairs that have a target, each before its update."""
+        pairs = sum(target.count for target in bound.targets)
+        mean = 0.0
+        for window in cut_windows(self.model, bound, self.settings.truncate):
+            wanted = sum(target.count for target in window.targets)
+            if wanted:
+                mean += self._update(data, window, number) * (wanted / pairs)
+            else:
+                self.model.losses(window)  # for the states that the next one goes on from
+        return mean
 
     def _update(self, data: Dataset, bound: Batch, number: int) -> float:
         # The loss below is that of these parameters, not of those after the update.
@@ -219,17 +257,3 @@ def _check_settings(settings: Mapping[str, Any]) -> TrainingDeclaration:
         raise SpecError(
             Problem(format_path(m.path) or "training", m.what, m.instead) for m in mistakes
         ) from None
-
-
-def _check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> None:
-    problems = []
-    if not model.network.targets:
-        problems.append(Problem("targets", "nothing is wanted of the network", "declare a target"))
-    if model.plan.layout.free == 0:
-        problems.append(Problem("network", "nothing in it can be trained", "leave out 'trainable: false'"))
-    if settings.patience is not None and parts.validation is None:
-        problems.append(
-            Problem("training.patience", "there is no validation part", "declare one, or leave it out")
-        )
-    if problems:
-        raise SpecError(problems)
