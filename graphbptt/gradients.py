@@ -136,7 +136,7 @@ def check_batch(
     layout, network = exact.plan.layout, exact.network
     gradient = np.zeros(layout.free)
     loss = exact.loss_and_gradient(batch, gradient)
-    copies = network.after(batch.offset).count_copies(batch.steps)
+    counted = network.after(batch.offset)
     rng = np.random.default_rng(seed)
 
     def measure() -> float:
@@ -152,7 +152,9 @@ def check_batch(
             continue
         entries = np.sort(rng.choice(group.size, min(group.size, limit), replace=False))
         quotients = [_differentiate(measure, exact.vector, slot.offset + int(k), spacing) for k in entries]
-        shared = max(copies[group.name], 1) if group.combine == "mean" else 1
+        shared: Array | int = 1
+        if group.combine == "mean":
+            shared = np.maximum(counted.count_entries(batch.steps, group.name).ravel()[entries], 1)
         computed = gradient[slot.offset : slot.stop][entries]
         reports.append(_compare(slot, entries, computed, np.array(quotients) / shared, floor))
     return GradientReport(loss, tuple(reports))

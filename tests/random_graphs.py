@@ -118,12 +118,35 @@ def parts(draw: st.DrawFn, units: int, size: int | None = None) -> list[int] | N
 
 
 @st.composite
+def sparse_weights(draw: st.DrawFn, rows: int, columns: int) -> dict[str, Any]:
+    """Entries by density, mask or edges, at least one, stored in either way."""
+    places = [[row, column] for row in range(rows) for column in range(columns)]
+    edges = draw(st.permutations(places))[: draw(st.integers(1, len(places)))]
+    mask = np.zeros((rows, columns), int)
+    mask[tuple(np.transpose(edges))] = 1
+    pattern = draw(st.sampled_from(({"density": len(edges) / mask.size}, {"mask": mask}, {"edges": edges})))
+    return {"sparse": pattern, "storage": draw(st.sampled_from((None, "dense", "csr")))}
+
+
+def count_entries(weight: dict[str, Any], shape: tuple[int, int]) -> int:
+    pattern = weight["sparse"]
+    if "density" in pattern:
+        return round(pattern["density"] * shape[0] * shape[1])
+    return int(pattern["mask"].sum()) if "mask" in pattern else len(pattern["edges"])
+
+
+@st.composite
 def edge_attributes(draw: st.DrawFn, sketch: Sketch, source: str, target: str) -> dict[str, Any]:
     rows, columns = sketch.units[source], sketch.units[target]
-    kind = draw(st.sampled_from(("dense", "dense", "dense", "one_to_one", "scalar", "wire")))
+    kind = draw(st.sampled_from(("dense", "dense", "dense", "sparse", "one_to_one", "scalar", "wire")))
     attributes: dict[str, Any] = {"weight": kind, "delay": draw(delays(sketch, source, target))}
-    if kind == "dense":
+    if kind in ("dense", "sparse"):
         attributes |= {"from_units": draw(parts(rows)), "to_units": draw(parts(columns))}
+        if kind == "sparse":
+            size = [
+                len(attributes[key] or range(n)) for key, n in (("from_units", rows), ("to_units", columns))
+            ]
+            attributes["weight"] = draw(sparse_weights(*size))
     elif rows != columns or draw(st.booleans()):
         size = draw(st.integers(1, min(rows, columns)))
         attributes |= {"from_units": draw(parts(rows, size)), "to_units": draw(parts(columns, size))}
@@ -174,6 +197,18 @@ def own_parameters(draw: st.DrawFn, sketch: Sketch, name: str) -> None:
 
 
 @st.composite
+def index_maps(draw: st.DrawFn, shape: tuple[int, ...], size: int, whole: bool) -> dict[str, Any]:
+    """An index for a copy of this shape; a `whole` one reads every number of a group of this size."""
+    entries = int(np.prod(shape))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    positions = rng.permutation(size) if whole else rng.integers(0, size, entries)
+    if draw(st.booleans()) and not whole:
+        positions[1:][rng.integers(0, 3, entries - 1) == 0] = -1
+    factors = rng.choice([-1.5, 0.5, 1, 2], shape) if draw(st.booleans()) else None
+    return {"index": positions.reshape(shape), "factors": factors, "transpose": False}
+
+
+@st.composite
 def ties(draw: st.DrawFn, sketch: Sketch) -> None:
     """Tie some parameters of one shape, whatever they belong to, through scales and transpositions."""
     owners: dict[tuple[int, ...], list[tuple[dict[str, Any], str | None, bool]]] = {}
@@ -181,8 +216,9 @@ def ties(draw: st.DrawFn, sketch: Sketch) -> None:
     for source, target, attributes in graph.edges(data=True):
         rows = attributes.get("from_units") or range(sketch.units[source])
         columns = attributes.get("to_units") or range(sketch.units[target])
-        shapes = {"dense": (len(rows), len(columns)), "one_to_one": (len(rows),), "scalar": (), "wire": None}
-        shape = shapes[attributes["weight"]]
+        size, weight = (len(rows), len(columns)), attributes["weight"]
+        shapes = {"dense": size, "one_to_one": (len(rows),), "scalar": (), "wire": None}
+        shape = (count_entries(weight, size),) if isinstance(weight, dict) else shapes[weight]
         if shape is not None and "trainable" not in attributes:
             owners.setdefault(tuple(sorted(shape)), []).append(
                 (attributes, None, shape != tuple(sorted(shape)))
@@ -209,5 +245,8 @@ def ties(draw: st.DrawFn, sketch: Sketch) -> None:
                 "transpose": draw(st.booleans()) if square else turned,
                 "combine": combine,
             }
+            if draw(st.integers(0, 3)) == 3:
+                own = shape[::-1] if turned else shape
+                tie |= draw(index_maps(own, int(np.prod(shape)), position == len(chosen) - 1))
             said = {"tie": tie} | ({"init": 0.3} if position == 0 else {})
             attributes.update(said if key is None else {key: said})

@@ -16,7 +16,6 @@ from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import Population
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import InitialSite, Plan
-from graphbptt_numpy.copies import copy_of
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = [
@@ -66,7 +65,7 @@ def set_initial_states(plan: Plan, space: Workspace, batch: Batch, changing: Ite
         if isinstance(value, FrozenArray):
             space.initial[population.name][...] = _rows_of(value.values)
         else:
-            space.initial[population.name][...] = value.scale * _rows_of(copy_of(plan, space, value))
+            space.initial[population.name][...] = value.scale * _rows_of(space.copy_of(value))
     for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
         if clamp.at == "start":
             _put(space.initial[clamp.node], clamp.units, bound.values, bound.mask)

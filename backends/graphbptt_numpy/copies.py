@@ -4,7 +4,8 @@
 the only place where the derivatives of copies meet: by then each contraction over (time x batch) has added up the
 copies of all steps; here those of all uses are added, through the same scales, transposes and selections.
 
-Both bind what they do to memory once and return a list of calls.
+What an index map reads is gathered first, so that a copy is an array like any other; its derivative is added up by the
+same map. Both bind what they do to memory once and return a list of calls.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import Matrix, MatrixEntry, Plan, Selection
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["bind_averaging", "bind_combining", "bind_packing", "copy_of"]
+__all__ = ["bind_averaging", "bind_combining", "bind_packing"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
@@ -35,13 +36,13 @@ def bind_packing(plan: Plan, space: Workspace) -> list[Call]:
         if isinstance(entry.value, FrozenArray):
             out[...] = entry.value.values
         else:
-            calls.append(_write(out, copy_of(plan, space, entry.value), entry.value.scale))
+            calls.append(_write(out, space.copy_of(entry.value), entry.value.scale))
     for matrix in plan.matrices:
-        calls.extend(_pack_matrix(plan, space, matrix))
-    return calls
+        calls.extend(_pack_matrix(space, matrix))
+    return [*space.gathering(), *calls]
 
 
-def _pack_matrix(plan: Plan, space: Workspace, matrix: Matrix) -> Iterator[Call]:
+def _pack_matrix(space: Workspace, matrix: Matrix) -> Iterator[Call]:
     packed = space.matrices[matrix.name]
     indices = [_index(entry, packed.shape[-1]) for entry in matrix.entries]
     overlap = _overlaps(packed.shape, indices)
@@ -52,17 +53,11 @@ def _pack_matrix(plan: Plan, space: Workspace, matrix: Matrix) -> Iterator[Call]
             packed[index] += entry.constant
             if overlap:
                 yield partial(_add_at, packed, index, np.asarray(entry.constant, packed.dtype), 1.0)
-        elif overlap or not _is_block(entry):
+        elif overlap or not entry.is_block:
             add = _add_at if overlap else _put_at
-            yield partial(add, packed, index, copy_of(plan, space, entry.use), entry.use.scale)
+            yield partial(add, packed, index, space.copy_of(entry.use), entry.use.scale)
         else:
-            yield _write(packed[index], copy_of(plan, space, entry.use), entry.use.scale)
-
-
-def copy_of(plan: Plan, space: Workspace, use: Use) -> Array:
-    """A view of one use's parameter, P or P.T, before its scale."""
-    parameter = plan.layout.view(space.parameters, use.group)
-    return parameter.T if use.transpose else parameter
+            yield _write(packed[index], space.copy_of(entry.use), entry.use.scale)
 
 
 def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
@@ -78,16 +73,19 @@ def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
 
 
 def bind_averaging(plan: Plan, space: Workspace, offset: int) -> list[Call]:
-    """Divide the sums of the groups that combine by `mean` by the number of their copies.
+    """Divide the sums of the groups that combine by `mean` by the number of their copies; of entries that are copies,
+    where index maps read them.
 
     There may be none, if all its targets are clamped: then the sum is zero. `offset` steps lie before the batch.
     """
     calls: list[Call] = []
-    copies = plan.network.after(offset).count_copies(space.steps)
-    for group in plan.network.groups:
-        if group.trainable and group.combine == "mean" and copies[group.name]:
+    network = plan.network.after(offset)
+    for group in network.groups:
+        if group.trainable and group.combine == "mean":
             total = plan.layout.view(space.gradient, group.name)
-            calls.append(partial(np.divide, total, total.dtype.type(copies[group.name]), out=total))
+            number = np.maximum(network.count_entries(space.steps, group.name), 1)
+            calls.append(partial(np.divide, total, number.astype(total.dtype), out=total))
+    return calls
     return calls
 
 
@@ -101,21 +99,25 @@ def _derivatives(plan: Plan, space: Workspace) -> Iterator[tuple[Use, Callable[[
         for part in matrix.entries:
             if part.use is not None:
                 index = _index(part, gradient.shape[-1])
-                yield part.use, gradient[index] if _is_block(part) else partial(gradient.__getitem__, index)
+                yield part.use, gradient[index] if part.is_block else partial(gradient.__getitem__, index)
     for site in plan.initials:
         yield site.use, space.initial_gradients[site.population]
 
 
 def _accumulate(total: Array, derivative: Callable[[], Array] | Array, use: Use, first: bool) -> Call:
-    """``total (+)= scale * derivative``, transposed as the use is, summed where the parameter was repeated."""
-    if isinstance(derivative, np.ndarray):
+    """``total (+)= scale * derivative``, transposed or added up as the use is, summed where it was repeated."""
+    index = use.index
+    if isinstance(derivative, np.ndarray) and index is None:
         turned = derivative.T if use.transpose else derivative
         if first and turned.size == total.size:
             return _write(total, turned.reshape(total.shape), use.scale)
 
     def add() -> None:
         value = derivative if isinstance(derivative, np.ndarray) else derivative()
-        value = _reduce(value.T if use.transpose else value, total.shape)
+        if index is None:
+            value = _reduce(value.T if use.transpose else value, total.shape)
+        else:
+            value = index.add_up(_reduce(value, index.shape), total.size).reshape(total.shape)
         np.add(0 if first else total, use.scale * value, out=total)
 
     return add
@@ -145,18 +147,14 @@ def _overlaps(shape: tuple[int, ...], indices: Sequence[Index]) -> bool:
     return int(count.max()) > 1
 
 
-def _is_block(entry: MatrixEntry) -> bool:
-    return not entry.diagonal and isinstance(entry.rows, range) and isinstance(entry.columns, range)
-
-
 def _index(entry: MatrixEntry, width: int) -> Index:
-    """Where an entry lies in its matrix, (lane, row, column) with `width` columns in a lane: a block as slices or as a
-    grid of indices, a diagonal as pairs."""
+    """Where an entry lies in its matrix, (lane, row, column) with `width` columns in a lane: a block as slices, others
+    as a grid or as pairs of indices."""
     lane = entry.columns[0] // width
-    if _is_block(entry):
+    if entry.is_block:
         return lane, _slice(entry.rows, 0), _slice(entry.columns, lane * width)
-    rows, columns = np.asarray(entry.rows), np.asarray(entry.columns) - lane * width
-    return (lane, rows, columns) if entry.diagonal else (lane, *np.ix_(rows, columns))
+    rows, columns = entry.places()
+    return lane, rows, columns - lane * width
 
 
 def _slice(selection: Selection, start: int) -> slice:

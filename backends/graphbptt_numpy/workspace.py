@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load, Number
+from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.operations import Compute, Row, View, views_of
+from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Matrix, Plan
+from graphbptt_numpy.index_maps import bind_gathering
 from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
 
 __all__ = ["Workspace"]
@@ -72,6 +75,7 @@ class Workspace:
             1 if stepwise else max(1, BLOCK_BYTES // max(1, size * width * dtype.itemsize))
             for width in _widest(plan)
         ]
+        self._gathered: dict[tuple[str, IndexMap], Array] = {}
         self._transposed: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
         self._scratch: dict[tuple[int, ...], Array] = {}
@@ -90,6 +94,24 @@ class Workspace:
         width = self.plan.buffer[matrix.net].width // self.lanes(matrix.net)
         lanes = 1 if self.lanes(matrix.net) == 1 else matrix.columns // width
         return self.allocate(lanes, matrix.rows, matrix.columns // lanes)
+
+    def copy_of(self, use: Use) -> Array:
+        """One use's copy of its parameter before the scale: a view P or P.T, or what `gathering` fills."""
+        parameter = self.plan.layout.view(self.parameters, use.group)
+        if use.index is None:
+            return parameter.T if use.transpose else parameter
+        key = use.group, use.index
+        if key not in self._gathered:
+            self._gathered[key] = self.allocate(*use.index.shape)
+        return self._gathered[key]
+
+    def gathering(self) -> Iterator[Callable[[], object]]:
+        """The calls that read parameters through index maps, all uses of a network included."""
+        for _, use in self.plan.network.uses():
+            self.copy_of(use)
+        for (group, index), copy in self._gathered.items():
+            parameter = self.plan.layout.view(self.parameters, group)
+            yield from bind_gathering(parameter.ravel(), index, copy)
 
     def transposed(self, name: str, columns: int) -> Array:
         """The first columns of a transposed matrix, (lanes, net inputs, columns); filled by `pack_derived`."""

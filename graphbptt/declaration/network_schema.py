@@ -8,7 +8,8 @@
     initial    := values | learned | parameter
     coefficient := values | parameter
     parameter  := {init, trainable, tie}
-    tie        := name | {group, scale, transpose, combine}
+    tie        := name | {group, scale, transpose, index, factors, combine}
+    weight     := dense | one_to_one | scalar | wire | {sparse, storage}
 
 The same models read spec files and the attributes of hand-built graphs. `trainable` and `combine` are None
 where nothing was said, so that one member of a tie can speak for all.
@@ -18,11 +19,10 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -36,6 +36,7 @@ from pydantic_core import InitErrorDetails
 
 from graphbptt.declaration.choices import Section
 from graphbptt.declaration.expressions import LARGEST_DELAY, RESERVED_NAMES, parse_activation
+from graphbptt.declaration.sparse import Index, SparseWeight
 from graphbptt.declaration.values import (
     Count,
     Init,
@@ -46,9 +47,10 @@ from graphbptt.declaration.values import (
     mistake,
     read_values,
 )
-from graphbptt.errors import SpecError
+from graphbptt.errors import SpecError, did_you_mean
 from graphbptt.ir.expression import Expression, Net
 from graphbptt.ir.folded import ConnectionKind
+from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.parameters import Combine, FrozenArray
 
 __all__ = [
@@ -64,12 +66,24 @@ __all__ = [
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 
+def _read_factors(value: Any) -> FrozenArray | None:
+    return None if value is None else read_values(value)
+
+
 class Tie(Section):
-    """The parameter is `scale` times that of a weight-sharing group, transposed if so said."""
+    """The parameter is `scale` times that of a weight-sharing group, transposed or read through an index if so said."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     group: Name
     scale: Real = 1.0
     transpose: bool = False
+    index: Index = Field(
+        None, description="The position in the group of every entry; null for an entry that is always 0."
+    )
+    factors: Annotated[FrozenArray | None, PlainValidator(_read_factors)] = Field(
+        None, description="What the index multiplies every entry by."
+    )
     combine: Combine | None = None
 
     @model_validator(mode="before")
@@ -85,6 +99,32 @@ class Tie(Section):
                 "a tie with scale 0 would fix the parameter at 0", "write another scale, or no connection"
             )
         return scale
+
+    @model_validator(mode="after")
+    def _check_index(self) -> Tie:
+        if self.index is None and self.factors is not None:
+            raise mistake(
+                "factors without an index", "write scale for one factor, or an index beside the factors"
+            )
+        if self.index is not None and self.transpose:
+            raise mistake("an index has no transpose", "write the index itself transposed")
+        if self.index is not None and self.factors is not None:
+            there = self.index.positions >= 0
+            if self.factors.values.shape != self.index.shape:
+                what = (
+                    f"factors of shape {self.factors.values.shape} for an index of shape {self.index.shape}"
+                )
+                raise mistake(what, "write one factor for each entry of the index")
+            if (self.factors.values[there] == 0).any():
+                raise mistake("a factor 0 would fix an entry at 0", "write null at that entry of the index")
+        return self
+
+    @property
+    def index_map(self) -> IndexMap | None:
+        """The index with its factors."""
+        if self.index is None or self.factors is None:
+            return self.index
+        return IndexMap(self.index.positions, self.factors.values)
 
 
 class Parameter(Section):
@@ -184,19 +224,31 @@ class NodeDeclaration(Section):
             raise ValidationError.from_exception_data(cls.__name__, details) from None
 
 
-def _read_kind(value: Any) -> Any:
+def _read_weight(value: Any) -> SparseWeight | str:
+    kinds = [kind for kind in get_args(ConnectionKind) if kind != "sparse"]
+    if isinstance(value, SparseWeight) or (isinstance(value, str) and value in kinds):
+        return value
     if holds_values(value):
         raise mistake("weight names a kind of connection", "write starting values as init")
-    return value
+    if isinstance(value, Mapping):
+        return SparseWeight.model_validate(dict(value))
+    if value == "sparse":
+        raise mistake("nothing says where sparse weights are", "write e.g. weight: {sparse: {density: 0.1}}")
+    raise mistake(f"{value!r} is not among the choices", did_you_mean(str(value), [*kinds, "sparse"]))
 
 
 class ConnectionDeclaration(Parameter):
     """An edge, without its ends; `init`, `trainable` and `tie` are those of its weight."""
 
     delay: Annotated[Integer, Field(ge=-LARGEST_DELAY, le=LARGEST_DELAY)] = 1
-    weight: Annotated[ConnectionKind, BeforeValidator(_read_kind)] = "dense"
+    weight: Annotated[SparseWeight | ConnectionKind, PlainValidator(_read_weight)] = "dense"
     from_units: Units = None
     to_units: Units = None
+
+    @property
+    def kind(self) -> ConnectionKind:
+        """The kind of connection that the weight makes."""
+        return "sparse" if isinstance(self.weight, SparseWeight) else self.weight
 
     @model_validator(mode="after")
     def _reject_dead_keys(self) -> ConnectionDeclaration:

@@ -2,13 +2,14 @@
 
     network    := FoldedNetwork(populations, connections, wires, groups, clamps, targets)
     population := Population(name, units, history, activation, coefficients, bias, initial)
-    connection := Connection(name, source, target, delay, kind, weight, from_units, to_units)
+    connection := Connection(name, source, target, delay, kind, weight, from_units, to_units,
+                             pattern, storage)
     wire       := Wire(source, target, delay)           a state that an activation reads
 
-Groups and their uses are in `graphbptt.ir.parameters`, clamps and targets in `graphbptt.ir.data`. Populations and
-groups are ordered by name, connections and wires by (target, source, delay, name), clamps and targets as declared; so
-two declarations of the same network are equal and hash alike. Nothing here knows of time: step t of a target reads
-step ``t - delay`` of a source.
+Groups and their uses are in `graphbptt.ir.parameters`, patterns in `graphbptt.ir.indices`, clamps and targets in
+`graphbptt.ir.data`. Populations and groups are ordered by name, connections and wires by (target, source, delay,
+name), clamps and targets as declared; so two declarations of the same network are equal and hash alike. Nothing here
+knows of time: step t of a target reads step ``t - delay`` of a source.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Expression
+from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.parameters import FrozenArray, Group, Use
 
-__all__ = ["Connection", "ConnectionKind", "FoldedNetwork", "Population", "Wire"]
+__all__ = ["Connection", "ConnectionKind", "FoldedNetwork", "Population", "Storage", "Wire"]
 
-ConnectionKind = Literal["dense", "one_to_one", "scalar", "wire"]
+ConnectionKind = Literal["dense", "one_to_one", "scalar", "wire", "sparse"]
+
+Storage = Literal["dense", "csr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,9 @@ class Connection:
 
     `name` is unique and is the group's name where the edge is not tied (``x->h``, ``x->h@2``). The kinds: ``dense``
     has W of shape (from, to); ``one_to_one`` a diagonal W; ``scalar`` one number times the identity; ``wire`` the
-    identity, with `weight` None. `from_units` and `to_units` pick part of a population, in the order of W's rows and
-    columns; None is all of it, in order.
+    identity, with `weight` None; ``sparse`` has entries where its `pattern` says, in that order, and zeros elsewhere.
+    `from_units` and `to_units` pick part of a population, in the order of W's rows and columns; None is all of it, in
+    order. `storage` says how sparse weights are kept, as a dense matrix or in rows; None leaves it to the plan.
     """
 
     name: str
@@ -64,11 +71,13 @@ class Connection:
     weight: Use | None
     from_units: tuple[int, ...] | None = None
     to_units: tuple[int, ...] | None = None
+    pattern: Pattern | None = None
+    storage: Storage | None = None
 
     @property
     def pointwise(self) -> bool:
         """Whether it is a multiplication unit by unit rather than a matrix product."""
-        return self.kind != "dense" and self.from_units is None and self.to_units is None
+        return self.kind not in ("dense", "sparse") and self.from_units is None and self.to_units is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +194,30 @@ class FoldedNetwork:
         """
         copies = dict.fromkeys(self.group, 0)
         for _, population, use in self.placed_uses():
-            if population is None:
-                copies[use.group] += 1
-            elif population not in self.given:
-                fixed = self.fixed_steps.get(population, frozenset())
-                copies[use.group] += steps - sum(step <= steps for step in fixed)
+            copies[use.group] += self._count_steps(population, steps)
         return copies
+
+    def _count_steps(self, population: str | None, steps: int) -> int:
+        """How many copies a use in this population has; None stands for an initial state."""
+        if population is None:
+            return 1
+        if population in self.given:
+            return 0
+        return steps - sum(step <= steps for step in self.fixed_steps.get(population, ()))
+
+    def count_entries(self, steps: int, group: str) -> Indices:
+        """For each number of a group, of the group's shape, how many entries of all its copies it makes.
+
+        That is what a group which combines by `mean` divides by. Without index maps it is the number of copies.
+        """
+        shape = self.group[group].shape
+        number = np.zeros(shape, np.int64)
+        for _, population, use in self.placed_uses():
+            if use.group == group:
+                copies = self._count_steps(population, steps)
+                entries = 1 if use.index is None else use.index.count_entries(number.size).reshape(shape)
+                number += copies * entries
+        return number
 
     def total_loss(self, means: Iterable[float]) -> float:
         """The sum of weight times mean over the targets, given the mean loss of each."""

@@ -3,7 +3,8 @@
 constant := FrozenArray(values)
 init     := Initializer(name, arguments) | constant
 group    := Group(name, shape, init, trainable, combine)
-use      := Use(group, scale, transpose)          one copy of a group: scale * P, or scale * P.T
+use      := Use(group, scale, transpose, index)   one copy of a group: scale * P, scale * P.T, or
+                                                  scale * what an index map reads from P
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from graphbptt.ir.indices import IndexMap
 
 __all__ = ["Combine", "FrozenArray", "Group", "Initializer", "Use"]
 
@@ -63,7 +66,8 @@ class Group:
     """A weight-sharing group: one parameter array and how the derivatives of its copies combine.
 
     `shape` is ``(from, to)`` for dense weights, ``(units,)`` for one_to_one weights, biases and vectors of
-    coefficients, ``()`` for scalars, ``(units,)`` or ``(history, units)`` for initial states.
+    coefficients, ``(entries,)`` for sparse weights, ``()`` for scalars, ``(units,)`` or ``(history, units)`` for
+    initial states; any other where all its copies are read through index maps.
     """
 
     name: str
@@ -79,12 +83,23 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One copy of a group's parameter P: ``scale * P``, transposed if so declared (two-dimensional groups only)."""
+    """One copy of a group's parameter P: ``scale * P``, transposed if so declared (two-dimensional groups only).
+
+    With an `index` it is ``scale * index.read(P)``, of the index's shape, and never transposed.
+    """
 
     group: str
     scale: float = 1.0
     transpose: bool = False
+    index: IndexMap | None = None
+
+    def copy_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the copy of a parameter of this shape."""
+        if self.index is not None:
+            return self.index.shape
+        return shape[::-1] if self.transpose else shape
 
     def __str__(self) -> str:
         scale = "" if self.scale == 1 else f"{self.scale:g}*"
-        return f"{scale}{self.group}{'.T' if self.transpose else ''}"
+        index = f"[{self.index}]" if self.index is not None else ""
+        return f"{scale}{self.group}{'.T' if self.transpose else ''}{index}"

@@ -4,7 +4,7 @@
     buffer    := Buffer(name, width, before, after, lanes)      axes (time, batch, unit), or (lane, time, batch, unit)
     vector    := (RowEntry(row, value), ...)                    biases, coefficients, diagonal weights, packed
     matrix    := Matrix(name, rows, columns, entries, net)      weights packed once per sequence
-    entry     := MatrixEntry(owner, use, rows, columns, diagonal, constant)
+    entry     := MatrixEntry(owner, use, rows, columns, diagonal, constant, pattern)
     stage     := Stage(mode, populations, forward, backward)
     sweep     := Sweep(before, each, after)                     whole-sequence operations around a loop over steps
     placement := Placement(population, stage, state, net, delta, net_delta, restrained)
@@ -21,7 +21,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import Operation, Row, View
 from graphbptt.ir.parameters import FrozenArray, Use
@@ -71,7 +74,8 @@ class MatrixEntry:
     """One connection's weights, or one population's bias, inside a packed matrix, at the crossings of `rows` and
     `columns`.
 
-    A `diagonal` entry puts its values at (rows[i], columns[i]) only; where `use` is None they are all `constant`.
+    A `diagonal` entry puts its values at (rows[i], columns[i]) only; where `use` is None they are all `constant`. A
+    sparse one puts them where its `pattern`, which counts within `rows` and `columns`, has entries.
     """
 
     owner: str
@@ -80,6 +84,20 @@ class MatrixEntry:
     columns: Selection
     diagonal: bool = False
     constant: float = 1.0
+    pattern: Pattern | None = None
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it fills a rectangle."""
+        regular = isinstance(self.rows, range) and isinstance(self.columns, range)
+        return regular and not self.diagonal and self.pattern is None
+
+    def places(self) -> tuple[Indices, Indices]:
+        """The rows and columns of its values, which index a matrix together: pairs, or a grid."""
+        rows, columns = np.asarray(self.rows), np.asarray(self.columns)
+        if self.pattern is not None:
+            return rows[self.pattern.rows], columns[self.pattern.columns]
+        return (rows, columns) if self.diagonal else (rows[:, None], columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,7 @@ def count_zeros(matrix: Matrix) -> int:
     """How many numbers of a matrix no connection fills."""
     filled = np.zeros((matrix.rows, matrix.columns), bool)
     for entry in matrix.entries:
-        rows, columns = np.asarray(entry.rows), np.asarray(entry.columns)
-        filled[(rows, columns) if entry.diagonal else np.ix_(rows, columns)] = True
+        filled[entry.places()] = True
     return int(filled.size - np.count_nonzero(filled))
 
 

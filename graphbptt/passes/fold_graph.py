@@ -7,31 +7,24 @@ say together is checked as well. All problems are reported at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import networkx as nx
 
-from graphbptt.declaration.graph import DeclaredEdge, read_graph
+from graphbptt.declaration.graph import read_graph
 from graphbptt.declaration.network_schema import NodeDeclaration, Parameter
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Net, State, leaves
 from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
-from graphbptt.ir.initializers import DISTRIBUTIONS
-from graphbptt.ir.parameters import FrozenArray, Initializer, Use
-from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets, pick_units
+from graphbptt.ir.parameters import FrozenArray, Use
+from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets
+from graphbptt.passes.fold_edges import draw_edge, settle_edge
 from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
 
 __all__ = ["fold_graph"]
 
-GLOROT = Initializer("glorot", tuple(DISTRIBUTIONS["glorot"].defaults.items()))
-DEFAULT_WEIGHT: dict[str, Initializer | FrozenArray] = {
-    "dense": GLOROT,
-    "one_to_one": FrozenArray(1.0),
-    "scalar": FrozenArray(1.0),
-}
 DEFAULT_STATE = FrozenArray(0.0)
 
 
@@ -86,11 +79,11 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
     wanted = fold_targets(targets, declared, problems)
     if unreadable:
         raise SpecError(problems)
-    drawn = [_connect(edge, declared.nodes, problems) for edge in declared.edges]
+    drawn = [draw_edge(edge, declared.nodes, problems) for edge in declared.edges]
     wires = _draw_wires(declared.nodes, problems)
-    histories = _measure_histories(declared.nodes, [connection for connection, _ in drawn], wires)
-    weighted = {connection.target for connection, weight in drawn if weight is not None}
-    weights = [weight for _, weight in drawn if weight is not None]
+    histories = _measure_histories(declared.nodes, [edge.connection for edge in drawn], wires)
+    weighted = {edge.connection.target for edge in drawn if edge.weight is not None}
+    weights = [edge.weight for edge in drawn if edge.weight is not None]
     states = [
         parameter
         for name, node in declared.nodes.items()
@@ -101,7 +94,7 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
         tuple(
             _populate(name, declared.nodes[name], histories[name], uses) for name in sorted(declared.nodes)
         ),
-        _order(replace(connection, weight=uses.get(connection.name)) for connection, _ in drawn),
+        _order(settle_edge(edge, uses) for edge in drawn),
         wires,
         groups,
         clamps,
@@ -112,30 +105,6 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
     if problems:
         raise SpecError(problems)
     return network
-
-
-def _connect(
-    edge: DeclaredEdge, nodes: Mapping[str, NodeDeclaration], problems: list[Problem]
-) -> tuple[Connection, DeclaredParameter | None]:
-    """The connection of an edge, still without its group, and its weight as a parameter; a wire has none."""
-    declared, path = edge.connection, f"edge {edge.name}"
-    sizes = nodes[edge.source].units, nodes[edge.target].units
-    from_units = pick_units(declared.from_units, sizes[0], f"{path}.from_units", problems)
-    to_units = pick_units(declared.to_units, sizes[1], f"{path}.to_units", problems)
-    rows = sizes[0] if from_units is None else len(from_units)
-    columns = sizes[1] if to_units is None else len(to_units)
-    if declared.weight != "dense" and rows != columns:
-        what = f"a {declared.weight} connection joins unit to unit, here {rows} to {columns}"
-        problems.append(
-            Problem(path, what, "write weight: dense, or pick equally many from_units and to_units")
-        )
-    connection = Connection(
-        edge.name, edge.source, edge.target, declared.delay, declared.weight, None, from_units, to_units
-    )
-    if declared.weight == "wire":
-        return connection, None
-    shape = {"dense": (rows, columns), "one_to_one": (rows,), "scalar": ()}[declared.weight]
-    return connection, DeclaredParameter(edge.name, path, shape, declared, DEFAULT_WEIGHT[declared.weight])
 
 
 def _draw_wires(nodes: Mapping[str, NodeDeclaration], problems: list[Problem]) -> tuple[Wire, ...]:

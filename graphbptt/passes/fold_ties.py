@@ -1,20 +1,22 @@
 """Ties -> weight-sharing groups.
 
 A tie says that a parameter is ``scale`` times another one, or times a group, transposed if so declared. Ties
-may form chains; the parameter or the free name at a chain's end is the group, and every member a use of it.
+may form chains, and read the other one through an index map; the parameter or the free
+name at a chain's end is the group, and every member a use of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from graphbptt.declaration.network_schema import Parameter, Tie
+from graphbptt.declaration.network_schema import ConnectionDeclaration, Parameter, Tie
 from graphbptt.errors import Problem, did_you_mean
+from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.parameters import Combine, FrozenArray, Group, Initializer, Use
 
@@ -46,7 +48,10 @@ class Member:
     use: Use
 
     @property
-    def group_shape(self) -> tuple[int, ...]:
+    def group_shape(self) -> tuple[int, ...] | None:
+        """The shape of the group, if the member tells: an index reads from any shape."""
+        if self.use.index is not None:
+            return None
         return self.parameter.shape[::-1] if self.use.transpose else self.parameter.shape
 
     def __str__(self) -> str:
@@ -64,6 +69,7 @@ def fold_ties(
             what = f"another parameter is called {parameter.name} too"
             problems.append(Problem(parameter.path, what, "rename the node"))
     _check_names(by_name, ties, problems)
+    _check_indices(by_name, ties, problems)
     _open_cycles(by_name, ties, problems)
     uses = _follow_chains(by_name, ties)
     members: dict[str, list[Member]] = {}
@@ -83,6 +89,26 @@ def _check_names(
             what = f"there is no parameter {tie.group!r} to tie it to"
             remedy = f"{did_you_mean(tie.group, list(by_name))} A free name has neither '->' nor '.'"
             problems.append(Problem(f"{by_name[name].path}.tie", what, remedy))
+
+
+def _check_indices(
+    by_name: Mapping[str, DeclaredParameter], ties: dict[str, Tie], problems: list[Problem]
+) -> None:
+    """An index has the shape of its parameter and reads what the other one has; a tie that does not is taken out."""
+    for name, tie in list(ties.items()):
+        path = f"{by_name[name].path}.tie.index"
+        before = len(problems)
+        if tie.index is not None and tie.index.shape != by_name[name].shape:
+            what = f"an index of shape {tie.index.shape} for a parameter of shape {by_name[name].shape}"
+            problems.append(Problem(path, what, "write a position for each entry of the parameter"))
+        other = by_name.get(tie.group)
+        if tie.index is not None and other is not None:
+            size = math.prod(other.shape)
+            if tie.index.positions.max() >= size:
+                what = f"position {tie.index.positions.max()} of {other.name}, which has {size} numbers"
+                problems.append(Problem(path, what, f"write positions up to {size - 1}"))
+        if len(problems) > before:
+            del ties[name]
 
 
 def _open_cycles(
@@ -111,6 +137,12 @@ def _check_cycle(
     ties: Mapping[str, Tie],
     problems: list[Problem],
 ) -> None:
+    through = [name for name in cycle if ties[name].index is not None]
+    if through:
+        what = f"{cycle[0]} is tied to itself through an index"
+        remedy = "give the group a free name, and tie everything that shares it to that name"
+        problems.append(Problem(f"{by_name[through[0]].path}.tie", what, remedy))
+        return
     scale = math.prod(ties[name].scale for name in cycle)
     transpose = sum(ties[name].transpose for name in cycle) % 2 == 1
     if transpose or not math.isclose(scale, 1, rel_tol=1e-12):
@@ -124,20 +156,33 @@ def _check_cycle(
         )
 
 
-def _follow_chains(names: Iterable[str], ties: Mapping[str, Tie]) -> dict[str, Use]:
+def _follow_chains(by_name: Mapping[str, DeclaredParameter], ties: Mapping[str, Tie]) -> dict[str, Use]:
     """What every parameter is in terms of the end of its chain of ties."""
     uses: dict[str, Use] = {}
-    for name in names:
+    for name in by_name:
         chain: list[str] = []
         while name in ties and name not in uses:
             chain.append(name)
             name = ties[name].group
         use = uses.setdefault(name, Use(name))
         for member in reversed(chain):
-            tie = ties[member]
-            use = Use(use.group, tie.scale * use.scale, tie.transpose != use.transpose)
+            use = _follow_tie(ties[member], use, by_name.get(ties[member].group))
             uses[member] = use
     return uses
+
+
+def _follow_tie(tie: Tie, use: Use, owner: DeclaredParameter | None) -> Use:
+    """What a parameter is in terms of a group, if it is tied to one of which `use` is a copy, that of `owner`."""
+    scale, index = tie.scale * use.scale, tie.index_map
+    if index is None:
+        if use.index is None:
+            return Use(use.group, scale, tie.transpose != use.transpose)
+        return Use(use.group, scale, index=use.index.transpose() if tie.transpose else use.index)
+    if use.transpose and owner is not None:
+        index = index.follow(IndexMap(np.arange(math.prod(owner.shape)).reshape(owner.shape[::-1]).T))
+    if use.index is not None:
+        index = index.follow(use.index)
+    return Use(use.group, scale, index=index)
 
 
 def _form_group(name: str, members: Sequence[Member], problems: list[Problem]) -> Group | None:
@@ -145,16 +190,15 @@ def _form_group(name: str, members: Sequence[Member], problems: list[Problem]) -
     before = len(problems)
     for member in members:
         path = f"{member.parameter.path}.tie"
-        if member.use.transpose and len(member.parameter.shape) != 2:
+        tie = member.parameter.declared.tie
+        if (member.use.transpose or (tie and tie.transpose)) and len(member.parameter.shape) != 2:
             what = f"a parameter of shape {member.parameter.shape} has no transpose"
-            problems.append(Problem(path, what, "leave transpose out"))
+            problems.append(Problem(path, what, _replace_transpose(member.parameter)))
         if member.use.scale == 0 or not math.isfinite(member.use.scale):
             what = f"the scales of this chain of ties multiply to {member.use.scale:g}"
             problems.append(Problem(path, what, "write scales of ordinary size"))
-    if len({member.group_shape for member in members}) > 1:
-        what = f"group {name!r} ties different shapes: {'; '.join(map(str, members))}"
-        problems.append(Problem(f"{members[0].parameter.path}.tie", what, "tie parameters of one shape"))
-    if len(problems) > before:
+    shape = _agree_on_shape(name, members, problems)
+    if len(problems) > before or shape is None:
         return None
     trainable = _agree(name, "trainable", [(m, m.parameter.declared.trainable) for m in members], problems)
     combine: Combine | None = _agree(
@@ -163,10 +207,45 @@ def _form_group(name: str, members: Sequence[Member], problems: list[Problem]) -
         [(m, tie.combine) for m in members if (tie := m.parameter.declared.tie) is not None],
         problems,
     )
-    init = _agree_on_init(name, members, problems)
+    init = _agree_on_init(name, shape, members, problems)
     if len(problems) > before or init is None:
         return None
-    return Group(name, members[0].group_shape, init, trainable is not False, combine or "sum")
+    return Group(name, shape, init, trainable is not False, combine or "sum")
+
+
+def _replace_transpose(parameter: DeclaredParameter) -> str:
+    """What to write in place of a transpose that there is not."""
+    if isinstance(parameter.declared, ConnectionDeclaration) and parameter.declared.kind == "sparse":
+        return "list the edges reversed, in the order of those it is tied to, and leave transpose out"
+    return "leave transpose out"
+
+
+def _agree_on_shape(group: str, members: Sequence[Member], problems: list[Problem]) -> tuple[int, ...] | None:
+    """The shape of a group: that of the members without an index, else as many numbers as the indices read."""
+    shapes = {member.group_shape for member in members} - {None}
+    path = f"{members[0].parameter.path}.tie"
+    if len(shapes) > 1:
+        told = [member for member in members if member.group_shape is not None]
+        what = f"group {group!r} ties different shapes: {'; '.join(map(str, told))}"
+        problems.append(Problem(path, what, "tie parameters of one shape"))
+        return None
+    indices = [member.use.index for member in members if member.use.index is not None]
+    size = max((int(index.positions.max()) + 1 for index in indices), default=0)
+    if shapes:
+        (shape,) = shapes
+        if shape is not None and size > math.prod(shape):
+            what = f"position {size - 1} of group {group!r}, which has {math.prod(shape)} numbers"
+            problems.append(Problem(path, what, f"write positions up to {math.prod(shape) - 1}"))
+        return shape
+    read = np.unique(np.concatenate([np.unique(index.positions) for index in indices]))
+    read = read[read >= 0]
+    if len(read) < size:
+        missing = np.flatnonzero(np.diff(read, prepend=-1) > 1)[0]
+        what = f"group {group!r} has {size} numbers, of which {size - len(read)} are read by no entry"
+        remedy = f"number the positions without gaps: there is no {read[missing] - 1}"
+        problems.append(Problem(f"{path}.index", what, remedy))
+        return None
+    return (size,)
 
 
 def _agree(
@@ -183,12 +262,17 @@ def _agree(
     return spoken[0][1] if spoken else None
 
 
-def _agree_on_init(group: str, members: Sequence[Member], problems: list[Problem]) -> Init | None:
-    """The group's init: that of the members which declare one, else the default of their kind."""
+def _agree_on_init(
+    group: str, shape: tuple[int, ...], members: Sequence[Member], problems: list[Problem]
+) -> Init | None:
+    """The group's init: that of the members which declare one, else the default of their kind.
+
+    A member with an index declares the init of the group itself.
+    """
     spoken: list[tuple[Member, Init]] = []
     for member in members:
         init = member.parameter.declared.init
-        if init is not None and _fits(member, init, problems):
+        if init is not None and _fits(member, init, shape, problems):
             spoken.append((member, _invert(member.use, init)))
     if spoken:
         if not all(_same(spoken[0][1], init) for _, init in spoken):
@@ -199,7 +283,8 @@ def _agree_on_init(group: str, members: Sequence[Member], problems: list[Problem
             )
         return spoken[0][1]
     path = f"{members[0].parameter.path}.init"
-    defaults = {member.parameter.default for member in members}
+    plain = [member for member in members if member.use.index is None]
+    defaults = {member.parameter.default for member in plain or members}
     if len(defaults) == 1:
         (default,) = defaults
         if default is None:
@@ -211,11 +296,11 @@ def _agree_on_init(group: str, members: Sequence[Member], problems: list[Problem
     return None
 
 
-def _fits(member: Member, init: Init, problems: list[Problem]) -> bool:
+def _fits(member: Member, init: Init, group: tuple[int, ...], problems: list[Problem]) -> bool:
     """Whether starting values have the parameter's shape; a number fits all, a row all initial rows."""
     if isinstance(init, Initializer):
         return True
-    shape, wanted = init.values.shape, member.parameter.shape
+    shape, wanted = init.values.shape, member.parameter.shape if member.use.index is None else group
     if shape in ((), wanted) or (member.parameter.name.endswith(".initial") and shape == wanted[1:]):
         return True
     what = f"starting values of shape {shape} for a parameter of shape {wanted}"
@@ -226,7 +311,9 @@ def _fits(member: Member, init: Init, problems: list[Problem]) -> bool:
 
 
 def _invert(use: Use, init: Init) -> Init:
-    """The group's init that gives a member this one."""
+    """The group's init that gives a member this one; that of a member with an index is the group's own."""
+    if use.index is not None:
+        return init
     if isinstance(init, FrozenArray):
         return FrozenArray((init.values.T if use.transpose else init.values) / use.scale)
     numbers = DISTRIBUTIONS[init.name].scale(dict(init.arguments), 1 / use.scale)

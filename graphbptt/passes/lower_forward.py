@@ -313,8 +313,9 @@ class _Lowering:
             None if connection.weight is None else _scale(connection.weight, scale),
             _shift(rows, -top),
             _shift(columns, -left),
-            diagonal=connection.kind != "dense",
+            diagonal=connection.kind not in ("dense", "sparse"),
             constant=scale,
+            pattern=connection.pattern,
         )
 
     def activate(self, site: Site) -> Assignment:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
+import numpy as np
+
 from graphbptt.errors import VerificationError
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.expression import Coefficient, Load, State, leaves
@@ -126,13 +128,20 @@ def _check_connection(network: FoldedNetwork, connection: Connection) -> Iterato
             yield from _check_units(connection.name, part, population.units)
     if connection.kind not in get_args(ConnectionKind):
         yield f"{connection.name} is of no kind"
-    if connection.kind != "dense" and sizes[0] != sizes[1]:
+    if (connection.pattern is None) != (connection.kind != "sparse"):
+        yield f"{connection.name} has a pattern where it should have none, or none where it should have one"
+    if connection.pattern is not None and not connection.pattern.fits(*sizes):
+        yield f"the pattern of {connection.name} is not in order, or not inside {sizes[0]} by {sizes[1]}"
+    if connection.kind not in ("dense", "sparse") and sizes[0] != sizes[1]:
         yield f"{connection.name} joins {sizes[0]} units to {sizes[1]}"
     if (connection.weight is None) != (connection.kind == "wire"):
         yield f"{connection.name} has a weight where it should have none, or none where it should have one"
     if connection.weight is not None:
-        shape = {"dense": tuple(sizes), "one_to_one": (sizes[0],)}.get(connection.kind, ())
-        yield from _check_shape(network, connection.name, connection.weight, {shape})
+        entries = 0 if connection.pattern is None else connection.pattern.size
+        shapes: dict[str, Shape] = {"dense": tuple(sizes), "one_to_one": (sizes[0],), "sparse": (entries,)}
+        yield from _check_shape(
+            network, connection.name, connection.weight, {shapes.get(connection.kind, ())}
+        )
 
 
 def _check_units(owner: str, units: Sequence[int], size: int) -> Iterator[str]:
@@ -153,9 +162,26 @@ def _check_shape(
             yield f"{owner} has the scale {value.scale}"
         if value.transpose and len(shape) != 2:
             yield f"{owner} transposes shape {shape}"
-        shape = shape[::-1] if value.transpose else shape
+        if value.index is not None:
+            yield from _check_index(owner, value, math.prod(shape))
+        shape = value.copy_shape(shape)
     if shape not in fits:
         yield f"{owner} has shape {shape}"
+
+
+def _check_index(owner: str, use: Use, size: int) -> Iterator[str]:
+    """An index map reads numbers that the group has, and multiplies them by ordinary factors."""
+    index = use.index
+    if index is None:
+        return
+    if use.transpose:
+        yield f"{owner} transposes an index map"
+    if index.positions.size and not -1 <= index.positions.min() <= index.positions.max() < size:
+        yield f"{owner} reads positions that its group, of {size} numbers, has not"
+    if index.factors is not None:
+        there = index.factors[index.positions >= 0] if index.factors.shape == index.shape else np.zeros(1)
+        if not (np.isfinite(index.factors).all() and there.all()):
+            yield f"{owner} has factors that are not one ordinary number for each entry"
 
 
 def _check_groups(network: FoldedNetwork) -> Iterator[str]:

@@ -43,8 +43,9 @@ def _fills(plan: Plan, entry: MatrixEntry) -> bool:
         return False
     if entry.use is None:
         return entry.diagonal
-    shape = plan.network.group[entry.use.group].shape
-    shape = shape[::-1] if entry.use.transpose else shape
+    shape = entry.use.copy_shape(plan.network.group[entry.use.group].shape)
+    if entry.pattern is not None:
+        return shape == (entry.pattern.size,) and entry.pattern.fits(*block)
     if entry.diagonal:
         return shape in ((), block[1:])
     return shape == block or (block[0] == 1 and shape == block[1:])  # a bias is one row
@@ -58,7 +59,9 @@ def check_vector(plan: Plan) -> Iterator[str]:
             yield f"{entry.row} does not begin where the row before it ends, at {stop}"
         value = entry.value
         shape = (
-            value.values.shape if isinstance(value, FrozenArray) else plan.network.group[value.group].shape
+            value.values.shape
+            if isinstance(value, FrozenArray)
+            else value.copy_shape(plan.network.group[value.group].shape)
         )
         if shape not in ((), (entry.row.width,)):
             yield f"{value} does not fill {entry.row}"

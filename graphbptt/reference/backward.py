@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,16 +61,30 @@ def derive_copies(forward: ForwardPass) -> dict[Copy, Array]:
 
 
 def add_copies(network: FoldedNetwork, copies: Mapping[Copy, Array], steps: int) -> dict[str, Array]:
-    """Combine the derivatives of the copies of each group: their sum, or their mean."""
+    """Combine the derivatives of the copies of each group: their sum, or their mean.
+
+    What an index map reads several times counts as often in the mean.
+    """
     combined = {group.name: np.zeros(group.shape) for group in network.groups}
     for copy, derivative in copies.items():
-        by_parameter = derivative.T if copy.use.transpose else derivative
-        combined[copy.use.group] += copy.use.scale * by_parameter
-    number = network.count_copies(steps)
+        total = combined[copy.use.group]
+        total += copy.use.scale * _by_parameter(copy.use, derivative, total.shape)
     for group in network.groups:
-        if group.combine == "mean" and number[group.name]:
-            combined[group.name] /= number[group.name]
+        if group.combine == "mean":
+            combined[group.name] /= np.maximum(network.count_entries(steps, group.name), 1)
     return combined
+
+
+def _by_parameter(use: Use, derivative: Array, shape: tuple[int, ...]) -> Array:
+    """The derivative by a group's parameter of this shape, from the one by a copy before its scale."""
+    if use.index is None:
+        return derivative.T if use.transpose else derivative
+    total = np.zeros(math.prod(shape))
+    factors = np.ones(use.index.shape) if use.index.factors is None else use.index.factors
+    for entry, position in np.ndenumerate(use.index.positions):
+        if position >= 0:
+            total[position] += factors[entry] * derivative[entry]
+    return total.reshape(shape)
 
 
 def reference_loss_and_gradient(
@@ -151,6 +166,8 @@ def _by_weight(edge: Connection, by_matrix: Array) -> Array:
     """The derivative by a connection's weights, from the one by the matrix they stand for."""
     if edge.kind == "dense":
         return by_matrix
+    if edge.pattern is not None:
+        return by_matrix[edge.pattern.rows, edge.pattern.columns]
     diagonal = np.diagonal(by_matrix)
     return diagonal if edge.kind == "one_to_one" else np.asarray(diagonal.sum())
 

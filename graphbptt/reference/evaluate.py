@@ -21,6 +21,8 @@ def take_copy(parameters: Mapping[str, Array], value: Use | FrozenArray) -> Arra
     if isinstance(value, FrozenArray):
         return value.values
     parameter = parameters[value.group]
+    if value.index is not None:
+        return value.scale * value.index.read(parameter)
     return value.scale * (parameter.T if value.transpose else parameter)
 
 

@@ -182,11 +182,18 @@ def clamps_at(forward: ForwardPass, vertex: Vertex) -> Iterator[tuple[Any, Array
 
 def weight_matrix(forward: ForwardPass, edge: Connection) -> Array:
     """The weights of a connection written out as the matrix they stand for."""
-    units = forward.network.population[edge.source].units if edge.from_units is None else len(edge.from_units)
+    rows = forward.network.population[edge.source].units if edge.from_units is None else len(edge.from_units)
     if edge.weight is None:
-        return np.eye(units)
+        return np.eye(rows)
     copy = take_copy(forward.parameters, edge.weight)
-    return copy if edge.kind == "dense" else copy * np.eye(units)
+    if edge.pattern is not None:
+        columns = (
+            forward.network.population[edge.target].units if edge.to_units is None else len(edge.to_units)
+        )
+        matrix = np.zeros((rows, columns), copy.dtype)
+        matrix[edge.pattern.rows, edge.pattern.columns] = copy
+        return matrix
+    return copy if edge.kind == "dense" else copy * np.eye(rows)
 
 
 def leaf_values(forward: ForwardPass, vertex: Vertex) -> Callable[[Leaf], Array]:

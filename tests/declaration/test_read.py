@@ -52,7 +52,7 @@ network:
     - {from: x, to: hh}
     - {from: h, to: h, delay: 1.5, tie: {grup: W}}
     - {from: h, to: y, weight: 0.5}
-    - {from: h, to: y, weight: sparse, init: gloro}
+    - {from: h, to: y, weight: spars, init: gloro}
     - {to: y}
     - {from: h, to: y, from_units: [0, 0], to_units: [-1]}
     - {from: h, to: y, tie: {group: W, scale: 0}}

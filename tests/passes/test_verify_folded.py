@@ -13,6 +13,7 @@ from graphbptt.errors import VerificationError
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.expression import Load, Net, State
 from graphbptt.ir.folded import FoldedNetwork, Wire
+from graphbptt.ir.indices import IndexMap, Pattern
 from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.verify_folded import verify_folded
@@ -108,7 +109,22 @@ def test_the_numbers_above() -> None:
         (put("connections", XH, from_units=(0, 0)), "the units of x->h are not distinct units of 2"),
         (put("connections", XH, from_units=(0, 1)), "the units of x->h are all of them, which is None"),
         (put("connections", HY, to_units=()), "the units of h->y are not distinct units of 2"),
-        (put("connections", HY, kind="sparse"), "h->y is of no kind"),
+        (put("connections", HY, kind="banded"), "h->y is of no kind"),
+        (put("connections", HY, kind="sparse"), "or none where it should have one"),
+        (put("connections", HY, pattern=Pattern([0], [0])), "h->y has a pattern where it should have none"),
+        (
+            put("connections", HY, kind="sparse", pattern=Pattern([1, 0], [0, 0])),
+            "the pattern of h->y is not",
+        ),
+        (put("connections", HY, kind="sparse", pattern=Pattern([0, 3], [0, 0])), "not inside 3 by 1"),
+        (put("connections", HY, kind="sparse", pattern=Pattern([0], [0])), "h->y has shape (3, 1)"),
+        (put("connections", HH, weight=Use("W", index=IndexMap([[0]]))), "h->h has shape (1, 1)"),
+        (put("connections", HH, weight=Use("W", 1.0, True, IndexMap([[0]]))), "h->h transposes an index"),
+        (put("connections", HY, weight=Use("h->y", index=IndexMap([[0], [1], [3]]))), "reads positions"),
+        (
+            put("connections", HY, weight=Use("h->y", index=IndexMap([[0], [1], [2]], [[1], [0], [1]]))),
+            "h->y has factors that are not one ordinary number",
+        ),
         (put("connections", HY, kind="one_to_one"), "h->y joins 3 units to 1"),
         (put("connections", XY, weight=Use("y.bias")), "x->y has a weight where it should have none"),
         (put("connections", XY, kind="scalar"), "or none where it should have one"),
