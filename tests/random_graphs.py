@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 SMOOTH = (
     "tanh", "logistic", "identity", "softplus", "sin",
     "tanh(net) * logistic(net)", "sqrt(1 + net ** 2)", "exp(-0.5 * net ** 2)", "net / (1 + net * net)",
-    "cos(net)",
+    "cos(net)", "gelu", "silu", "erf(net)", "expm1(tanh(net))",
 )  # fmt: skip
 # Kinks lie where neither zeros nor cancelling copies fall: there, two right executors may differ by a slope.
 KINKED = (
     "relu(net + 0.137)", "maximum(tanh(net), 0.0713)", "minimum(net, 0.61)", "abs(net - 0.213)",
-    "step(net + 0.0313)", "sign(net - 0.171)",
+    "step(net + 0.0313)", "sign(net - 0.171)", "threshold(net + 0.0417)", "leaky_relu(net - 0.0831)",
+    "elu(net + 0.0619)", "hard_tanh(net + 0.0271)", "hard_logistic(net - 0.0513)",
 )  # fmt: skip
 READING = (
     "{0} + 0.5 * {1}", "({0}) * logistic({1})", "(1 - rate) * {1} + rate * ({0})", "({0}) * tanh({1}) - {1}",

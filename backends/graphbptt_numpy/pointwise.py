@@ -90,6 +90,7 @@ EXPANSIONS: dict[str, Expansion] = {
     "logistic_of_twice": _expand_logistic_of_twice,
     "relu": _one_call(np.maximum, ZERO),
     "step": _one_call(np.heaviside, ZERO),
+    "threshold": _one_call(np.heaviside, ZERO),
     "softplus": _one_call(np.logaddexp, ZERO),
     "finite": _one_call(np.nextafter, ZERO),
     "maximum": _one_call(np.maximum),

@@ -7,7 +7,7 @@ sum        := sum (+ | - | * | / ) sum | sum ** constant | -sum | (sum)
             | net                               the node's weighted input, with its bias
             | coefficient                       a coefficient of the node
             | node | node[t-2] | node[t+1]      the state of a node: now, two steps earlier, one step ahead
-            | function(sum, ...)                an entry of `graphbptt.ir.functions.FUNCTIONS`
+            | function(sum, ...)                an entry of `FUNCTIONS` or `COMPOSITES` in `graphbptt.ir.functions`
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from graphbptt.ir.expression import (
     power,
     subtract,
 )
-from graphbptt.ir.functions import ACTIVATIONS, FUNCTIONS
+from graphbptt.ir.functions import ACTIVATIONS, COMPOSITES, FUNCTIONS, Composite
 
 __all__ = ["LARGEST_DELAY", "RESERVED_NAMES", "parse_activation"]
 
@@ -47,7 +47,9 @@ LARGEST_EXPRESSION = 20_000
 LARGEST_DELAY = 1_000_000
 """Delays in steps, of connections and of states in activations, go up to here."""
 
-CALLABLE = {name: function for name, function in FUNCTIONS.items() if function not in ARITHMETIC}
+CALLABLE: dict[str, Function | Composite] = {
+    name: function for name, function in FUNCTIONS.items() if function not in ARITHMETIC
+} | COMPOSITES
 RESERVED_NAMES = frozenset({"net", "t", *ACTIVATIONS, *CALLABLE})
 """Names with a meaning of their own in activations; no coefficient may have one."""
 

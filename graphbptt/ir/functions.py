@@ -1,22 +1,47 @@
 """The named element-wise functions, one entry each: value, derivatives, text form, bounds.
 
 The table is the single source of which names an activation may use. A name with one argument is also an activation of
-its own: ``tanh`` is short for ``tanh(net)``.
+its own: ``tanh`` is short for ``tanh(net)``. A `Composite` is a name for an expression in other functions: it has no
+rules of its own, and no executor knows it.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from graphbptt.ir.expression import ARITHMETIC, Function, Net, number, one
+from graphbptt.ir.expression import ARITHMETIC, Expression, Function, Net, number, one
 
 Array = npt.NDArray[Any]
 
-__all__ = ["ACTIVATIONS", "FUNCTIONS"]
+__all__ = ["ACTIVATIONS", "COMPOSITES", "FUNCTIONS", "Composite"]
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A name for an expression of one argument.
+
+    >>> print(COMPOSITES["silu"](Net()))
+    (net * logistic(net))
+    """
+
+    name: str
+    build: Callable[[Expression], Expression]
+
+    arity = 1
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}({{}})"
+
+    def __call__(self, argument: Expression) -> Expression:
+        return self.build(argument)
 
 
 def _relu(x: Array, out: Array | None = None) -> Array:
@@ -65,7 +90,17 @@ logistic_of_twice = Function(
 )
 # Where a slope is infinite (a square root at 0), no derivative arriving must still give none passed on.
 finite = Function("finite", 1, _finite, lambda a, y: (one(),), "finite({})")
-exp = Function("exp", 1, np.exp, lambda a, y: (y,), "exp({})", (0, np.inf), costly=True)
+expm1 = Function("expm1", 1, np.expm1, lambda a, y: (y + one(),), "expm1({})", (-1, np.inf), costly=True)
+erf = Function(
+    "erf",
+    1,
+    special.erf,
+    lambda a, y: (number(2 / math.sqrt(math.pi)) * exp(-(a[0] * a[0])),),
+    "erf({})",
+    (-1, 1),
+    costly=True,
+)
+exp: Function = Function("exp", 1, np.exp, lambda a, y: (y,), "exp({})", (0, np.inf), costly=True)
 log = Function("log", 1, np.log, lambda a, y: (one() / a[0],), "log({})", costly=True)
 sqrt = Function("sqrt", 1, np.sqrt, lambda a, y: (number(0.5) / y,), "sqrt({})", (0, np.inf))
 sin = Function("sin", 1, np.sin, lambda a, y: (cos(a[0]),), "sin({})", (-1, 1), costly=True)
@@ -74,6 +109,11 @@ absolute = Function("abs", 1, np.abs, lambda a, y: (sign(a[0]),), "abs({})", (0,
 # Piecewise constant: their derivative is zero wherever it exists.
 sign: Function = Function("sign", 1, np.sign, lambda a, y: (number(0),), "sign({})", (-1, 1))
 step: Function = Function("step", 1, _step, lambda a, y: (number(0),), "step({})", (0, 1))
+# A step whose derivative is that of hard_tanh: straight through where the argument is small (Bengio, Leonard and
+# Courville 2013; Hubara et al. 2016, eq. 4). It is not that of the value, so that differences do not agree with it.
+threshold = Function(
+    "threshold", 1, _step, lambda a, y: (step(one() - absolute(a[0])),), "threshold({})", (0, 1)
+)
 # Where both arguments are equal the derivative goes to the second one.
 maximum = Function(
     "maximum", 2, _maximum, lambda a, y: (step(a[0] - a[1]), one() - step(a[0] - a[1])), "maximum({}, {})"
@@ -83,13 +123,31 @@ minimum = Function(
 )
 
 NAMED = (
-    logistic, tanh, relu, softplus, exp, log, sqrt, sin, cos, absolute, sign, step, maximum, minimum,
+    logistic, tanh, relu, softplus, exp, expm1, log, sqrt, sin, cos, erf, absolute, sign, step, threshold,
+    maximum, minimum,
 )  # fmt: skip
+
+COMPOSITES: dict[str, Composite] = {
+    composite.name: composite
+    for composite in (
+        Composite("leaky_relu", lambda x: maximum(x, 0.01 * x)),  # Maas, Hannun and Ng 2013
+        Composite(
+            "elu", lambda x: relu(x) + expm1(minimum(0, x))
+        ),  # Clevert, Unterthiner and Hochreiter 2016
+        Composite("gelu", lambda x: x * (0.5 + 0.5 * erf(x / math.sqrt(2)))),  # Hendrycks and Gimpel 2016
+        Composite("silu", lambda x: x * logistic(x)),  # Elfwing, Uchibe and Doya 2018
+        Composite("hard_tanh", lambda x: maximum(minimum(x, 1), -1)),
+        Composite("hard_logistic", lambda x: maximum(minimum(x / 6 + 0.5, 1), 0)),
+    )
+}
+"""Activations that are made of other functions; their constants are those of PyTorch's."""
 
 FUNCTIONS: dict[str, Function] = {function.name: function for function in (*ARITHMETIC, *NAMED)}
 """Every function by name, arithmetic included."""
 
-ACTIVATIONS = {"identity": Net()} | {
-    function.name: function(Net()) for function in NAMED if function.arity == 1
-}
+ACTIVATIONS = (
+    {"identity": Net()}
+    | {function.name: function(Net()) for function in NAMED if function.arity == 1}
+    | {composite.name: composite(Net()) for composite in COMPOSITES.values()}
+)
 """What a bare function name means as an activation: the function of the node's net input."""

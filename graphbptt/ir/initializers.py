@@ -1,4 +1,8 @@
-"""Distributions of starting values: one table with their numbers, defaults and draw."""
+"""Distributions of starting values: one table with their numbers, defaults, the shapes they are for, and their draw.
+
+A weight matrix has the sources of a connection as its rows and the targets as its columns: the fan-in of a unit is the
+number of rows, its fan-out that of the columns.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +21,32 @@ from graphbptt.ir.parameters import FrozenArray, Group
 __all__ = ["DISTRIBUTIONS", "Distribution", "draw_group"]
 
 Array = npt.NDArray[Any]
-Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array]
+Shape = tuple[int, ...]
+Numbers = Mapping[str, float]
+Draw = Callable[[np.random.Generator, Shape, Numbers], Array]
+
+LARGEST_SPECTRUM = 4096
+"""The number of units up to which the eigenvalues of a matrix are computed: they take the cube of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """A distribution: the defaults of its numbers, and ``draw(generator, shape, numbers)``.
 
-    The numbers in `spreads` are widths, never negative; those in `ordered` must not descend.
+    The numbers in `spreads` are widths, never negative; those in `ordered` must not descend; those in `counts` are
+    whole, at least 1, and stay as they are when the values are scaled. `shapes` says which parameters it can fill. A
+    `directed` one tells sources from targets, so that it has no transpose.
     """
 
-    defaults: Mapping[str, float]
+    defaults: Numbers
     draw: Draw
     spreads: tuple[str, ...] = ()
     ordered: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    shapes: Literal["any", "matrix", "square"] = "any"
+    directed: bool = False
 
-    def reject(self, numbers: Mapping[str, float]) -> str | None:
+    def reject(self, numbers: Numbers) -> str | None:
         """Why no distribution has these numbers; None if one has."""
         for name in self.spreads:
             if numbers[name] < 0:
@@ -40,25 +54,88 @@ class Distribution:
         for low, high in itertools.pairwise(self.ordered):
             if numbers[low] > numbers[high]:
                 return f"{low} is above {high}"
+        for name in self.counts:
+            if numbers[name] < 1 or not numbers[name].is_integer():
+                return f"{name} is no whole number from 1"
         return None
 
-    def scale(self, numbers: Mapping[str, float], factor: float) -> dict[str, float]:
+    def misfit(self, shape: Shape) -> str | None:
+        """Why a parameter of this shape cannot start like this; None if it can.
+
+        >>> DISTRIBUTIONS["spectral_radius"].misfit((3, 4))
+        'is for square matrices, not for shape (3, 4)'
+        """
+        if self.shapes != "any" and len(shape) != 2:
+            return f"is for matrices, not for shape {shape}"
+        if self.shapes != "square":
+            return None
+        if shape[0] != shape[1]:
+            return f"is for square matrices, not for shape {shape}"
+        if shape[0] > LARGEST_SPECTRUM:
+            return f"would take the eigenvalues of {shape[0]:,} units, more than {LARGEST_SPECTRUM:,}"
+        return None
+
+    def scale(self, numbers: Numbers, factor: float) -> dict[str, float]:
         """The numbers of `factor` times a draw.
 
         >>> DISTRIBUTIONS["uniform"].scale({"low": -1, "high": 3}, -2)
         {'low': -6, 'high': 2}
         """
-        scaled = {
-            name: value * (abs(factor) if name in self.spreads else factor) for name, value in numbers.items()
-        }
+        factors = dict.fromkeys(self.spreads, abs(factor)) | dict.fromkeys(self.counts, 1)
+        scaled = {name: value * factors.get(name, factor) for name, value in numbers.items()}
         return scaled | dict(zip(self.ordered, sorted(scaled[name] for name in self.ordered), strict=True))
 
 
-def _glorot(rng: np.random.Generator, shape: tuple[int, ...], numbers: Mapping[str, float]) -> Array:
+def _fans(shape: Shape) -> tuple[int, int]:
+    """Fan-in and fan-out; a diagonal, a bias or a scalar has one of each."""
+    return (shape[0], shape[1]) if len(shape) == 2 else (1, 1)
+
+
+def _glorot(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
     """Uniform with variance ``gain**2 * 2 / (fan_in + fan_out)`` (Glorot and Bengio 2010, eq. 16)."""
-    fans = shape if len(shape) == 2 else (1, 1)
-    limit = numbers["gain"] * math.sqrt(6 / sum(fans))
+    limit = numbers["gain"] * math.sqrt(6 / sum(_fans(shape)))
     return rng.uniform(-limit, limit, shape)
+
+
+def _glorot_normal(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+    """Normal with the variance of `glorot`."""
+    return rng.normal(0, numbers["gain"] * math.sqrt(2 / sum(_fans(shape))), shape)
+
+
+def _he(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+    """Normal with variance ``gain**2 / fan_in``, for rectified units with ``gain**2 = 2`` (He et al. 2015, eq. 10)."""
+    return rng.normal(0, numbers["gain"] / math.sqrt(_fans(shape)[0]), shape)
+
+
+def _orthogonal(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+    """`gain` times a matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
+
+    The signs of R's diagonal make the QR decomposition of a normal draw unique, and so Q uniform (Mezzadri 2007).
+    """
+    tall = rng.normal(size=(max(shape), min(shape)))
+    q, r = np.linalg.qr(tall)
+    q *= np.where(np.diagonal(r) < 0, -1, 1)
+    return numbers["gain"] * (q if q.shape == shape else q.T)
+
+
+def _identity(_rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+    """`gain` on the diagonal, zeros elsewhere (Le, Jaitly and Hinton 2015)."""
+    return numbers["gain"] * np.eye(shape[0], shape[1])
+
+
+def _spectral_radius(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+    """A normal draw scaled such that its largest absolute eigenvalue is `radius` (Jaeger 2001)."""
+    draw = rng.normal(size=shape)
+    return draw * float(numbers["radius"] / np.abs(np.linalg.eigvals(draw)).max())
+
+
+def _sparse(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+    """Into each target unit `connections` normal weights from random sources, zeros elsewhere (Martens 2010)."""
+    values = np.zeros(shape)
+    count = min(int(numbers["connections"]), shape[0])
+    sources = rng.permuted(np.broadcast_to(np.arange(shape[0])[:, None], shape), axis=0)[:count]
+    np.put_along_axis(values, sources, rng.normal(0, numbers["std"], sources.shape), axis=0)
+    return values
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {
@@ -69,10 +146,22 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "uniform": Distribution(
         {"low": -1.0, "high": 1.0},
         lambda rng, shape, n: rng.uniform(n["low"], n["high"], shape),
-        (),
-        ("low", "high"),
+        ordered=("low", "high"),
     ),
     "glorot": Distribution({"gain": 1.0}, _glorot, ("gain",)),
+    "glorot_normal": Distribution({"gain": 1.0}, _glorot_normal, ("gain",)),
+    "he": Distribution({"gain": math.sqrt(2)}, _he, ("gain",), directed=True),
+    "orthogonal": Distribution({"gain": 1.0}, _orthogonal, ("gain",), shapes="matrix"),
+    "identity": Distribution({"gain": 1.0}, _identity, shapes="matrix"),
+    "spectral_radius": Distribution({"radius": 1.0}, _spectral_radius, ("radius",), shapes="square"),
+    "sparse": Distribution(
+        {"connections": 15.0, "std": 1.0},
+        _sparse,
+        ("std",),
+        counts=("connections",),
+        shapes="matrix",
+        directed=True,
+    ),
 }
 
 

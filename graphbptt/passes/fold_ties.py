@@ -298,9 +298,10 @@ def _agree_on_init(
 
 def _fits(member: Member, init: Init, group: tuple[int, ...], problems: list[Problem]) -> bool:
     """Whether starting values have the parameter's shape; a number fits all, a row all initial rows."""
+    wanted = member.parameter.shape if member.use.index is None else group
     if isinstance(init, Initializer):
-        return True
-    shape, wanted = init.values.shape, member.parameter.shape if member.use.index is None else group
+        return _can_draw(member, init, wanted, problems)
+    shape = init.values.shape
     if shape in ((), wanted) or (member.parameter.name.endswith(".initial") and shape == wanted[1:]):
         return True
     what = f"starting values of shape {shape} for a parameter of shape {wanted}"
@@ -308,6 +309,21 @@ def _fits(member: Member, init: Init, group: tuple[int, ...], problems: list[Pro
         Problem(f"{member.parameter.path}.init", what, "write one number, or values of that shape")
     )
     return False
+
+
+def _can_draw(member: Member, init: Initializer, shape: tuple[int, ...], problems: list[Problem]) -> bool:
+    """Whether a distribution is one of arrays of this shape."""
+    distribution, path = DISTRIBUTIONS[init.name], f"{member.parameter.path}.init"
+    misfit = distribution.misfit(shape)
+    if misfit is not None:
+        remedy = "write another distribution, such as normal or glorot"
+        problems.append(Problem(path, f"{init.name} {misfit}", remedy))
+        return False
+    if distribution.directed and member.use.transpose:
+        what = f"{init.name} tells sources from targets, and this parameter is a transpose of its group"
+        problems.append(Problem(path, what, "write init at a member of the group that is not transposed"))
+        return False
+    return True
 
 
 def _invert(use: Use, init: Init) -> Init:

@@ -205,6 +205,7 @@ def _starts(group: Group) -> bool:
         distribution is not None
         and numbers.keys() == distribution.defaults.keys()
         and not distribution.reject(numbers)
+        and not distribution.misfit(group.shape)
     )
 
 

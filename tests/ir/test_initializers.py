@@ -1,0 +1,144 @@
+"""Starting values: what each distribution promises, and that a draw depends on its group and the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import Case, cases
+
+import graphbptt
+from graphbptt.errors import SpecError
+from graphbptt.ir.initializers import DISTRIBUTIONS, draw_group
+from graphbptt.ir.parameters import Group, Initializer
+from graphbptt.passes.fold_graph import fold_graph
+
+
+def draw(name: str, shape: tuple[int, ...], seed: int = 0, **numbers: float) -> np.ndarray:
+    filled = {**DISTRIBUTIONS[name].defaults, **numbers}
+    return draw_group(Group("g", shape, Initializer(name, tuple(filled.items()))), seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "numbers", "deviation"),
+    [
+        ("normal", (400, 300), {"std": 0.5}, 0.5),
+        ("uniform", (400, 300), {"low": -3, "high": 3}, 3**0.5),
+        ("glorot", (400, 300), {"gain": 2}, 2 * (2 / 700) ** 0.5),
+        ("glorot_normal", (400, 300), {"gain": 2}, 2 * (2 / 700) ** 0.5),
+        ("he", (400, 300), {}, (2 / 400) ** 0.5),
+        ("he", (400, 300), {"gain": 1}, (1 / 400) ** 0.5),
+    ],
+)
+def test_the_spread_is_the_published_one(
+    name: str, shape: tuple[int, int], numbers: dict[str, float], deviation: float
+) -> None:
+    values = draw(name, shape, **numbers)
+    assert values.std() == pytest.approx(deviation, rel=0.02)
+    assert abs(values.mean()) < 0.02 * deviation
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7)])
+def test_orthogonal(shape: tuple[int, int]) -> None:
+    values = draw("orthogonal", shape, gain=1.5)
+    short = values if shape[0] <= shape[1] else values.T
+    np.testing.assert_allclose(short @ short.T, 2.25 * np.eye(min(shape)), atol=1e-12)
+
+
+def test_identity() -> None:
+    np.testing.assert_array_equal(draw("identity", (2, 3), gain=-2), [[-2, 0, 0], [0, -2, 0]])
+
+
+def test_spectral_radius() -> None:
+    assert np.abs(np.linalg.eigvals(draw("spectral_radius", (40, 40), radius=0.9))).max() == pytest.approx(
+        0.9
+    )
+
+
+def test_sparse_gives_every_target_so_many_sources() -> None:
+    values = draw("sparse", (50, 8), connections=3, std=2)
+    assert ((values != 0).sum(axis=0) == 3).all()
+    assert len({tuple(np.flatnonzero(column)) for column in values.T}) > 1
+    assert (draw("sparse", (2, 8), connections=3) != 0).all()
+
+
+def declare(init: Any, **edge: Any) -> nx.DiGraph[str]:
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("x", units=3)
+    graph.add_node("h", units=4)
+    graph.add_edge("x", "h", init=init, **edge)
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("init", "what"),
+    [
+        ("spectral_radius", "spectral_radius is for square matrices, not for shape (3, 4)"),
+        ({"sparse": {"connections": 0}}, "sparse: connections is no whole number from 1"),
+        ({"sparse": {"connections": 1.5}}, "sparse: connections is no whole number from 1"),
+        ({"he": {"gain": -1}}, "he: gain is negative"),
+        ({"orthogonal": {"radius": 1}}, "orthogonal has no number 'radius'"),
+    ],
+)
+def test_what_cannot_be_drawn(init: Any, what: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        fold_graph(declare(init))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.what) == ("edge x->h.init", what)
+    assert problem.instead
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "identity", "spectral_radius", "sparse"])
+def test_matrices_are_for_matrices(name: str) -> None:
+    graph = declare("glorot")
+    graph.nodes["h"]["bias"] = {"init": name}
+    with pytest.raises(SpecError) as caught:
+        fold_graph(graph)
+    assert [problem.path for problem in caught.value.problems] == ["node h.bias.init"]
+
+
+def test_a_directed_distribution_has_no_transpose() -> None:
+    graph = nx.MultiDiGraph(declare({"he": {}}, tie={"group": "h->x", "transpose": True}))
+    graph.add_edge("h", "x")
+    with pytest.raises(SpecError, match="he tells sources from targets"):
+        fold_graph(graph)
+
+
+@pytest.mark.parametrize("name", sorted(DISTRIBUTIONS))
+def test_a_scaled_member_starts_at_its_own_numbers(name: str) -> None:
+    """The group's init is that of the member, divided by its scale."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(["a", "b"], units=20)
+    graph.add_edge("a", "b", init=name, tie={"group": "W", "scale": 2})
+    model = graphbptt.compile(graph, backend="numpy", dtype="float64")
+    plain = draw_group(
+        Group("W", (20, 20), Initializer(name, tuple(DISTRIBUTIONS[name].defaults.items()))), 0
+    )
+    np.testing.assert_allclose(2 * model.parameters["W"], plain, atol=1e-12)
+
+
+def values_of(graph: nx.MultiDiGraph[Any], seed: int) -> Mapping[str, np.ndarray]:
+    return {group.name: draw_group(group, seed) for group in fold_graph(graph).groups}
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_a_draw_depends_on_its_group_and_the_seed_alone(case: Case, random: Any) -> None:
+    graph = case.graph
+    edges = list(graph.edges(keys=True, data=True))
+    nodes = list(graph.nodes(data=True))
+    random.shuffle(edges)
+    random.shuffle(nodes)
+    other: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    other.add_node("another", units=2)
+    other.add_nodes_from(nodes)
+    other.add_edge("another", "another", key=0)
+    other.add_edges_from(edges)
+    drawn, again = values_of(graph, case.seed), values_of(other, case.seed)
+    assert set(again) - set(drawn) == {"another->another", "another.bias"}
+    for name, values in drawn.items():
+        np.testing.assert_array_equal(values, again[name])
