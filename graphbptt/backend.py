@@ -16,13 +16,27 @@ from graphbptt.errors import BackendError, did_you_mean
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 
-__all__ = ["AUTO_ORDER", "Backend", "Executable", "find_backend", "list_backends", "load_backend"]
+__all__ = ["AUTO_ORDER", "Backend", "Executable", "Stepper", "find_backend", "list_backends", "load_backend"]
 
 GROUP = "graphbptt.backends"
 AUTO_ORDER = ("cupy", "native", "numpy")
 """What ``backend: auto`` tries, fastest first."""
 
 Array = npt.NDArray[Any]
+
+
+class Stepper(Protocol):
+    """A plan that is run one step at a time; it keeps the states in between."""
+
+    def step(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
+        """The states of every population after one more step, (batch, units), valid until the next one.
+
+        The batch has one step. It starts anew where it carries nothing, goes on from the rows that it carries, and
+        where these are empty from the step before. In float64 the bits are those of `Executable.run`.
+        """
+
+    def history(self) -> Mapping[str, Array]:
+        """What the populations hold now and before, as `Executable.history` says."""
 
 
 class Executable(Protocol):
@@ -45,6 +59,9 @@ class Executable(Protocol):
         """What the batch that was run last holds at `step` and before, (history, batch, units) by population, row k for
         step ``step - k``; where a sequence, or the batch, ends earlier, at its end. A batch can go on from these
         rows."""
+
+    def stepper(self, size: int) -> Stepper:
+        """Make ready to run `size` sequences one step at a time, where nothing looks ahead."""
 
 
 class Backend(Protocol):

@@ -7,6 +7,7 @@ and gives results back under the user's names with axes (batch, time, units).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, MutableMapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.unroll_network import unroll_network
+from graphbptt.stream import Stream
 
 __all__ = ["Model", "Parameters"]
 
@@ -154,6 +156,63 @@ class Model:
             self.nodes[population]: np.array(np.swapaxes(array, 0, 1), order="C")
             for population, array in states.items()
         }
+
+    def step(self, fields: Fields | None = None) -> dict[Hashable, Array]:
+        """Run one step further, from the states that the call before has left.
+
+        The first call, and the first after `reset`, starts from the initial state. In float64 the states are those of
+        `run` over all the steps, to the last bit.
+
+        Parameters
+        ----------
+        fields : mapping
+            Arrays by field name, (batch, units), the values of this step; masks have their shape. Fields of clamps at
+            the start are read by the first step alone. Listed steps count from there.
+
+        Returns
+        -------
+        dict
+            Node -> states, shape (batch, units).
+
+        Raises
+        ------
+        SpecError
+            The network looks ahead; names the edges.
+        DataError
+            A field does not fit, or another number of sequences is given than before.
+
+        Examples
+        --------
+        >>> import graphbptt, networkx as nx
+        >>> graph = nx.DiGraph()
+        >>> graph.add_edge("x", "sum", delay=0, weight="wire")
+        >>> graph.add_edge("sum", "sum", weight="wire")
+        >>> model = graphbptt.compile(graph, inputs=[graphbptt.Clamp("x", field="number")], backend="numpy")
+        >>> [model.step({"number": [[number]]})["sum"].item() for number in (1, 2, 3)]
+        [1.0, 3.0, 6.0]
+        >>> model.reset()
+        >>> model.step({"number": [[4]]})["sum"].item()
+        4.0
+        """
+        states = self._stream.step(self.vector, {} if fields is None else fields)
+        return {node: states[population].copy() for population, node in self.nodes.items()}
+
+    def reset(self) -> None:
+        """Let the next `step` start anew."""
+        self.state = None
+
+    @property
+    def state(self) -> CarriedState | None:
+        """What the next `step` goes on from, a copy; None where it starts anew. Assign it to go on from there again."""
+        return self._stream.state
+
+    @state.setter
+    def state(self, state: CarriedState | None) -> None:
+        self._stream.state = state
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return Stream(self.network, self._executable, self.dtype)
 
     def carry(self, step: int, offset: int) -> CarriedState:
         """What the bound batch that was run last holds at `step`, or at the end of a sequence that ends earlier, for a

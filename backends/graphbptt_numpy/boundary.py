@@ -185,13 +185,16 @@ def gather_history(plan: Plan, space: Workspace, batch: Batch, step: int) -> dic
     history = {}
     for population in plan.network.populations:
         initial = space.initial[population.name]
-        states = space.whole(plan.placement[population.name].state)
+        view = plan.placement[population.name].state
         rows = np.empty_like(initial)
         if batch.lengths is None:
-            inside = min(step, population.history)
-            rows[:inside] = states[step - inside : step][::-1]
-            rows[inside:] = initial[: population.history - inside]
+            # Rows that nothing reads are not in the buffer.
+            end = plan.buffer[view.buffer].before + step
+            held = min(end, population.history)
+            rows[:held] = space.rows(view)[end - held : end][::-1]
+            rows[held:] = initial[held - step : population.history - step]
         else:
+            states = space.whole(view)
             at = np.minimum(step, batch.lengths) - np.arange(population.history)[:, None]
             example = np.arange(space.size)
             earlier = initial[np.clip(-at, 0, population.history - 1), example]

@@ -1,10 +1,9 @@
-"""A plan on NumPy: pack, run the stages forward, put in the losses, run them backward, combine the copies."""
+"""A plan on NumPy, bound to memory for every shape of batch that it meets."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,8 @@ import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
-from graphbptt_numpy.boundary import (
-    bind_initial_states,
-    fill_given,
-    fill_padding,
-    gather_history,
-    gather_initial_gradients,
-    hold_states,
-    set_initial_states,
-)
-from graphbptt_numpy.copies import bind_averaging, bind_combining, bind_packing
-from graphbptt_numpy.losses import TargetLoss
-from graphbptt_numpy.tape import Tape
+from graphbptt_numpy.bound_plan import BoundPlan
+from graphbptt_numpy.stepper import NumpyStepper
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["NumpyExecutable"]
@@ -40,8 +29,8 @@ class NumpyExecutable:
     def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
         self._plan = plan
         self._dtype = dtype
-        self._bound: OrderedDict[tuple[int, int, bool, bool], _Bound] = OrderedDict()
-        self._last: tuple[_Bound, Batch] | None = None
+        self._bound: OrderedDict[tuple[int, int, bool, bool], BoundPlan] = OrderedDict()
+        self._last: tuple[BoundPlan, Batch] | None = None
         self._stepwise = dtype == np.float64 and all(edge.delay >= 0 for edge in plan.network.edges)
 
     def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
@@ -59,108 +48,17 @@ class NumpyExecutable:
         bound, batch = self._last
         return bound.history(batch, step)
 
-    def _bind(self, batch: Batch, stepwise: bool = False) -> _Bound:
+    def stepper(self, size: int) -> NumpyStepper:
+        return NumpyStepper(self._plan, size, self._dtype)
+
+    def _bind(self, batch: Batch, stepwise: bool = False) -> BoundPlan:
         stepwise = stepwise and batch.steps > 1
         key = (batch.steps, batch.size, batch.lengths is not None, stepwise)
         if key not in self._bound:
             if len(self._bound) == KEPT_SHAPES:
                 self._bound.popitem(last=False)
             space = Workspace(self._plan, *key[:3], self._dtype, stepwise)
-            self._bound[key] = _Bound(self._plan, space)
+            self._bound[key] = BoundPlan(self._plan, space)
         self._bound.move_to_end(key)
         self._last = self._bound[key], batch
         return self._bound[key]
-
-
-class _Bound:
-    """A plan bound to the memory of one shape of batch."""
-
-    def __init__(self, plan: Plan, space: Workspace) -> None:
-        self._plan = plan
-        self._space = space
-        self._packing = bind_packing(plan, space)
-        self._changing = bind_initial_states(plan, space)
-        self._forward = [Tape(space, index, backward=False) for index in range(len(plan.stages))]
-        self._averaging: dict[int, list[Any]] = {}
-        self._losses = [TargetLoss(plan, space, site) for site in plan.losses]
-
-    # What only derivatives need is bound, and its memory taken, when they are first asked for.
-
-    @cached_property
-    def _backward(self) -> list[Tape]:
-        tapes = [Tape(self._space, index, backward=True) for index in reversed(range(len(self._plan.stages)))]
-        self._space.pack_derived()
-        return tapes
-
-    @cached_property
-    def _cleared(self) -> list[Array]:
-        return list(_find_cleared(self._plan, self._space))
-
-    @cached_property
-    def _combining(self) -> list[Any]:
-        return bind_combining(self._plan, self._space)
-
-    def _average(self, offset: int) -> list[Any]:
-        # Only where clamps fix listed steps does the number of copies depend on the offset.
-        key = offset if self._plan.network.fixed_steps else 0
-        if key not in self._averaging:
-            self._averaging[key] = bind_averaging(self._plan, self._space, key)
-        return self._averaging[key]
-
-    def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
-        return gather_history(self._plan, self._space, batch, step)
-
-    def run(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
-        with np.errstate(all="ignore"):
-            self._run_forward(parameters, batch)
-        return {
-            placement.population: self._space.whole(placement.state) for placement in self._plan.placements
-        }
-
-    def loss(self, parameters: Array, batch: Batch) -> Array:
-        with np.errstate(all="ignore"):
-            self._run_forward(parameters, batch)
-            return np.array([loss.mean(batch, differentiate=False) for loss in self._losses])
-
-    def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
-        with np.errstate(all="ignore"):
-            self._run_forward(parameters, batch)
-            for array in self._cleared:
-                array.fill(0)
-            losses = np.array([loss.mean(batch, differentiate=True) for loss in self._losses])
-            for tape in self._backward:
-                tape.run()
-            gather_initial_gradients(self._plan, self._space, batch)
-            for call in (*self._combining, *self._average(batch.offset)):
-                call()
-            np.copyto(gradient, self._space.gradient)
-        return losses
-
-    def _run_forward(self, parameters: Array, batch: Batch) -> None:
-        plan, space = self._plan, self._space
-        np.copyto(space.parameters, parameters)
-        for call in self._packing:
-            call()
-        space.pack_derived()
-        set_initial_states(plan, space, batch, self._changing)
-        for name in space.held:
-            hold_states(plan, space, batch, name)
-        for stage, tape in zip(plan.stages, self._forward, strict=True):
-            if stage.mode == "given":
-                fill_given(plan, space, batch, stage.populations[0])
-            tape.run()
-            if space.padded is not None:
-                for name in stage.populations:
-                    fill_padding(plan, space, batch, name)
-
-
-def _find_cleared(plan: Plan, space: Workspace) -> Iterator[Array]:
-    """What of the deltas must start at zero: the rows around the steps, and what the plan lists."""
-    for buffer in plan.buffers:
-        if buffer.name.startswith("delta"):
-            array = space.buffer(buffer.name)
-            yield from (array[:, : buffer.before], array[:, buffer.before + space.steps :])
-    for item in plan.clear:
-        first = max(1, space.steps + item.rows + 1) if item.rows < 0 else 1
-        last = min(space.steps, item.rows) if item.rows > 0 else space.steps
-        yield space.select(item.view, space.time(item.view, first, last), space.lanes(item.view.buffer))

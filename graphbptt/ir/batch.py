@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundClamp:
-    """The values of one clamp.
+    """The values of one clamp; those of a clamp at the start are not read where a batch goes on from carried states.
 
     `values` has shape (steps, batch, units), or (history, batch, units) for a clamp at the start, row k for step -k.
     `mask` has the same shape, of booleans: where it is False the state is free, and `values` holds a zero. None means
@@ -68,7 +68,8 @@ class CarriedState:
     """Where earlier steps of the same sequences ended, for a batch that goes on from there.
 
     `rows` holds every population's history, (history, batch, units), row k for step -k of the batch. They stand in
-    place of the initial state and of clamps at the start; no derivative passes to what they were computed from.
+    place of the initial state and of clamps at the start; no derivative passes to what they were computed from. In a
+    batch for a `Stepper` they may be empty: it goes on from the step before.
     `offset` is the number of steps of the sequences that lie before the batch: the batch's step 1 is their step
     ``offset + 1``, from which listed steps count. What depends on the number of a step has to add it.
     """

@@ -139,7 +139,7 @@ class FoldedNetwork:
 
     def after(self, steps: int) -> FoldedNetwork:
         """The same network with listed steps that count from `steps` later on: what a batch sees that goes on there."""
-        if not steps:
+        if not steps or not any(isinstance(clamp.at, tuple) for clamp in self.clamps):
             return self
         clamps = tuple(
             replace(clamp, at=tuple(step - steps for step in clamp.at if step > steps))

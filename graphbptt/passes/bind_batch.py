@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.batch import Batch, BoundClamp, BoundTarget
+from graphbptt.ir.batch import Batch, BoundClamp, BoundTarget, CarriedState
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
@@ -29,12 +29,15 @@ from graphbptt.passes.lay_out_fields import (
 )
 from graphbptt.passes.read_fields import FieldReader, Layout
 
-__all__ = ["bind_batch"]
+__all__ = ["LENGTHS", "UNREAD", "bind_batch"]
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 Read = tuple[Array | None, Array | None]
 """The values and the mask of a clamp or a target, as the user gave them."""
+
+UNREAD = BoundClamp(np.empty((0, 0, 0)), None)
+"""What is bound for a clamp at the start where a batch goes on from earlier steps."""
 
 LENGTHS = "lengths"
 """The field that holds the number of steps of each sequence."""
@@ -57,6 +60,8 @@ def bind_batch(
     steps: int | None = None,
     dtype: npt.DTypeLike = np.float32,
     targets: bool = True,
+    carried: CarriedState | None = None,
+    size: int | None = None,
 ) -> Batch:
     """Check the fields a network reads and lay them out as a batch.
 
@@ -77,6 +82,10 @@ def bind_batch(
         The type the executors compute with.
     targets : bool
         False leaves the targets' fields out, to run a network without knowing what is wanted.
+    carried : CarriedState, optional
+        What the batch goes on from; fields of clamps at the start are then not read.
+    size : int, optional
+        The number of sequences that is carried.
 
     Returns
     -------
@@ -100,17 +109,23 @@ def bind_batch(
     graphbptt.errors.DataError: field data: is absent, but the clamp of x reads it; did you mean 'date'?
     """
     reader = FieldReader(fields)
-    clamps = [_read_clamp(reader, network, clamp) for clamp in network.clamps]
+    network = network.after(0 if carried is None else carried.offset)
+    clamps = [
+        (UNREAD.values, None)
+        if clamp.at == "start" and carried is not None
+        else _read_clamp(reader, network, clamp)
+        for clamp in network.clamps
+    ]
     wanted = [_read_target(reader, network, target) for target in (network.targets if targets else ())]
     lengths = reader.read(LENGTHS, "batch", ("batch",), integers=True) if LENGTHS in reader else None
-    extent = reader.measure(steps)
+    extent = reader.measure(steps, size)
     if extent is None:
         reader.raise_problems()
         raise AssertionError("sizes that do not agree are a problem")
     frame = _frame(reader, *extent, np.dtype(dtype), lengths)
     # Bind what could be read even where something else could not: its values may have problems too.
     bound_clamps = [
-        _bind_clamp(reader, frame, network, clamp, values, mask)
+        UNREAD if values is UNREAD.values else _bind_clamp(reader, frame, network, clamp, values, mask)
         for clamp, (values, mask) in zip(network.clamps, clamps, strict=True)
         if values is not None
     ]
@@ -120,7 +135,7 @@ def bind_batch(
         if values is not None
     ]
     reader.raise_problems()
-    return Batch(frame.size, frame.steps, frame.lengths, tuple(bound_clamps), tuple(bound_targets))
+    return Batch(frame.size, frame.steps, frame.lengths, tuple(bound_clamps), tuple(bound_targets), carried)
 
 
 def _count_units(network: FoldedNetwork, item: Clamp | Target) -> int:

@@ -73,23 +73,25 @@ class FieldReader:
                 self._sizes[axis][name] = size
         return array
 
-    def measure(self, steps: int | None) -> tuple[int, int] | None:
+    def measure(self, steps: int | None, size: int | None = None) -> tuple[int, int] | None:
         """The batch size and the number of steps on which all fields agree; None, and a problem, if not.
 
-        Without any field the batch is one sequence, run from the initial state.
+        Without any field the batch is as many sequences as carry a state, or one, run from the initial state.
         """
+        if size is not None:
+            self._sizes["batch"] = {"state": size, **self._sizes["batch"]}
         if steps is not None:
             try:
                 self._sizes["time"] = {"steps": operator.index(steps), **self._sizes["time"]}
             except TypeError:
                 self.report("steps", f"{steps!r} given", "give a whole number")
                 return None
-        size = self._agree("batch")
+        agreed = self._agree("batch")
         time = self._agree("time")
         # A field that could not be read may have one.
         if not self._sizes["time"] and not self._problems:
             self.report("steps", "no field has a time axis", "give steps=..., the number of steps to compute")
-        return None if size is None or time is None else (size, time)
+        return None if agreed is None or time is None else (agreed, time)
 
     def _convert(self, name: str, user: str) -> Array | None:
         if name in self._arrays:
@@ -125,7 +127,9 @@ class FieldReader:
         first, size = next(iter(sizes.items()))
         for name, other in sizes.items():
             if other != size:
-                asked = f"steps={size}" if first == "steps" else f"field {first} has {size}"
+                asked = {"steps": f"steps={size}", "state": f"the state that is carried has {size}"}.get(
+                    first, f"field {first} has {size}"
+                )
                 self.report(f"field {name}", f"{axis} axis of {other}", f"{asked}; they must be equal")
         if size < 1:
             name = first if first == "steps" else f"field {first}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,27 @@ class ReferenceExecutable:
             raise AssertionError("nothing was run yet")
         return gather_history(self.forward, step)
 
+    def stepper(self, size: int) -> ReferenceStepper:  # noqa: ARG002 - nothing is allocated
+        return ReferenceStepper(ReferenceExecutable(self.plan, self.dtype))
+
     def _run(self, parameters: Array, batch: Batch) -> ForwardPass:
         self.forward = run_reference(self.plan.network, self.plan.layout, parameters, batch)
         return self.forward
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStepper:
+    """Meets `graphbptt.backend.Stepper`: each step is a batch that goes on from the rows of the one before."""
+
+    executable: ReferenceExecutable
+
+    def step(self, parameters: Array, batch: Batch) -> dict[str, Array]:
+        if batch.carried is not None and not batch.carried.rows:
+            batch = replace(batch, carried=replace(batch.carried, rows=self.history()))
+        return {name: series[0] for name, series in self.executable.run(parameters, batch).items()}
+
+    def history(self) -> dict[str, Array]:
+        return self.executable.history(1)
 
 
 @dataclass(frozen=True, slots=True)

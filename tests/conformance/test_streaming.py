@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx as nx
 import numpy as np
 import pytest
 from agreement import BACKENDS, assert_agreement, assert_close
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Case, cases
 
+import graphbptt
 from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
 from graphbptt.gradients import check_batch
 from graphbptt.ir.batch import Batch, CarriedState
+from graphbptt.ir.data import Clamp
 from graphbptt.model import Model
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.cut_batch import cut_batch
@@ -85,3 +88,65 @@ def test_carried_states_are_constants_to_differences(name: str, case: Case, data
         batch = cut_batch(model.network, batch, start, case.steps, carried=model.carry(start, start))
     report = check_batch(model, batch, limit=1 if name == "reference" else 4)
     assert report.error < 1e-6, str(report)
+
+
+def field_at(case: Case, name: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A field at one step, (batch, units); what it holds where nothing uses it does not matter."""
+    values = np.nan_to_num(case.fields[name])
+    timed = values.shape[1:2] == (case.steps,) and values.shape != shape
+    values = values[:, step - 1] if timed else values
+    return np.broadcast_to(values.reshape(len(values), -1), shape)
+
+
+@pytest.mark.parametrize("name", [*BACKENDS, "reference"])
+@given(case=cases(causal=True))
+def test_steps_are_the_run_to_the_last_bit(name: str, case: Case) -> None:
+    model = Model(compile_network(case.fold()), name, "float64")
+    model.vector[...] = case.draw_vector(model.vector.size)
+    batch = model.bind(case.fields, case.steps, targets=False)
+    whole = model.run(case.fields, case.steps)
+    for step in range(1, case.steps + 1):
+        fields = {}
+        for clamp in case.clamps:
+            units = model.network.population[clamp.node].units if clamp.units is None else len(clamp.units)
+            for field in filter(None, (clamp.field, clamp.mask)):
+                at_start = clamp.at == "start"
+                fields[field] = (
+                    case.fields[field] if at_start else field_at(case, field, step, (batch.size, units))
+                )
+                if at_start and step > 1:
+                    del fields[field]
+        if step == 1 and not fields and batch.size > 1:
+            model.state = CarriedState(first_rows(model, batch), 0)
+        states = model.step(fields)
+        inside = real(batch)[step - 1]
+        for node, series in whole.items():
+            assert np.array_equal(states[node][inside], series[inside, step - 1], equal_nan=True), (
+                node,
+                step,
+            )
+
+
+def first_rows(model: Model, batch: Batch) -> dict[str, np.ndarray]:
+    """The initial states, where nothing else says for how many sequences."""
+    return gather_history(run_reference(model.network, model.plan.layout, model.vector, batch), 0)
+
+
+@pytest.mark.parametrize("name", [*BACKENDS, "reference"])
+@pytest.mark.parametrize(("batch", "units"), [(1, 64), (1, 33), (2, 33), (3, 17), (32, 33), (5, 300)])
+def test_steps_of_larger_networks(name: str, batch: int, units: int) -> None:
+    """Sizes at which products round a row differently among more rows, where libraries take other ways."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("x", units=17)
+    graph.add_node("h", units=units, activation="tanh")
+    graph.add_node("c", units=units, activation="0.5 * c[t-1] + h * logistic(net)")
+    graph.add_node("y", units=33, activation="softplus")
+    graph.add_edges_from([("x", "h"), ("x", "c"), ("c", "y"), ("h", "c")], delay=0)
+    graph.add_edges_from([("h", "h"), ("x", "y")], delay=2)
+    model = graphbptt.compile(graph, [Clamp("x", "x")], backend=name, dtype="float64")
+    steps = 40 if name == "numpy" else 6
+    x = np.random.default_rng(0).normal(size=(batch, steps, 17))
+    whole = model.run({"x": x})
+    for step in range(steps):
+        states = model.step({"x": x[:, step]})
+        assert all(np.array_equal(states[node], series[:, step]) for node, series in whole.items()), step

@@ -1,0 +1,66 @@
+"""One step at a time: a plan bound to one step, whose rows before step 1 are those of the steps before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.plan import Plan
+from graphbptt_numpy.bound_plan import BoundPlan
+from graphbptt_numpy.workspace import Workspace
+
+__all__ = ["NumpyStepper"]
+
+Array = npt.NDArray[Any]
+
+
+class NumpyStepper:
+    """Meets `graphbptt.backend.Stepper`.
+
+    Before a step goes on from the one before, all rows move one step back in their buffers. The weights are packed
+    again only if a parameter has changed.
+    """
+
+    def __init__(self, plan: Plan, size: int, dtype: np.dtype[Any]) -> None:
+        space = Workspace(plan, 1, size, False, dtype)
+        self._bound = BoundPlan(plan, space)
+        self._parameters = np.full(plan.layout.size, np.nan, dtype)
+        self._moves = list(_bind_moves(plan, space))
+        self._states = {p.population: space.whole(p.state)[0] for p in plan.placements}
+        self._batch: Batch | None = None
+
+    def step(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
+        with np.errstate(all="ignore"):
+            if self._batch is None or not np.array_equal(parameters, self._parameters):
+                np.copyto(self._parameters, parameters)
+                self._bound.load(parameters)
+            if batch.carried is None or batch.carried.rows:
+                self._bound.start(batch)
+            else:
+                for move in self._moves:
+                    move()
+            self._bound.walk(batch)
+        self._batch = batch
+        return self._states
+
+    def history(self) -> Mapping[str, Array]:
+        if self._batch is None:
+            raise AssertionError("nothing was run yet")
+        return self._bound.history(self._batch, 1)
+
+
+def _bind_moves(plan: Plan, space: Workspace) -> Iterator[Callable[[], object]]:
+    """Copy every row that a later step reads to the row before it, the earliest first.
+
+    What lies beside the states, constants and copied data, stays: it is there for a row, not for a step.
+    """
+    for name, residents in plan.residents.items():
+        array = space.buffer(name)
+        rows = array[..., : max(resident.state.stop for resident in residents)] if len(array) == 1 else array
+        for k in range(plan.buffer[name].before):
+            yield partial(np.copyto, rows[:, k], rows[:, k + 1])

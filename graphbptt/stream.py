@@ -1,0 +1,80 @@
+"""One step at a time: what a model keeps between the calls of `Model.step`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.backend import Executable, Stepper
+from graphbptt.errors import DataError, Problem, SpecError
+from graphbptt.ir.batch import CarriedState
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.passes.bind_step import bind_step
+from graphbptt.passes.find_lookahead import find_lookahead
+
+__all__ = ["Stream"]
+
+Array = npt.NDArray[Any]
+
+
+class Stream:
+    """The states of a network after the steps that were taken so far; `offset` is their number.
+
+    Raises
+    ------
+    SpecError
+        The network looks ahead; names the edges.
+    """
+
+    def __init__(self, network: FoldedNetwork, executable: Executable, dtype: np.dtype[Any]) -> None:
+        problems = find_lookahead(network, "cannot be run one step at a time")
+        if problems:
+            raise SpecError(problems)
+        self._network, self._executable, self._dtype = network, executable, dtype
+        self._stepper: Stepper | None = None
+        self._size: int | None = None
+        self._carried: CarriedState | None = None
+
+    def step(self, parameters: Array, fields: Mapping[str, npt.ArrayLike]) -> Mapping[str, Array]:
+        """The states after one more step, (batch, units) by population, valid until the next one."""
+        batch = bind_step(self._network, fields, self._dtype, self._carried, self._size)
+        if self._stepper is None:
+            self._stepper, self._size = self._executable.stepper(batch.size), batch.size
+        states = self._stepper.step(parameters, batch)
+        self._carried = CarriedState({}, batch.offset + 1)
+        return states
+
+    @property
+    def state(self) -> CarriedState | None:
+        """What the next step goes on from; None where it starts anew."""
+        if self._carried is None or self._carried.rows or self._stepper is None:
+            return self._carried
+        return CarriedState(self._stepper.history(), self._carried.offset)
+
+    @state.setter
+    def state(self, state: CarriedState | None) -> None:
+        size = None if state is None else self._measure(state)
+        if size != self._size:
+            self._stepper, self._size = None, size
+        self._carried = state
+
+    def _measure(self, state: CarriedState) -> int:
+        """The number of sequences of a state that fits the network."""
+        problems = []
+        size = next((np.shape(rows)[1] for rows in state.rows.values() if np.ndim(rows) == 3), 1)
+        for population in self._network.populations:
+            shape = population.history, size, population.units
+            given = np.shape(state.rows.get(population.name, ()))
+            if given != shape:
+                what = (
+                    f"rows of shape {given} given" if population.name in state.rows else "its rows are absent"
+                )
+                problems.append(
+                    Problem(f"state of {population.name}", what, f"its history has shape {shape}")
+                )
+        if problems:
+            raise DataError(problems)
+        return size

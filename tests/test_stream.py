@@ -1,0 +1,191 @@
+"""`Model.step` as its user meets it: what it carries, what disturbs it, what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import graphbptt
+from graphbptt.errors import DataError, SpecError
+from graphbptt.ir.batch import CarriedState
+from graphbptt.model import Model
+from graphbptt.passes.bind_step import bind_step
+
+BACKENDS = ["numpy", "reference"]
+X = np.random.default_rng(0).normal(size=(2, 6, 1))
+
+
+def build_model(*clamps: graphbptt.Clamp, backend: str = "numpy", dtype: str = "float64") -> Model:
+    """Two units that remember what they were three steps ago."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("x")
+    graph.add_node("h", units=2, activation="tanh", initial=[0.1, -0.2])
+    graph.add_edge("x", "h", delay=0)
+    graph.add_edge("h", "h", delay=3)
+    inputs = [graphbptt.Clamp("x", "x"), *clamps]
+    return graphbptt.compile(graph, inputs, backend=backend, dtype=dtype)
+
+
+def walk(model: Model, *steps: int) -> np.ndarray:
+    """The states of h at some steps of X."""
+    return np.stack([model.step({"x": X[:, step - 1]})["h"] for step in steps], axis=1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_reset_starts_anew(backend: str) -> None:
+    model = build_model(backend=backend)
+    whole = model.run({"x": X})["h"]
+    assert np.array_equal(walk(model, 1, 2, 3, 4), whole[:, :4])
+    model.reset()
+    assert np.array_equal(walk(model, 1, 2, 3, 4, 5, 6), whole)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_state_can_be_kept_and_gone_on_from(backend: str) -> None:
+    model = build_model(backend=backend)
+    whole = model.run({"x": X})["h"]
+    assert model.state is None
+    walk(model, 1, 2, 3)
+    kept = model.state
+    assert kept is not None
+    assert kept.offset == 3
+    assert np.array_equal(kept.rows["h"].swapaxes(0, 1), whole[:, 2::-1])
+    walk(model, 4, 5)
+    model.state = kept
+    assert np.array_equal(walk(model, 4, 5, 6), whole[:, 3:])
+    other = build_model(backend=backend)
+    other.state = kept
+    assert np.array_equal(walk(other, 4, 5, 6), whole[:, 3:])
+    assert other.state is not None
+    assert other.state.offset == 6
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_other_calls_leave_the_stream_alone(backend: str) -> None:
+    model = build_model(backend=backend)
+    whole = model.run({"x": X})["h"]
+    for step in range(1, 7):
+        assert np.array_equal(walk(model, step)[:, 0], whole[:, step - 1])
+        model.run({"x": -X[:, :1]})
+        model.run({"x": X})
+
+
+def test_returned_states_are_the_users_own() -> None:
+    model = build_model()
+    first = walk(model, 1)
+    states = model.step({"x": X[:, 1]})
+    kept = states["h"].copy()
+    states["x"][...] = 7
+    walk(model, 3)
+    assert np.array_equal(states["h"], kept)
+    assert np.array_equal(first, build_model().run({"x": X})["h"][:, :1])
+
+
+def test_parameters_may_change_between_steps() -> None:
+    model, other = build_model(), build_model()
+    walk(model, 1)
+    for changed in (model, other):
+        changed.parameters["x->h"] = [[2.0, -1.0]]
+    assert np.array_equal(model.step({"x": X[:, 1]})["h"], other.run({"x": X})["h"][:, 1])
+
+
+def test_anything_like_an_array_will_do() -> None:
+    model, other = build_model(dtype="float32"), build_model(dtype="float32")
+    listed = other.step({"x": [[1], [2]]})["h"]
+    assert listed.dtype == np.float32
+    assert np.array_equal(listed, model.step({"x": np.array([[1.0], [2.0]])})["h"])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_clamps_at_the_start_are_read_by_the_first_step_alone(backend: str) -> None:
+    model = build_model(graphbptt.Clamp("h", "h0", at="start"), backend=backend)
+    start = np.array([[0.5, 0.6], [0.7, 0.8]])
+    whole = model.run({"x": X, "h0": start})["h"]
+    first = model.step({"x": X[:, 0], "h0": start})["h"]
+    assert np.array_equal(first, whole[:, 0])
+    assert np.array_equal(walk(model, 2, 3, 4), whole[:, 1:4])
+    model.reset()
+    with pytest.raises(DataError, match="field h0: is absent"):
+        walk(model, 1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_network_that_runs_freely_keeps_its_sequences(backend: str) -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph([("h", "h")])
+    inputs = [graphbptt.Clamp("h", "h0", at="start")]
+    model = graphbptt.compile(graph, inputs, backend=backend, dtype="float64")
+    start = np.array([[1.0], [2.0], [3.0]])
+    whole = model.run({"h0": start}, 3)["h"]
+    steps = [model.step({"h0": start})["h"], model.step()["h"], model.step()["h"]]
+    assert np.array_equal(np.stack(steps, axis=1), whole)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_listed_and_masked_steps_count_from_the_first(backend: str) -> None:
+    clamps = [graphbptt.Clamp("h", "a", at=(2, 5)), graphbptt.Clamp("h", "b", (1,), mask="m")]
+    model = build_model(*clamps, backend=backend)
+    rng = np.random.default_rng(1)
+    fields = {
+        "x": X, "a": rng.normal(size=(2, 6, 2)), "b": rng.normal(size=(2, 6, 1)),
+        "m": rng.integers(0, 2, (2, 6, 1)),
+    }  # fmt: skip
+    whole = model.run(fields)["h"]
+    for step in range(6):
+        states = model.step({name: array[:, step] for name, array in fields.items()})
+        assert np.array_equal(states["h"], whole[:, step])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"x": np.zeros((3, 1))},
+            "field x: batch axis of 3; the state that is carried has 2; they must be equal",
+        ),
+        ({"x": np.zeros((2, 2))}, "field x: shape (2, 2) given; the clamp of x needs"),
+        ({"x": np.array([[0.0], [np.nan]])}, "field x: nan at example 1, unit 0"),
+        ({"x": np.zeros((2, 1), complex)}, "field x: holds complex128"),
+        ({"y": np.zeros((2, 1))}, "field x: is absent, but the clamp of x reads it"),
+        ({"x": np.zeros((2, 1)), "lengths": [1, 1]}, "field lengths: a step has no length; leave it out"),
+        (3, "fields: int given"),
+    ],
+)
+def test_fields_that_cannot_be_used(fields: Any, said: str) -> None:
+    model = build_model()
+    whole = model.run({"x": X})["h"]
+    walk(model, 1)
+    with pytest.raises(DataError) as caught:
+        model.step(fields)
+    assert said in str(caught.value)
+    assert np.array_equal(walk(model, 2)[:, 0], whole[:, 1])
+
+
+def test_states_that_do_not_fit() -> None:
+    model = build_model()
+    with pytest.raises(DataError) as caught:
+        model.state = CarriedState({"h": np.zeros((2, 5, 2))})
+    assert str(caught.value) == (
+        "state of h: rows of shape (2, 5, 2) given; its history has shape (3, 5, 2)\n"
+        "state of x: its rows are absent; its history has shape (1, 5, 1)"
+    )
+
+
+def test_a_network_that_looks_ahead_cannot_be_stepped() -> None:
+    graph = nx.DiGraph([("x", "h")])
+    graph.add_edge("x", "h", delay=-2)
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")])
+    with pytest.raises(SpecError) as caught:
+        model.step({"x": np.zeros((1, 1))})
+    assert str(caught.value) == (
+        "edge x->h: a network that looks ahead cannot be run one step at a time; give it a delay of at least 0, not -2"
+    )
+
+
+def test_plain_fields_are_taken_as_they_are() -> None:
+    model, x = build_model(), np.ones((2, 1))
+    bound = bind_step(model.network, {"x": x}, model.dtype)
+    assert np.shares_memory(bound.clamps[0].values, x)
+    assert bound.clamps[0].values.shape == (1, 2, 1)
