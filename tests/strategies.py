@@ -101,8 +101,12 @@ def clamps(draw: st.DrawFn, frame: Frame, node: str, units: int, history: int) -
 @st.composite
 def targets(draw: st.DrawFn, frame: Frame, node: str, free: list[int], probabilities: bool) -> Target:
     part = tuple(draw(st.permutations(free))[: draw(st.integers(1, len(free)))])
-    losses: list[Loss] = ["squared_error"]
-    losses += ["cross_entropy"] * (len(part) > 1) + ["binary_cross_entropy"] * 2 * probabilities
+    losses: list[Loss] = ["squared_error", "huber"]
+    losses += ["cross_entropy"] * (len(part) > 1) + [
+        "binary_cross_entropy",
+        "binary_cross_entropy",
+        "poisson",
+    ] * probabilities
     loss = draw(st.sampled_from(losses))
     timed = draw(st.booleans())
     pairs = (frame.batch, frame.steps) if timed else (frame.batch,)

@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["Clamp", "Last", "Loss", "Target"]
 
-Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy"]
+Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,11 @@ class Target:
     ----------
     node, field : str
         The node, and the name of the field that holds the wanted values (integer labels for cross_entropy).
-    loss : {"squared_error", "cross_entropy", "binary_cross_entropy"}
+    loss : {"squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"}
         squared_error is half the sum over units of the squared difference; cross_entropy takes the states as logits
-        of a softmax; binary_cross_entropy takes them as probabilities.
+        of a softmax; binary_cross_entropy takes them as probabilities; poisson takes them as rates, of counts that are
+        wanted, and leaves out the logarithm of the counts' factorials; huber is squared_error up to a difference of 1
+        and grows linearly from there.
     units : tuple of int, optional
         The units that have a target; None is all.
     at : "every", "last", Last(k), or tuple of int

@@ -69,6 +69,25 @@ def _binary_cross_entropy_on_net(net: Array, wanted: Array) -> tuple[Array, Arra
     return loss, special.expit(net) - wanted
 
 
+def _poisson(rate: Array, counts: Array) -> tuple[Array, Array]:
+    """Minus the log-likelihood of counts, without the part that no rate changes: the logarithm of their factorials."""
+    r = np.maximum(rate, np.finfo(rate.dtype).tiny)
+    # Below that, the logarithm is constant.
+    return (rate - counts * np.log(r)).sum(axis=-1), 1 - np.where(r == rate, counts / r, 0)
+
+
+def _poisson_on_net(net: Array, counts: Array) -> tuple[Array, Array]:
+    rate = np.exp(net)
+    return (rate - counts * net).sum(axis=-1), rate - counts
+
+
+def _huber(predicted: Array, wanted: Array) -> tuple[Array, Array]:
+    """Half the square of small differences, and linear in large ones (Huber 1964), with the border at 1."""
+    difference = predicted - wanted
+    slope = np.clip(difference, -1, 1)
+    return (slope * (difference - 0.5 * slope)).sum(axis=-1), slope
+
+
 LOSSES: dict[str, LossRule] = {
     "squared_error": LossRule(_squared_error),
     "cross_entropy": LossRule(_cross_entropy, labels=True),
@@ -78,6 +97,13 @@ LOSSES: dict[str, LossRule] = {
         canonical=ACTIVATIONS["logistic"],
         on_net=LossRule(_binary_cross_entropy_on_net, bounds=(0, 1)),
     ),
+    "poisson": LossRule(
+        _poisson,
+        bounds=(0, np.inf),
+        canonical=ACTIVATIONS["exp"],
+        on_net=LossRule(_poisson_on_net, bounds=(0, np.inf)),
+    ),
+    "huber": LossRule(_huber),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from graphbptt.ir.data import Target
 from graphbptt.ir.folded import FoldedNetwork
@@ -35,6 +36,18 @@ MIDDLE = 0.5
 def _squared_error(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
     squares = np.square(predicted - wanted, dtype=np.float64).mean(axis=-1)
     return float((squares * weights).sum()), float(weights.sum(dtype=np.float64))
+
+
+def _absolute_error(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
+    errors = np.abs(predicted - wanted, dtype=np.float64).mean(axis=-1)
+    return float((errors * weights).sum()), float(weights.sum(dtype=np.float64))
+
+
+def _deviance(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
+    """Twice the log-likelihood that counts lose against rates equal to them (Nelder and Wedderburn 1972)."""
+    rate = np.maximum(predicted, np.finfo(predicted.dtype).tiny, dtype=np.float64)
+    lost = 2 * (special.xlogy(wanted, wanted / rate) - (wanted - rate)).mean(axis=-1)
+    return float((lost * weights).sum()), float(weights.sum(dtype=np.float64))
 
 
 def _bits_right(predicted: Array, wanted: Array, weights: Array) -> tuple[float, float]:
@@ -59,6 +72,8 @@ METRICS: Mapping[str, Mapping[str, Metric]] = {
     "squared_error": {"mean squared error": _squared_error},
     "binary_cross_entropy": {"bits right": _bits_right, "sequences right": _sequences_right},
     "cross_entropy": {"labels right": _labels_right},
+    "poisson": {"mean deviance": _deviance},
+    "huber": {"mean absolute error": _absolute_error},
 }
 """The metrics of each loss, by name."""
 

@@ -146,7 +146,7 @@ def test_the_numbers_above() -> None:
         (put("clamps", at="last"), "x is clamped at last"),
         (put("targets", at=()), "the field y is used at steps that do not exist"),
         (put("targets", at="start"), "y has a target at start"),
-        (put("targets", loss="poisson"), "y has the target 1.0 * poisson"),
+        (put("targets", loss="cauchy"), "y has the target 1.0 * cauchy"),
         (put("targets", weight=-1.0), "y has the target -1.0 * squared_error"),
     ],
 )
