@@ -8,6 +8,7 @@ from typing import Any
 import networkx as nx
 import numpy.typing as npt
 
+from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.graph import name_nodes
 from graphbptt.declaration.places import locate
 from graphbptt.errors import SpecError
@@ -99,6 +100,7 @@ def compile(  # the public name, used as graphbptt.compile
     >>> model.run({"numbers": [[[1], [2], [3]]]})["sum"][0, :, 0].tolist()
     [1.0, 3.0, 6.0]
     """
+    graph = expand_cells(graph)
     network = fold_graph(graph, inputs, targets)
     try:
         plan = compile_network(network)

@@ -13,6 +13,7 @@ import yaml
 
 from graphbptt.compiler import compile as compile_graph
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
+from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.places import locate
 from graphbptt.declaration.read import Declaration, read_declaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
@@ -174,10 +175,12 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
     (64, 12, 2)
     """
     declaration = read_declaration(path, overrides)
+    graph = build_graph(declaration)
+    expanded = expand_cells(graph)
     return Spec(
         Path(path),
         declaration,
-        build_graph(declaration),
-        build_clamps(declaration),
-        build_targets(declaration),
+        graph,
+        build_clamps(declaration, expanded),
+        build_targets(declaration, expanded),
     )

@@ -22,6 +22,8 @@ def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
     """The graph of a declaration: attributes as written, with the place of each remembered."""
     network = declaration.source.data["network"]
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    if network.get("cells"):
+        graph.graph["cells"] = network["cells"]
     for node, attributes in network["nodes"].items():
         graph.add_node(node, **(attributes or {}))
     edges: list[tuple[str, str, Any]] = []
@@ -34,23 +36,23 @@ def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
     return graph
 
 
-def build_clamps(declaration: Declaration) -> tuple[Clamp, ...]:
-    """The clamps of a declaration, in its order."""
+def build_clamps(declaration: Declaration, graph: nx.DiGraph[Any]) -> tuple[Clamp, ...]:
+    """The clamps of a declaration, in its order; the graph, its cells expanded, says how many units a node has."""
     return tuple(
-        Clamp(node, clamp.field, _list_units(declaration, node, clamp.units), clamp.at, clamp.mask)
+        Clamp(node, clamp.field, _list_units(graph, node, clamp.units), clamp.at, clamp.mask)
         for node, clamps in declaration.spec.inputs.items()
         for clamp in clamps
     )
 
 
-def build_targets(declaration: Declaration) -> tuple[Target, ...]:
-    """The targets of a declaration, in its order."""
+def build_targets(declaration: Declaration, graph: nx.DiGraph[Any]) -> tuple[Target, ...]:
+    """The targets of a declaration, in its order; the graph as in `build_clamps`."""
     return tuple(
         Target(
             node,
             target.field,
             target.loss,
-            _list_units(declaration, node, target.units),
+            _list_units(graph, node, target.units),
             target.at,
             target.mask,
             target.weight,
@@ -61,9 +63,12 @@ def build_targets(declaration: Declaration) -> tuple[Target, ...]:
 
 
 def _list_units(
-    declaration: Declaration, node: str, units: tuple[int, ...] | UnitRange | None
+    graph: nx.DiGraph[Any], node: str, units: tuple[int, ...] | UnitRange | None
 ) -> tuple[int, ...] | None:
-    return units.list(declaration.spec.network.nodes[node].units) if isinstance(units, UnitRange) else units
+    if not isinstance(units, UnitRange):
+        return units
+    # A node that is not there, inside a cell, is reported where the graph is folded.
+    return units.list(graph.nodes[node].get("units", 1) if node in graph else 1)
 
 
 def _list_places(declaration: Declaration, edges: Sequence[str]) -> Iterator[tuple[str, Place]]:
@@ -76,6 +81,10 @@ def _list_places(declaration: Declaration, edges: Sequence[str]) -> Iterator[tup
                 owner = f"node {node}"
             case ("network", "edges", int(index), *inner):
                 owner = f"edge {edges[index]}"
+            case ("network", "cells", str(cell), "edges", int(index), *inner):
+                owner = f"cell {cell}.edges.{index}"
+            case ("network", "cells", str(cell), *inner):
+                owner = f"cell {cell}"
             case ("inputs" | "targets" as section, str(node), *inner):
                 owner = f"clamp {node}" if section == "inputs" else f"target {node}"
                 alone = len(spec.inputs[node] if section == "inputs" else spec.targets[node]) == 1

@@ -6,7 +6,8 @@ sum        := sum (+ | - | * | / ) sum | sum ** constant | -sum | (sum)
             | number
             | net                               the node's weighted input, with its bias
             | coefficient                       a coefficient of the node
-            | node | node[t-2] | node[t+1]      the state of a node: now, two steps earlier, one step ahead
+            | node | node[t-2] | node[t+1]      the state of a node: now, two steps earlier, one step ahead;
+                                                a node inside a cell is called as there, h.forget
             | function(sum, ...)                an entry of `FUNCTIONS` or `COMPOSITES` in `graphbptt.ir.functions`
 """
 
@@ -162,7 +163,9 @@ class _Reader:
                 return self._read_number(tree, value)
             case ast.Name(id=name):
                 return self._read_name(tree, name)
-            case ast.Subscript(value=ast.Name(id=name), slice=index):
+            case ast.Attribute() if name := _join_name(tree):
+                return State(name) if self._knows(tree, name) else Net()
+            case ast.Subscript(value=node, slice=index) if name := _join_name(node):
                 return self._read_state(tree, name, index)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.read(operand)
@@ -269,6 +272,14 @@ class _Reader:
         where = "" if at is None else f" at column {at} of {_shorten(self.text)!r}"
         self.problems.append(Problem(self.path, f"{what}{where}", instead))
         return Net()
+
+
+def _join_name(tree: ast.expr) -> str:
+    """A name, or names joined by dots; empty for anything else."""
+    if isinstance(tree, ast.Attribute):
+        owner = _join_name(tree.value)
+        return owner and f"{owner}.{tree.attr}"
+    return tree.id if isinstance(tree, ast.Name) else ""
 
 
 def _nests_deeper(tree: ast.AST, levels: int) -> bool:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.network_schema import ConnectionDeclaration, NodeDeclaration
 from graphbptt.errors import Problem, SpecError
+from graphbptt.ir.expression import Expression
 
 __all__ = ["DeclaredEdge", "DeclaredGraph", "name_edges", "name_nodes", "read_attributes", "read_graph"]
 
@@ -53,9 +54,12 @@ def read_graph(graph: Graph[Any], problems: list[Problem]) -> DeclaredGraph:
         It is no directed graph, it is empty, or two nodes have one name.
     """
     names = name_nodes(graph)
-    context = {"nodes": frozenset(names.values())}
+    known = frozenset(names.values())
     nodes: dict[str, NodeDeclaration] = {}
     for node, attributes in graph.nodes(data=True):
+        # What comes out of a cell is not read by name, so its coefficients cannot be mistaken for nodes.
+        readable = () if isinstance(attributes.get("activation"), Expression) else known
+        context = {"nodes": known, "readable": readable}
         declared = read_attributes(NodeDeclaration, attributes, f"node {names[node]}", problems, context)
         if declared is not None:
             nodes[names[node]] = declared
@@ -67,8 +71,20 @@ def read_graph(graph: Graph[Any], problems: list[Problem]) -> DeclaredGraph:
         taken.add(name)
         connection = read_attributes(ConnectionDeclaration, attributes, f"edge {name}", problems)
         if connection is not None:
+            _check_ports(connection, f"edge {name}", names[source], names[target], problems)
             edges.append(DeclaredEdge(name, names[source], names[target], connection))
     return DeclaredGraph(tuple(names.values()), nodes, tuple(edges))
+
+
+def _check_ports(
+    connection: ConnectionDeclaration, path: str, source: str, target: str, problems: list[Problem]
+) -> None:
+    """Cells have been expanded, and with them the ports that edges may name."""
+    for key, node in (("from_port", source), ("to_port", target)):
+        if getattr(connection, key) is not None:
+            problems.append(
+                Problem(f"{path}.{key}", f"{node} is no cell, so it has no ports", "leave it out")
+            )
 
 
 def read_attributes(

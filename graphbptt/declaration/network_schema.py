@@ -1,8 +1,8 @@
 """What a network may say: the keys of nodes and edges, their types and their defaults.
 
-    network    := {nodes: {name: node, ...}, edges: [edge, ...]}
-    node       := {units, coefficients, activation, bias, initial}
-    connection := {delay, weight, init, trainable, from_units, to_units, tie}
+    network    := {nodes: {name: node, ...}, edges: [edge, ...], cells: {name: cell, ...}}
+    node       := {cell, units, coefficients, activation, bias, initial}
+    connection := {delay, weight, init, trainable, from_units, to_units, from_port, to_port, tie}
     edge       := connection | {from, to}
     bias       := true | false | values | parameter
     initial    := values | learned | parameter
@@ -10,6 +10,8 @@
     parameter  := {init, trainable, tie}
     tie        := name | {group, scale, transpose, index, factors, combine}
     weight     := dense | one_to_one | scalar | wire | {sparse, storage}
+
+Cells, which a node may name instead of an activation, have a grammar of their own: `cells.template`.
 
 The same models read spec files and the attributes of hand-built graphs. `trainable` and `combine` are None
 where nothing was said, so that one member of a tie can speak for all.
@@ -34,6 +36,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from graphbptt.declaration.cells.choice import CellChoice, read_choice
+from graphbptt.declaration.cells.template import CellDeclaration
 from graphbptt.declaration.choices import Section
 from graphbptt.declaration.expressions import LARGEST_DELAY, RESERVED_NAMES, parse_activation
 from graphbptt.declaration.sparse import Index, SparseWeight
@@ -176,7 +180,7 @@ def _check_name(name: str, info: ValidationInfo) -> str:
         raise mistake(
             f"{name!r} has a meaning of its own in activations", "give the coefficient another name"
         )
-    if name in taken or name in (info.context or {}).get("nodes", ()):
+    if name in taken or name in (info.context or {}).get("readable", ()):
         raise mistake(
             f"{name!r} is the name of {taken.get(name, 'a node')}", "give the coefficient another name"
         )
@@ -189,12 +193,23 @@ Coefficients = dict[
 ]
 
 
+def _read_cell(value: Any, info: ValidationInfo) -> CellChoice | None:
+    return None if value is None else read_choice(value, (info.context or {}).get("cells", {}))
+
+
 class NodeDeclaration(Section):
-    """A population of units. With the context ``{"nodes": names}`` its activation may read those only."""
+    """A population of units.
+
+    The context of a validation may hold the names of the `nodes` that activations may read, those that are `readable`
+    in a text and so cannot be coefficients, and the user's own `cells`.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     units: Count = 1
+    cell: Annotated[CellChoice | None, PlainValidator(_read_cell)] = Field(
+        default=None, description="The cell it stands for, by name, or {name: {option: value}}."
+    )
     coefficients: Coefficients = Field(default={})
     activation: Expression = Net()
     bias: Annotated[Parameter | Literal[False] | None, PlainValidator(_read_bias)] = None
@@ -208,6 +223,8 @@ class NodeDeclaration(Section):
     @field_validator("activation", mode="plain")
     @classmethod
     def _parse(cls, value: Any, info: ValidationInfo) -> Expression:
+        if isinstance(value, Expression):  # of a cell: its states have the names of nodes
+            return value
         if not isinstance(value, str):
             raise mistake(
                 f"{value!r} is no activation", "write the name of a function, or an expression as text"
@@ -244,6 +261,12 @@ class ConnectionDeclaration(Parameter):
     weight: Annotated[SparseWeight | ConnectionKind, PlainValidator(_read_weight)] = "dense"
     from_units: Units = None
     to_units: Units = None
+    from_port: Name | None = Field(
+        default=None, description="Which output of the cell it comes from; by default the cell's state."
+    )
+    to_port: Name | None = Field(
+        default=None, description="Which input of the cell it goes to; by default the cell's first."
+    )
 
     @property
     def kind(self) -> ConnectionKind:
@@ -272,3 +295,6 @@ class NetworkDeclaration(Section):
 
     nodes: dict[Name, NodeDeclaration] = Field(min_length=1)
     edges: list[EdgeDeclaration] = Field(default=[])
+    cells: dict[Name, CellDeclaration] = Field(
+        default={}, description="Cells of the user's own, by the names that nodes use."
+    )

@@ -7,7 +7,7 @@ place of its own has that of the nearest path around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,20 @@ import networkx as nx
 
 from graphbptt.errors import Place, Problem, SpecError
 
-__all__ = ["find_place", "locate", "order_by_place", "remember_places"]
+__all__ = ["find_place", "locate", "order_by_place", "remember_origins", "remember_places"]
 
 KEY = "graphbptt.places"
+ORIGINS = "graphbptt.origins"
 
 
 def remember_places(graph: nx.DiGraph[Any], places: Mapping[str, Place]) -> None:
     """Keep the places of a graph's parts with the graph."""
     graph.graph[KEY] = dict(places)
+
+
+def remember_origins(graph: nx.DiGraph[Any], origins: Mapping[str, str]) -> None:
+    """Keep, for paths that a pass made up, the paths they stand for."""
+    graph.graph[ORIGINS] = dict(origins)
 
 
 def find_place(graph: nx.DiGraph[Any], path: str) -> Place | None:
@@ -34,12 +40,17 @@ def find_place(graph: nx.DiGraph[Any], path: str) -> Place | None:
     a.yaml:3:5
     """
     places: Mapping[str, Place] = graph.graph.get(KEY, {})
-    while path not in places:
-        cut = max(path.rfind("."), path.rfind("["))
-        if cut < 0:
-            return None
+    origins: Mapping[str, str] = graph.graph.get(ORIGINS, {})
+    around = [path, *_cut(path)]
+    origin = next((origins[outer] + path.removeprefix(outer) for outer in around if outer in origins), path)
+    return next((places[outer] for outer in (origin, *_cut(origin)) if outer in places), None)
+
+
+def _cut(path: str) -> Iterator[str]:
+    """The paths around a path, the nearest first."""
+    while (cut := max(path.rfind("."), path.rfind("["))) >= 0:
         path = path[:cut]
-    return places[path]
+        yield path
 
 
 def locate(error: SpecError, graph: nx.DiGraph[Any]) -> SpecError:

@@ -56,9 +56,11 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
     """
     source = read_source(path, overrides)
     nodes = _find_nodes(source.data)
-    mistakes = list(_find_strangers(source.data, nodes))
+    names = NodeNames(nodes)
+    mistakes = list(_find_strangers(source.data, names))
+    context = {"nodes": names, "readable": names, "cells": _find_cells(source.data)}
     try:
-        spec = SpecDeclaration.model_validate(source.data, context={"nodes": frozenset(nodes)})
+        spec = SpecDeclaration.model_validate(source.data, context=context)
     except ValidationError as error:
         mistakes = [*describe_mistakes(error, SpecDeclaration, source.data), *mistakes]
     if mistakes:
@@ -66,28 +68,55 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
     return Declaration(source, spec)
 
 
-def _find_nodes(data: Mapping[str, Any]) -> list[str]:
-    """The names of the nodes, whatever else may be wrong."""
+class NodeNames(frozenset[str]):
+    """The names of the declared nodes. What is inside of a cell is known where cells are expanded, not here."""
+
+    cells: tuple[str, ...]
+
+    def __new__(cls, nodes: Mapping[str, Any]) -> NodeNames:
+        names = super().__new__(cls, nodes)
+        names.cells = tuple(
+            f"{name}." for name, node in nodes.items() if isinstance(node, dict) and "cell" in node
+        )
+        return names
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and name.startswith(self.cells))
+
+
+def _find_nodes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The nodes, whatever else may be wrong."""
+    return _find_mapping(data, "nodes")
+
+
+def _find_cells(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's own cells, whatever else may be wrong."""
+    return _find_mapping(data, "cells")
+
+
+def _find_mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
     network = data.get("network")
-    nodes = network.get("nodes") if isinstance(network, dict) else None
-    return list(nodes) if isinstance(nodes, dict) else []
+    found = network.get(key) if isinstance(network, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
-def _find_strangers(data: Mapping[str, Any], nodes: Sequence[str]) -> Iterator[Mistake]:
+def _find_strangers(data: Mapping[str, Any], names: NodeNames) -> Iterator[Mistake]:
     """Every name of a node that is not declared."""
-    known = set(nodes)
+    nodes = list(names)
+    declared = set(nodes)
     network = data.get("network")
     edges = network.get("edges") if isinstance(network, dict) else None
     for index, edge in enumerate(edges if isinstance(edges, list) else ()):
         for end in ("from", "to"):
             name = edge.get(end) if isinstance(edge, dict) else None
-            if isinstance(name, str) and name not in known:
+            if isinstance(name, str) and name not in declared:
                 path = ("network", "edges", index, end)
-                yield Mistake(path, f"unknown node {name!r}", did_you_mean(name, nodes))
+                inside = name in names and f"write {end}: {name.partition('.')[0]}, {end}_port: ..."
+                yield Mistake(path, f"unknown node {name!r}", inside or did_you_mean(name, nodes))
     for section in ("inputs", "targets"):
         items = data.get(section)
         for name in items if isinstance(items, dict) else ():
-            if name not in known:
+            if name not in names:
                 yield Mistake(
                     (section, name), f"unknown node {name!r}", did_you_mean(name, nodes), at_key=True
                 )

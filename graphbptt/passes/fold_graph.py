@@ -11,6 +11,7 @@ from typing import Any
 
 import networkx as nx
 
+from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.graph import read_graph
 from graphbptt.declaration.network_schema import NodeDeclaration, Parameter
 from graphbptt.declaration.places import locate
@@ -65,6 +66,7 @@ def fold_graph(
       group x->h: shape (2, 3), sum, init glorot(gain=1)
       clamp x to input at every
     """
+    graph = expand_cells(graph)
     try:
         return _fold(graph, inputs, targets)
     except SpecError as error:

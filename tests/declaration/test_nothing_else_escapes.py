@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
+from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.expressions import parse_activation
 from graphbptt.declaration.read import read_declaration
 from graphbptt.errors import Problem, SpecError
@@ -73,8 +74,10 @@ def read_and_fold(path: Path) -> list[Problem]:
     """What is wrong with a spec file; where nothing is, the network it folds to is verified."""
     try:
         declaration = read_declaration(path)
-        graph = build_graph(declaration)
-        network = fold_graph(graph, build_clamps(declaration), build_targets(declaration))
+        expanded = expand_cells(build_graph(declaration))
+        network = fold_graph(
+            expanded, build_clamps(declaration, expanded), build_targets(declaration, expanded)
+        )
     except SpecError as error:
         return list(error.problems)
     verify_folded(network)

@@ -9,6 +9,7 @@ import pytest
 
 from graphbptt.compiler import compile
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
+from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.read import read_declaration
 from graphbptt.errors import SpecError
 from graphbptt.ir.data import Clamp, Last, Target
@@ -78,7 +79,8 @@ def _inside_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def fold(text: str, *overrides: str) -> FoldedNetwork:
     Path("a.yaml").write_text(text)
     declaration = read_declaration("a.yaml", overrides)
-    return fold_graph(build_graph(declaration), build_clamps(declaration), build_targets(declaration))
+    graph = expand_cells(build_graph(declaration))
+    return fold_graph(graph, build_clamps(declaration, graph), build_targets(declaration, graph))
 
 
 def complaints(text: str, *overrides: str) -> list[str]:

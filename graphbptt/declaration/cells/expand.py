@@ -1,0 +1,151 @@
+"""networkx graph -> networkx graph: every node that uses a cell becomes the nodes and edges of the cell.
+
+The node itself becomes the cell's state, so that results, clamps and targets of it need no other name; the nodes inside
+are called after it, ``h.forget``. An edge to the node goes to the nodes of an input port, an edge from it leaves from
+the state or from the port that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+from pydantic_core import PydanticCustomError
+
+from graphbptt.declaration.cells.assemble import Template, assemble, draw_body, turn_around
+from graphbptt.declaration.cells.body import Body, CellNode
+from graphbptt.declaration.cells.choice import CellChoice
+from graphbptt.declaration.cells.insert import insert_templates
+from graphbptt.declaration.cells.scope import Scope
+from graphbptt.declaration.cells.table import SHIPPED
+from graphbptt.declaration.cells.template import CellDeclaration, fill_template, find_unused
+from graphbptt.declaration.graph import name_nodes, read_attributes
+from graphbptt.declaration.network_schema import NodeDeclaration
+from graphbptt.declaration.places import locate
+from graphbptt.errors import Problem, SpecError
+
+__all__ = ["expand_cells"]
+
+Graph = nx.DiGraph
+
+FOR_THE_CELL = ("cell", "units", "bias", "initial")
+"""What a node says to the cell that it uses; all else it says of the cell's state."""
+
+
+def expand_cells(graph: Graph[Any]) -> Graph[Any]:
+    """Expand the cells of a graph; a graph without cells is returned as it is.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or networkx.MultiDiGraph
+        A node uses a cell by its attribute `cell`. The user's own cells are the graph's attribute ``cells``, a mapping
+        in the form of a spec.
+
+    Raises
+    ------
+    SpecError
+        A cell, an option or a port does not exist, or a cell contains itself; with every problem found.
+
+    Examples
+    --------
+    >>> graph = nx.DiGraph([("x", "h")])
+    >>> graph.add_node("h", cell="gru", units=3)
+    >>> expanded = expand_cells(graph)
+    >>> list(expanded)
+    ['x', 'h.reset', 'h.update', 'h.candidate', 'h', 'h.recall']
+    >>> list(expanded.successors("x"))
+    ['h.reset', 'h.update', 'h.candidate']
+    """
+    if not isinstance(graph, nx.DiGraph):
+        return graph
+    if all(attributes.get("cell") is None for _, attributes in graph.nodes(data=True)):
+        return graph
+    problems: list[Problem] = []
+    try:
+        expanded, _ = _expand(graph, Scope(_read_cells(graph, problems), problems))
+        if problems:
+            raise SpecError(dict.fromkeys(problems))  # a template's are found again in each node that uses it
+    except SpecError as error:
+        raise locate(error, graph) from None
+    return expanded
+
+
+def _read_cells(graph: Graph[Any], problems: list[Problem]) -> dict[str, CellDeclaration]:
+    """The user's own cells, checked one by one."""
+    declared = graph.graph.get("cells") or {}
+    if not isinstance(declared, Mapping):
+        problems.append(
+            Problem("cells", f"{declared!r} is no mapping", "write {name: {nodes: ..., outputs: ...}}")
+        )
+        return {}
+    cells: dict[str, CellDeclaration] = {}
+    for name, attributes in declared.items():
+        cell = read_attributes(CellDeclaration, attributes, f"cell {name}", problems)
+        if cell is None:
+            continue
+        cells[name] = cell
+        if name in SHIPPED:
+            problems.append(Problem(f"cell {name}", f"{name} is a cell already", "give it another name"))
+        for option in find_unused(cell):
+            remedy = f"write ${option} in a node or an edge of the cell, or remove the option"
+            problems.append(Problem(f"cell {name}.options.{option}", "nothing in the cell names it", remedy))
+    return cells
+
+
+def _expand(graph: Graph[Any], scope: Scope) -> tuple[nx.MultiDiGraph[Any], dict[Hashable, Template]]:
+    """The graph with all cells expanded, those inside cells too, and the templates of its own nodes."""
+    templates: dict[Hashable, Template] = {}
+    for node, name in name_nodes(graph).items():
+        if graph.nodes[node].get("cell") is not None:
+            template = _draw(graph.nodes[node], scope.place_node(name), scope)
+            if template is not None:
+                templates[node] = template
+    return insert_templates(graph, templates, scope), templates
+
+
+def _draw(attributes: Mapping[str, Any], path: str, scope: Scope) -> Template | None:
+    """The template of the cell that a node uses; None where there is none, with the reasons noted."""
+    own = {name: {"options": cell.options} for name, cell in scope.cells.items()}
+    node = read_attributes(NodeDeclaration, attributes, path, scope.problems, {"cells": own})
+    if node is None or node.cell is None:
+        return None
+    inner = scope.enter(node.cell.name)
+    if node.cell.name in scope.chain:
+        what = f"a cell contains itself: {' > '.join(inner.chain)}"
+        scope.note(f"{path}.cell", what, f"take it out of {scope.chain[-1]}")
+        return None
+    said = CellNode(node.units, attributes.get("bias"), attributes.get("initial"))
+    body = _draw_body(node.cell, said, path, scope)
+    if body is None:
+        return None
+    body = _add_to_state(body, attributes, path, scope)
+    expanded, nested = _expand(draw_body(body, node.units, inner), inner)
+    template = assemble(body, expanded, nested, inner)
+    return turn_around(template) if node.cell.reverse else template
+
+
+def _draw_body(cell: CellChoice, said: CellNode, path: str, scope: Scope) -> Body | None:
+    if isinstance(cell.options, Mapping):
+        return fill_template(cell.name, scope.cells[cell.name], cell.options, said, path, scope.problems)
+    try:
+        return SHIPPED[cell.name].draw(cell.options, said)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        scope.note(f"{path}.cell", context["what"], context["instead"])
+        return None
+
+
+def _add_to_state(body: Body, attributes: Mapping[str, Any], path: str, scope: Scope) -> Body:
+    """The body with what else its node says added to the state; what the cell says itself is not to be said again."""
+    state = body.outputs[0]
+    if state not in body.nodes:
+        return body  # noted later, with every other name that means nothing
+    added = {key: value for key, value in attributes.items() if key not in FOR_THE_CELL}
+    said = {"activation", "coefficients", *body.nodes[state]}
+    for key in sorted(said & added.keys()):
+        scope.note(
+            f"{path}.{key}", f"the cell says the {key} itself", "leave it out, or set an option of the cell"
+        )
+    return replace(body, nodes={**body.nodes, state: {**body.nodes[state], **added}})

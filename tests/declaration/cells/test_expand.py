@@ -1,0 +1,196 @@
+"""Cells: what they expand to, what their nodes and edges may say, and every mistake with its place and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from agreement import BACKENDS, assert_agreement
+
+import graphbptt
+from graphbptt.backend import find_backend
+from graphbptt.compiler import compile_network
+from graphbptt.gradients import check_gradients
+from graphbptt.ir.layout import draw_parameters
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.fold_graph import fold_graph
+
+CELLS: list[Any] = [
+    {"rnn": {"activation": "relu"}},
+    "lstm",
+    {"lstm": {"peepholes": True, "reverse": True}},
+    "gru",
+    {"gru": {"reset": "before"}},
+    {"leaky": {"tau": 4, "dt": 0.5}},
+    {"leaky": {"tau": [2, 3, 4, 5], "learned": True}},
+    {"clockwork": {"periods": [1, 3]}},
+    {"clockwork": {"periods": [2, 4], "reverse": True}},
+    {"keeper": {"squash": "sin"}},
+    {"stack": {}},
+]
+OWN = {
+    "keeper": {
+        "options": {"squash": None, "share": 0.5},
+        "nodes": {
+            "gate": {"activation": "logistic", "bias": "$bias"},
+            "h": {"activation": "$share * gate * h[t-1] + (1 - gate) * $squash(net)", "initial": "$initial"},
+        },
+        "edges": [{"from": "h", "to": "gate"}, {"from": "h", "to": "h"}],
+        "inputs": {"net": ["gate", "h"]},
+        "outputs": ["h", "gate"],
+    },
+    "stack": {
+        "nodes": {
+            "low": {"cell": "gru", "initial": "$initial"},
+            "high": {"cell": {"keeper": {"squash": "tanh"}}, "bias": "$bias"},
+        },
+        "edges": [{"from": "low", "to": "high", "delay": 0}],
+        "inputs": {"net": "low"},
+        "outputs": ["high", "low"],
+    },
+}
+
+
+def draw(cell: Any, edge: dict[str, Any] | None = None, **attributes: Any) -> nx.DiGraph[Any]:
+    """x -> h -> y with a cell at h."""
+    graph: nx.DiGraph[Any] = nx.DiGraph(cells=OWN)
+    graph.add_node("x", units=2)
+    graph.add_node("h", cell=cell, **{"units": 4, **attributes})
+    graph.add_edge("x", "h", **{"delay": 0, **(edge or {})})
+    graph.add_edge("h", "y", delay=0)
+    return graph
+
+
+def complaints(graph: nx.DiGraph[Any]) -> list[str]:
+    with pytest.raises(graphbptt.SpecError) as caught:
+        fold_graph(graph)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_every_cell_agrees_with_the_reference_and_with_differences(cell: Any) -> None:
+    graph = draw(cell, initial="learned", bias={"init": 0.1})
+    clamps, wanted = [graphbptt.Clamp("x", "x")], [graphbptt.Target("y", "y")]
+    plan = compile_network(fold_graph(graph, clamps, wanted))
+    rng = np.random.default_rng(0)
+    fields = {"x": rng.normal(size=(3, 7, 2)), "y": rng.normal(size=(3, 7, 1)), "lengths": np.array([7, 3, 5])}
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    for name in BACKENDS:
+        executable = find_backend(name).build(plan, np.dtype(np.float64))
+        assert_agreement(plan, executable, vector, bind_batch(plan.network, fields, None, np.float64))
+    if cell != CELLS[0]:  # the kink of relu
+        model = graphbptt.compile(graph, clamps, wanted, backend="numpy", dtype="float64")
+        assert check_gradients(model, fields).error < 1e-6
+
+
+def test_clockwork_modules_act_at_the_steps_that_their_periods_divide() -> None:
+    graph = draw({"clockwork": {"periods": [1, 3]}})
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy", dtype="float64")
+    states = model.run({"x": np.random.default_rng(0).normal(size=(1, 9, 2))})["h"][0]
+    changed = np.diff(states, axis=0, prepend=np.zeros((1, 4))) != 0
+    assert changed[:, :2].all()
+    assert [step for step in range(1, 10) if changed[step - 1, 2:].any()] == [3, 6, 9]
+    slow, fast = model.parameters["h->h#3"], model.parameters["h->h#1"]
+    assert (slow.shape, fast.shape) == ((2, 2), (4, 2))
+
+
+def test_the_forget_gate_starts_open_and_biases_can_be_left_out() -> None:
+    model = graphbptt.compile(draw("lstm"), backend="numpy")
+    assert model.parameters["h.forget.bias"].tolist() == [1] * 4
+    assert model.parameters["h.input.bias"].tolist() == [0] * 4
+    plain = graphbptt.compile(draw("lstm", bias=False), backend="numpy")
+    assert [name for name in plain.parameters if name.startswith("h.") and name.endswith("bias")] == []
+
+
+def test_a_learned_time_constant_starts_where_it_was_declared() -> None:
+    fields = {"x": np.random.default_rng(0).normal(size=(1, 5, 2))}
+    runs = []
+    for learned in (False, True):
+        graph = draw({"leaky": {"tau": 4.0, "learned": learned}})
+        model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy", dtype="float64")
+        runs.append(model.run(fields)["h"])
+    np.testing.assert_allclose(*runs, atol=1e-12)
+
+
+def test_ties_join_the_same_parts() -> None:
+    graph = draw("lstm", {"tie": "W"})
+    graph.add_node("k", cell={"lstm": {"recurrent": {"tie": "h->h"}}}, units=4)
+    graph.add_edge("x", "k", tie="W")
+    groups = set(fold_graph(graph).group)
+    assert {"W:forget", "h->h.forget"} <= groups
+    assert not {"x->k.forget", "k->k.forget"} & groups
+
+
+def test_ports_and_names_inside() -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", cell="lstm", units=2, initial="learned")
+    graph.add_node("y", units=2, activation="net + h.cell[t-1]")
+    graph.add_edge("x", "h", to_port="forget")
+    graph.add_edge("h", "y", from_port="cell", delay=0)
+    network = fold_graph(graph, [graphbptt.Clamp("h.cell", "c", at="start")])
+    names = [connection.name for connection in network.connections]
+    assert "x->h.forget" in names
+    assert "x->h.input" not in names
+    assert "h.cell->y" in names
+    assert {"h.initial", "h.cell.initial"} <= set(network.group)
+
+
+@pytest.mark.parametrize(
+    ("graph", "complaint"),
+    [
+        (draw("lstn"), "node h.cell: unknown cell 'lstn'; did you mean 'lstm'?"),
+        (draw({"lstm": {"forgetbias": 1}}), "unknown key 'forgetbias'; did you mean 'forget_bias'?"),
+        (draw({"gru": {"reset": "afte"}}), "'afte' is not among the choices; did you mean 'after'?"),
+        (draw({"rnn": {"activation": "tahn"}}), "unknown activation 'tahn'; did you mean 'tanh'?"),
+        (draw({"leaky": {"tau": 0.5}}), "a time constant of 0.5, with steps of 1; write tau at least dt"),
+        (draw({"clockwork": {"periods": [1, 2, 4]}}), "4 units cannot be 3 modules of equal size"),
+        (draw({"clockwork": {"periods": [2, 1]}}), "the periods do not rise"),
+        (draw("keeper"), "node h.cell: keeper needs its option 'squash'; write {keeper: {squash: ...}}"),
+        (draw({"keeper": {"squish": 1}}), "keeper has no option 'squish'; did you mean 'squash'?"),
+        (draw("lstm", {"to_port": "forgot"}), "edge x->h.to_port: h has no input 'forgot'; did you mean 'forget'?"),
+        (draw("lstm", {"from_port": "h"}), "edge x->h.forget.from_port: x is no cell, so it has no ports"),
+        (draw("lstm", activation="tanh"), "node h.activation: the cell says the activation itself"),
+    ],
+)
+def test_mistakes(graph: nx.DiGraph[Any], complaint: str) -> None:
+    assert any(complaint in found for found in complaints(graph)), complaints(graph)
+
+
+@pytest.mark.parametrize(
+    ("cells", "complaint"),
+    [
+        ({"a": {"nodes": {"h": {"cell": "a"}}, "outputs": "h"}}, "a cell contains itself: a > a; take it out of a"),
+        ({"a": {"nodes": {"h": {"bias": "$bas"}}, "outputs": "h"}}, "cell a.nodes.h.bias: unknown option '$bas'"),
+        ({"a": {"nodes": {"h": {"activation": "g"}}, "outputs": "h"}}, "cell a.nodes.h.activation: unknown activation"),
+        ({"a": {"nodes": {"h": {}}, "outputs": ["k"]}}, "cell a.outputs: unknown node 'k'; known: h"),
+        ({"a": {"nodes": {"h": {}}, "outputs": "h", "options": {"b": 1}}}, "cell a.options.b: nothing in the cell"),
+        ({"a": {"nodes": {"h": {}}, "outputs": "h", "inputs": {"net": "k"}}}, "cell a.inputs.net: unknown node 'k'"),
+        ({"a": {"nodes": {"h": {}}, "edges": [{"from": "k", "to": "h"}], "outputs": "h"}}, "a.edges.0.from: unknown"),
+        ({"a": {"nodes": {"h": {}}, "outputs": "h"}}, "edge x->h: the cell h has no inputs; remove the edge"),
+        ({"a": {}, "lstm": {"nodes": {"h": {}}, "outputs": "h"}}, "cell lstm: lstm is a cell already"),
+    ],
+)
+def test_mistakes_in_templates(cells: dict[str, Any], complaint: str) -> None:
+    graph = draw("a")
+    graph.graph["cells"] = cells
+    assert any(complaint in found for found in complaints(graph)), complaints(graph)
+
+
+def test_mistakes_have_places(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        "network:\n"
+        "  cells: {own: {nodes: {h: {activation: tahn(net)}}, inputs: {net: h}, outputs: h}}\n"
+        "  nodes:\n    x:\n    h: {cell: own}\n    k: {cell: {lstm: {recurrent: {init: gloro}}}}\n"
+        "  edges:\n    - {from: x, to: h, to_port: nte}\n"
+    )
+    with pytest.raises(graphbptt.SpecError) as caught:
+        graphbptt.load(path)
+    found = [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+    assert [text.split(":")[0] for text in found] == ["2", "8"], found
+    path.write_text(path.read_text().replace("tahn", "tanh").replace("nte", "net"))
+    with pytest.raises(graphbptt.SpecError, match=r":6:\d+: .*unknown init 'gloro'"):
+        graphbptt.load(path).compile()
