@@ -76,7 +76,11 @@ def test_every_cell_agrees_with_the_reference_and_with_differences(cell: Any) ->
     clamps, wanted = [graphbptt.Clamp("x", "x")], [graphbptt.Target("y", "y")]
     plan = compile_network(fold_graph(graph, clamps, wanted))
     rng = np.random.default_rng(0)
-    fields = {"x": rng.normal(size=(3, 7, 2)), "y": rng.normal(size=(3, 7, 1)), "lengths": np.array([7, 3, 5])}
+    fields = {
+        "x": rng.normal(size=(3, 7, 2)),
+        "y": rng.normal(size=(3, 7, 1)),
+        "lengths": np.array([7, 3, 5]),
+    }
     vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
     for name in BACKENDS:
         executable = find_backend(name).build(plan, np.dtype(np.float64))
@@ -150,7 +154,10 @@ def test_ports_and_names_inside() -> None:
         (draw({"clockwork": {"periods": [2, 1]}}), "the periods do not rise"),
         (draw("keeper"), "node h.cell: keeper needs its option 'squash'; write {keeper: {squash: ...}}"),
         (draw({"keeper": {"squish": 1}}), "keeper has no option 'squish'; did you mean 'squash'?"),
-        (draw("lstm", {"to_port": "forgot"}), "edge x->h.to_port: h has no input 'forgot'; did you mean 'forget'?"),
+        (
+            draw("lstm", {"to_port": "forgot"}),
+            "edge x->h.to_port: h has no input 'forgot'; did you mean 'forget'?",
+        ),
         (draw("lstm", {"from_port": "h"}), "edge x->h.forget.from_port: x is no cell, so it has no ports"),
         (draw("lstm", activation="tanh"), "node h.activation: the cell says the activation itself"),
     ],
@@ -162,13 +169,31 @@ def test_mistakes(graph: nx.DiGraph[Any], complaint: str) -> None:
 @pytest.mark.parametrize(
     ("cells", "complaint"),
     [
-        ({"a": {"nodes": {"h": {"cell": "a"}}, "outputs": "h"}}, "a cell contains itself: a > a; take it out of a"),
-        ({"a": {"nodes": {"h": {"bias": "$bas"}}, "outputs": "h"}}, "cell a.nodes.h.bias: unknown option '$bas'"),
-        ({"a": {"nodes": {"h": {"activation": "g"}}, "outputs": "h"}}, "cell a.nodes.h.activation: unknown activation"),
+        (
+            {"a": {"nodes": {"h": {"cell": "a"}}, "outputs": "h"}},
+            "a cell contains itself: a > a; take it out of a",
+        ),
+        (
+            {"a": {"nodes": {"h": {"bias": "$bas"}}, "outputs": "h"}},
+            "cell a.nodes.h.bias: unknown option '$bas'",
+        ),
+        (
+            {"a": {"nodes": {"h": {"activation": "g"}}, "outputs": "h"}},
+            "cell a.nodes.h.activation: unknown activation",
+        ),
         ({"a": {"nodes": {"h": {}}, "outputs": ["k"]}}, "cell a.outputs: unknown node 'k'; known: h"),
-        ({"a": {"nodes": {"h": {}}, "outputs": "h", "options": {"b": 1}}}, "cell a.options.b: nothing in the cell"),
-        ({"a": {"nodes": {"h": {}}, "outputs": "h", "inputs": {"net": "k"}}}, "cell a.inputs.net: unknown node 'k'"),
-        ({"a": {"nodes": {"h": {}}, "edges": [{"from": "k", "to": "h"}], "outputs": "h"}}, "a.edges.0.from: unknown"),
+        (
+            {"a": {"nodes": {"h": {}}, "outputs": "h", "options": {"b": 1}}},
+            "cell a.options.b: nothing in the cell",
+        ),
+        (
+            {"a": {"nodes": {"h": {}}, "outputs": "h", "inputs": {"net": "k"}}},
+            "cell a.inputs.net: unknown node 'k'",
+        ),
+        (
+            {"a": {"nodes": {"h": {}}, "edges": [{"from": "k", "to": "h"}], "outputs": "h"}},
+            "a.edges.0.from: unknown",
+        ),
         ({"a": {"nodes": {"h": {}}, "outputs": "h"}}, "edge x->h: the cell h has no inputs; remove the edge"),
         ({"a": {}, "lstm": {"nodes": {"h": {}}, "outputs": "h"}}, "cell lstm: lstm is a cell already"),
     ],
