@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from graphbptt.declaration.graph_files import open_graph_file
 from graphbptt.declaration.mistakes import Mistake, describe_mistakes
 from graphbptt.declaration.places import order_by_place
 from graphbptt.declaration.schema import SpecDeclaration
@@ -55,6 +56,7 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
         With every problem found, each as ``file:line:column: path: what is wrong; what to write instead``.
     """
     source = read_source(path, overrides)
+    open_graph_file(source, Path(path).parent)
     nodes = _find_nodes(source.data)
     names = NodeNames(nodes)
     mistakes = list(_find_strangers(source.data, names))

@@ -1,0 +1,103 @@
+"""Graphs in files of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import graphbptt
+from graphbptt.errors import SpecError
+
+
+def draw() -> nx.DiGraph[str]:
+    graph = nx.DiGraph()
+    graph.add_node("x", colour="red")
+    graph.add_node("h", activation="tanh", bias=False)
+    graph.add_edge("x", "h", delay=2, weight=0.5, label="strong")
+    graph.add_edge("h", "h", weight=-0.25)
+    return graph
+
+
+def write_spec(folder: Path, name: str, more: str = "") -> Path:
+    path = folder / "spec.yaml"
+    path.write_text(f"network: {{graph: {name}{more}}}\ninputs: {{x: {{field: x}}}}\n")
+    return path
+
+
+def read_problem(path: Path) -> str:
+    with pytest.raises(SpecError) as caught:
+        graphbptt.load(path)
+    assert caught.value.problems[0].place is not None
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.graphml", "a.gml", "a.json"])
+def test_a_file_is_the_same_network_as_the_graph(tmp_path: Path, name: str) -> None:
+    graph = draw()
+    if name == "a.graphml":
+        nx.write_graphml(graph, tmp_path / name)
+    elif name == "a.gml":
+        nx.write_gml(graph, tmp_path / name, stringizer=str)
+    else:
+        nodes = [{"id": node, **data} for node, data in graph.nodes(data=True)]
+        links = [{"source": u, "target": v, **data} for u, v, data in graph.edges(data=True)]
+        (tmp_path / name).write_text(json.dumps({"directed": True, "nodes": nodes, "links": links}))
+    text = ", node_defaults: {bias: false}" if name == "a.gml" else ""
+    model = graphbptt.load(write_spec(tmp_path, name, text)).compile(dtype="float64")
+    states = model.run({"x": np.array([[[1.0], [0.0], [0.0], [0.0]]])})["h"][0, :, 0]
+    first = np.tanh(0.5)
+    assert states == pytest.approx([0, 0, first, np.tanh(-0.25 * first)])
+
+
+def test_what_a_file_says_stands_before_the_defaults(tmp_path: Path) -> None:
+    nx.write_graphml(draw(), tmp_path / "a.graphml")
+    more = ", node_defaults: {activation: logistic}, edge_defaults: {delay: 3}"
+    spec = graphbptt.load(write_spec(tmp_path, "a.graphml", more))
+    assert {node: spec.graph.nodes[node]["activation"] for node in spec.graph} == {
+        "x": "logistic",
+        "h": "tanh",
+    }
+    assert [data["delay"] for _, _, data in spec.graph.edges(data=True)] == [2, 3]
+
+
+@pytest.mark.parametrize("name", ["a.graphml", "a.json"])
+def test_an_undirected_edge_becomes_two(tmp_path: Path, name: str) -> None:
+    if name == "a.graphml":
+        nx.write_graphml(nx.Graph([("x", "y"), ("x", "x")]), tmp_path / name)
+    else:
+        edges = [{"source": "x", "target": end} for end in "yx"]
+        (tmp_path / name).write_text(json.dumps({"nodes": [{"id": "x"}, {"id": "y"}], "edges": edges}))
+    graph = graphbptt.load(write_spec(tmp_path, name)).graph
+    assert sorted(graph.edges()) == [("x", "x"), ("x", "y"), ("y", "x")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_refused_before_they_are_parsed(tmp_path: Path, encoding: str) -> None:
+    bomb = "".join(f'<!ENTITY b{k} "{f"&b{k - 1};" * 10}">' for k in range(1, 30))
+    text = f'<?xml version="1.0"?><!DOCTYPE g [<!ENTITY b0 "ha">{bomb}]><graphml>&b29;</graphml>'
+    (tmp_path / "a.graphml").write_bytes(text.encode(encoding))
+    assert "declares entities" in read_problem(write_spec(tmp_path, "a.graphml"))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "no such file" in read_problem(write_spec(tmp_path, "none.gml"))
+    assert "unknown kind" in read_problem(write_spec(tmp_path, "a.dot"))
+    (tmp_path / "a.json").write_text("[1, 2]")
+    assert "holds no graph" in read_problem(write_spec(tmp_path, "a.json"))
+    (tmp_path / "a.gml").write_text("graph [")
+    assert "holds no graph" in read_problem(write_spec(tmp_path, "a.gml"))
+
+
+def test_numbers_that_are_none(tmp_path: Path) -> None:
+    graph = draw()
+    graph.edges["h", "h"]["weight"] = float("inf")
+    nx.write_graphml(graph, tmp_path / "a.graphml")
+    assert "NaN or infinite" in read_problem(write_spec(tmp_path, "a.graphml"))
+
+
+def test_keys_that_do_not_go_with_a_file(tmp_path: Path) -> None:
+    assert "unknown key 'nodes'" in read_problem(write_spec(tmp_path, "a.gml", ", nodes: {x: {}}"))
