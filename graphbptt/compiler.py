@@ -107,4 +107,7 @@ def compile(  # the public name, used as graphbptt.compile
     except SpecError as error:
         raise locate(error, graph) from None
     nodes = {name: node for node, name in name_nodes(graph).items()}
-    return Model(plan, backend=backend, dtype=dtype, seed=seed, nodes=nodes)
+    try:
+        return Model(plan, backend=backend, dtype=dtype, seed=seed, nodes=nodes)
+    except SpecError as error:
+        raise locate(error, graph) from None

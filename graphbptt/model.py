@@ -22,6 +22,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
 from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.project_constraints import project_constraints
 from graphbptt.passes.unroll_network import unroll_network
 from graphbptt.stream import Stream
 
@@ -107,6 +108,8 @@ class Model:
         All parameters, the free ones first. Updating it in place updates the model.
     parameters : mapping
         The same numbers by group name.
+    projection : Projection or None
+        What keeps the parameters inside the constraints; starting values are projected, assigned ones are not.
     """
 
     def __init__(
@@ -123,6 +126,9 @@ class Model:
         self.nodes = {name: name for name in plan.network.population} if nodes is None else dict(nodes)
         self.backend = chosen.name
         self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
+        self.projection = project_constraints(plan.network.constraints, plan.layout)
+        if self.projection is not None:
+            self.projection.start(self.vector, plan.layout, plan.network.group)
         self.parameters = Parameters(plan.layout, self.vector)
         self._executable = chosen.build(plan, self.dtype)
 

@@ -26,6 +26,8 @@ def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
         graph.graph["cells"] = network["cells"]
     for node, attributes in network["nodes"].items():
         graph.add_node(node, **(attributes or {}))
+    if "constraints" in network:
+        graph.graph["constraints"] = list(network["constraints"])
     edges: list[tuple[str, str, Any]] = []
     for edge in network.get("edges", []):
         attributes = {key: value for key, value in edge.items() if key not in ("from", "to")}
@@ -74,6 +76,8 @@ def _list_units(
 def _list_places(declaration: Declaration, edges: Sequence[str]) -> Iterator[tuple[str, Place]]:
     """The place of every path under which the passes report problems."""
     source, spec = declaration.source, declaration.spec
+    for index, constraint in enumerate(spec.network.constraints):
+        yield f"constraint {constraint}", source.place(("network", "constraints", index))
     for path in source.values:
         inner: Sequence[str | int]
         match path:

@@ -1,6 +1,7 @@
 """What a network may say: the keys of nodes and edges, their types and their defaults.
 
-    network    := {nodes: {name: node, ...}, edges: [edge, ...], cells: {name: cell, ...}}
+    network    := {nodes: {name: node, ...}, edges: [edge, ...], cells: {name: cell, ...},
+                   constraints: [text, ...]}
     node       := {cell, units, coefficients, activation, bias, initial}
     connection := {delay, weight, init, trainable, from_units, to_units, from_port, to_port, tie}
     edge       := connection | {from, to}
@@ -295,6 +296,9 @@ class NetworkDeclaration(Section):
 
     nodes: dict[Name, NodeDeclaration] = Field(min_length=1)
     edges: list[EdgeDeclaration] = Field(default=[])
+    constraints: list[Name] = Field(
+        default=[], description="Linear equalities between parameters that training keeps, e.g. W == -W.T."
+    )
     cells: dict[Name, CellDeclaration] = Field(
         default={}, description="Cells of the user's own, by the names that nodes use."
     )

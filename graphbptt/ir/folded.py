@@ -1,15 +1,16 @@
 """The folded network: what was declared, validated, with every name resolved and every tie made explicit.
 
-    network    := FoldedNetwork(populations, connections, wires, groups, clamps, targets)
+    network    := FoldedNetwork(populations, connections, wires, groups, clamps, targets, constraints)
     population := Population(name, units, history, activation, coefficients, bias, initial)
     connection := Connection(name, source, target, delay, kind, weight, from_units, to_units,
                              pattern, storage)
     wire       := Wire(source, target, delay)           a state that an activation reads
 
 Groups and their uses are in `graphbptt.ir.parameters`, patterns in `graphbptt.ir.indices`, clamps and targets in
-`graphbptt.ir.data`. Populations and groups are ordered by name, connections and wires by (target, source, delay,
-name), clamps and targets as declared; so two declarations of the same network are equal and hash alike. Nothing here
-knows of time: step t of a target reads step ``t - delay`` of a source.
+`graphbptt.ir.data`, constraints, ordered by text, in `graphbptt.ir.constraints`. Populations and groups are ordered
+by name, connections and wires by (target, source, delay, name), clamps and targets as declared; so two declarations
+of the same network are equal and hash alike. Nothing here knows of time: step t of a target reads step ``t - delay``
+of a source.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Literal
 
 import numpy as np
 
+from graphbptt.ir.constraints import Constraint
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.indices import Indices, Pattern
@@ -99,6 +101,7 @@ class FoldedNetwork:
     groups: tuple[Group, ...]
     clamps: tuple[Clamp, ...] = ()
     targets: tuple[Target, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     @cached_property
     def population(self) -> dict[str, Population]:

@@ -41,6 +41,7 @@ def format_folded(network: FoldedNetwork) -> str:
         kind = group.combine if group.trainable else "fixed"
         init = group.init if isinstance(group.init, Initializer) else _short(group.init)
         lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}")
+    lines.extend(f"  constraint {constraint}" for constraint in network.constraints)
     lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
     lines.extend(
         f"  target {target.node} to {target.field} at {_when(target)}: {target.weight:g} * {target.loss}"

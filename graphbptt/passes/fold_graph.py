@@ -7,6 +7,7 @@ say together is checked as well. All problems are reported at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -20,6 +21,7 @@ from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Net, State, leaves
 from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
 from graphbptt.ir.parameters import FrozenArray, Use
+from graphbptt.passes.fold_constraints import fold_constraints
 from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets
 from graphbptt.passes.fold_edges import draw_edge, settle_edge
 from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
@@ -106,7 +108,7 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
     check_targets(network, wanted, problems)
     if problems:
         raise SpecError(problems)
-    return network
+    return replace(network, constraints=fold_constraints(graph.graph.get("constraints"), network))
 
 
 def _draw_wires(nodes: Mapping[str, NodeDeclaration], problems: list[Problem]) -> tuple[Wire, ...]:

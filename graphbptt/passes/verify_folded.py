@@ -37,6 +37,7 @@ def verify_folded(network: FoldedNetwork) -> None:
         for connection in network.connections:
             problems += _check_connection(network, connection)
         problems += [*_check_reads(network), *_check_groups(network), *_check_data(network)]
+        problems += _check_constraints(network)
     if problems:
         raise VerificationError("FoldedNetwork: " + "; ".join(problems))
 
@@ -193,6 +194,22 @@ def _check_groups(network: FoldedNetwork) -> Iterator[str]:
             yield f"group {group.name} combines by {group.combine}"
         if not _starts(group):
             yield f"group {group.name} cannot start as {group.init}"
+
+
+def _check_constraints(network: FoldedNetwork) -> Iterator[str]:
+    size = sum(group.size for group in network.groups)
+    texts = [constraint.text for constraint in network.constraints]
+    if texts != sorted(set(texts)):
+        yield "the constraints are not in order, or one stands twice"
+    for constraint in network.constraints:
+        rows, columns = constraint.rows.values, constraint.columns.values
+        values = constraint.coefficients.values
+        if not rows.shape == columns.shape == values.shape or rows.size == 0:
+            yield f"the entries of {constraint.text} do not fit"
+        elif rows.min() < 0 or rows.max() >= constraint.size or columns.min() < 0 or columns.max() >= size:
+            yield f"{constraint.text} reads parameters, or has equations, that do not exist"
+        elif not (np.isfinite(values).all() and values.all() and np.isfinite(constraint.right.values).all()):
+            yield f"{constraint.text} has numbers that are not ordinary"
 
 
 def _starts(group: Group) -> bool:

@@ -50,11 +50,14 @@ def check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> 
     SpecError
         With every problem: nothing is wanted, nothing can be trained, or a setting does not fit.
     """
-    problems = []
+    problems: list[Problem] = []
     if not model.network.targets:
         problems.append(Problem("targets", "nothing is wanted of the network", "declare a target"))
     if model.plan.layout.free == 0:
         problems.append(Problem("network", "nothing in it can be trained", "leave out 'trainable: false'"))
+    if model.projection is not None:
+        remedy = "assign values that meet it: only updates are projected"
+        problems += model.projection.find_unmet(model.vector, remedy)
     if settings.patience is not None and parts.validation is None:
         problems.append(
             Problem("training.patience", "there is no validation part", "declare one, or leave it out")

@@ -62,3 +62,13 @@ def test_the_attractor_completes_patterns_and_stays() -> None:
         figures, _ = run_spec("attractor.yaml", f"seed={seed}")
         for part in ("validation", "test"):
             assert figures[part].figures["memory"]["bits right"] >= 0.95
+
+
+def test_the_antisymmetric_network_remembers_and_stays_antisymmetric() -> None:
+    spec = graphbptt.load(SPECS / "antisymmetric.yaml")
+    parts, model = spec.data(), spec.compile()
+    graphbptt.train(model, parts, **dict(spec.training))
+    assert spec.evaluate(model, parts)["test"].figures["pattern"]["bits right"] >= 0.95
+    weights = model.parameters["W"]
+    assert abs(weights + weights.T).max() < 1e-6
+    assert abs(weights).max() > 0.1

@@ -1,0 +1,233 @@
+"""The text of a linear constraint -> its sparse matrix: parsed, checked against a whitelist, never evaluated.
+
+    constraint := sum == sum
+    sum        := sum (+ | - | * | /) sum | -sum | (sum) | number
+                | parameter                    a name of model.parameters: W, h.bias, x->h, h->h@2
+                | sum.T | sum[0, :] | sum[1:3] transposed, or a part of it
+                | sum(sum) | sum(sum, axis=0)  added up
+
+Only numbers multiply and divide. Shapes broadcast as in NumPy. Names are found in the text before anything else, the
+longest first; a name may also be quoted, which it must be where it is ``sum`` or ``axis``.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from graphbptt.errors import Problem, SpecError, did_you_mean
+from graphbptt.ir.constraints import Constraint
+from graphbptt.ir.layout import ParameterLayout
+from graphbptt.ir.parameters import FrozenArray
+
+__all__ = ["parse_constraint"]
+
+LONGEST_TEXT = 2_000
+LARGEST_SIZE = 10_000_000
+GRAMMAR = "a constraint is made of numbers, parameters, + - * /, .T, [...], sum(..., axis=...) and one =="
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    """An array of linear forms: ``matrix @ x + constant``, one row for each entry of `shape` in C order."""
+
+    matrix: sparse.csr_array
+    constant: npt.NDArray[np.float64]
+    shape: tuple[int, ...]
+
+    def take(self, positions: npt.NDArray[np.int64]) -> _Linear:
+        flat = positions.ravel()
+        return _Linear(self.matrix[flat], self.constant[flat], positions.shape)
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        return np.arange(self.constant.size).reshape(self.shape)
+
+    def scale(self, factor: float) -> _Linear:
+        return _Linear(self.matrix * factor, self.constant * factor, self.shape)
+
+
+class _Mistake(Exception):
+    """What is wrong at a node of the syntax tree."""
+
+    def __init__(self, node: ast.AST, what: str, instead: str = GRAMMAR) -> None:
+        super().__init__(what)
+        self.node, self.what, self.instead = node, what, instead
+
+
+def parse_constraint(text: str, layout: ParameterLayout) -> Constraint:
+    """Parse the text of a constraint between the parameters of a layout.
+
+    Raises
+    ------
+    SpecError
+        It is no linear equality of parameters; the column counts from 1.
+
+    Examples
+    --------
+    >>> from graphbptt.ir.layout import Slot
+    >>> layout = ParameterLayout((Slot("h->h", 0, (2, 2)),), 4, 4)
+    >>> constraint = parse_constraint("sum(h->h, axis=1) == 1", layout)
+    >>> constraint.columns.values, constraint.right.values
+    (array([0., 1., 2., 3.]), array([1., 1.]))
+    """
+    path = f"constraint {text}"
+    if len(text) > LONGEST_TEXT:
+        raise SpecError(Problem(path[:80], "it is too long", f"write at most {LONGEST_TEXT} characters"))
+    reader = _Reader(text, layout)
+    try:
+        return reader.parse()
+    except _Mistake as mistake:
+        column = getattr(mistake.node, "col_offset", 0) + 1
+        raise SpecError(Problem(path, f"{mistake.what} at column {column}", mistake.instead)) from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise SpecError(Problem(path, "it cannot be read", GRAMMAR)) from None
+
+
+class _Reader:
+    def __init__(self, text: str, layout: ParameterLayout) -> None:
+        self.text, self.layout = text, layout
+        self.names: dict[int, str] = {}
+
+    def parse(self) -> Constraint:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # about texts that Python takes for slips
+            tree = ast.parse(self._hide_names(), mode="eval").body
+            if not isinstance(tree, ast.Compare) or [type(op) for op in tree.ops] != [ast.Eq]:
+                raise _Mistake(tree, "it is no single equality")
+            linear = self._add(tree, self.read(tree.left), self.read(tree.comparators[0]).scale(-1))
+        matrix = linear.matrix.tocoo()
+        kept = matrix.data != 0
+        if not (np.isfinite(matrix.data).all() and np.isfinite(linear.constant).all()):
+            raise _Mistake(tree, "its numbers are out of range", "write smaller numbers")
+        if not kept.any():
+            raise _Mistake(tree, "no parameter is left in it", "name a parameter whose terms do not cancel")
+        order = np.lexsort((matrix.col[kept], matrix.row[kept]))
+        rows, columns, values = (
+            FrozenArray(numbers[kept][order]) for numbers in (matrix.row, matrix.col, matrix.data)
+        )
+        # Adding 0 turns a right side of -0 into 0.
+        return Constraint(self.text, rows, columns, values, FrozenArray(0.0 - linear.constant))
+
+    def _hide_names(self) -> str:
+        """The text with every name replaced by an identifier of the same length, found again by its column."""
+        longest = sorted(self.layout.slot, key=len, reverse=True)
+        quoted = [re.escape(f"{mark}{name}{mark}") for name in longest for mark in "'\""]
+        bare = [re.escape(name) for name in longest if name not in ("sum", "axis")]
+        pattern = "|".join([*quoted, rf"(?<![\w.])(?:{'|'.join(bare)})(?!\w)"] if bare else quoted)
+
+        def hide(match: re.Match[str]) -> str:
+            found = match.group()
+            self.names[match.start()] = found if found in self.layout.slot else found[1:-1]
+            return "P" + "_" * (len(found) - 1)
+
+        return re.sub(pattern, hide, self.text) if self.layout.slots else self.text
+
+    def read(self, node: ast.expr) -> _Linear:
+        match node:
+            case ast.Name() | ast.Constant(value=str()) if node.col_offset in self.names:
+                slot = self.layout.slot[self.names[node.col_offset]]
+                count = slot.stop - slot.offset
+                ones = (np.ones(count), (np.arange(count), np.arange(slot.offset, slot.stop)))
+                matrix = sparse.csr_array(ones, shape=(count, self.layout.size))
+                return _Linear(matrix, np.zeros(count), slot.shape)
+            case ast.Constant(value=int() | float() as written) if not isinstance(written, bool):
+                number = float(written) if abs(written) < 1e300 else math.inf
+                return _Linear(sparse.csr_array((1, self.layout.size)), np.array([number]), ())
+            case ast.UnaryOp(op=ast.USub(), operand=inner):
+                return self.read(inner).scale(-1)
+            case ast.BinOp(op=ast.Add() | ast.Sub() as op):
+                sign = 1 if isinstance(op, ast.Add) else -1
+                return self._add(node, self.read(node.left), self.read(node.right).scale(sign))
+            case ast.BinOp(op=ast.Mult() | ast.Div()):
+                return self._multiply(node)
+            case ast.Attribute(value=inner, attr="T"):
+                value = self.read(inner)
+                return value.take(value.positions.T)
+            case ast.Subscript(value=inner, slice=part):
+                value = self.read(inner)
+                try:
+                    return value.take(np.asarray(value.positions[_read_part(part)]))
+                except IndexError:
+                    what = f"it has shape {value.shape}, and no such part"
+                    raise _Mistake(node, what, "indices count from 0") from None
+            case ast.Call(func=ast.Name(id="sum"), args=[inner]):
+                return self._sum(node, self.read(inner))
+            case ast.Name(id=name) | ast.Constant(value=str() as name):
+                raise _Mistake(
+                    node, f"no parameter is named {name!r}", did_you_mean(name, list(self.layout.slot))
+                )
+        raise _Mistake(node, "this has no meaning here")
+
+    def _add(self, node: ast.AST, one: _Linear, other: _Linear) -> _Linear:
+        try:
+            shape = np.broadcast_shapes(one.shape, other.shape)
+        except ValueError:
+            what = f"shapes {one.shape} and {other.shape} do not fit"
+            raise _Mistake(node, what, "make them equal, by .T, [...] or sum(..., axis=...)") from None
+        if math.prod(shape) > LARGEST_SIZE:
+            what = f"it makes {math.prod(shape):,} equations"
+            raise _Mistake(node, what, f"constrain fewer, at most {LARGEST_SIZE:,}")
+        one, other = (side.take(np.broadcast_to(side.positions, shape)) for side in (one, other))
+        return _Linear((one.matrix + other.matrix).tocsr(), one.constant + other.constant, shape)
+
+    def _multiply(self, node: ast.BinOp) -> _Linear:
+        one, other = self.read(node.left), self.read(node.right)
+        if isinstance(node.op, ast.Mult) and not one.shape and not one.matrix.nnz:
+            one, other = other, one
+        if other.shape or other.matrix.nnz:
+            raise _Mistake(node, "it is not linear", "multiply and divide by numbers only")
+        number = float(other.constant[0])
+        if isinstance(node.op, ast.Mult):
+            return one.scale(number)
+        if number == 0:
+            raise _Mistake(node, "it divides by 0", "divide by another number")
+        return one.scale(1 / number)
+
+    def _sum(self, node: ast.Call, value: _Linear) -> _Linear:
+        shape: tuple[int, ...]
+        match [(keyword.arg, _read_integer(keyword.value)) for keyword in node.keywords]:
+            case []:
+                positions, shape = value.positions.reshape(-1, 1), ()
+            case [("axis", axis)] if axis is not None and -len(value.shape) <= axis < len(value.shape):
+                positions = np.moveaxis(value.positions, axis, 0)
+                positions, shape = positions.reshape(positions.shape[0], -1), positions.shape[1:]
+            case _:
+                what = f"there is no such sum of shape {value.shape}"
+                raise _Mistake(node, what, "write sum(W), or sum(W, axis=0)")
+        rows = np.broadcast_to(np.arange(positions.shape[1]), positions.shape).ravel()
+        ones = (np.ones(positions.size), (rows, positions.ravel()))
+        adder = sparse.csr_array(ones, shape=(positions.shape[1], value.constant.size))
+        return _Linear((adder @ value.matrix).tocsr(), np.asarray(adder @ value.constant), shape)
+
+
+def _read_part(node: ast.expr) -> Any:
+    """An index: a whole number, a slice, or several of them."""
+    if isinstance(node, ast.Tuple):
+        return tuple(_read_part(item) for item in node.elts)
+    if isinstance(node, ast.Slice):
+        ends = [None if end is None else _read_part(end) for end in (node.lower, node.upper, node.step)]
+        if any(isinstance(end, slice) for end in ends) or ends[2] == 0:
+            raise _Mistake(node, "this is no part", "write e.g. [0, :] or [1:3]")
+        return slice(*ends)
+    number = _read_integer(node)
+    if number is None:
+        raise _Mistake(node, "this is no index", "write e.g. [0, :] or [1:3]")
+    return number
+
+
+def _read_integer(node: ast.expr) -> int | None:
+    match node:
+        case ast.Constant(value=int() as value) if not isinstance(value, bool) and abs(value) < 2**31:
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)) if value < 2**31:
+            return -value
+    return None
