@@ -39,6 +39,10 @@ def bind_packing(plan: Plan, space: Workspace) -> list[Call]:
             calls.append(_write(out, space.copy_of(entry.value), entry.value.scale))
     for matrix in plan.matrices:
         calls.extend(_pack_matrix(space, matrix))
+    calls.extend(
+        _write(space.blocks[block.name].values, space.copy_of(block.use), block.use.scale)
+        for block in plan.blocks
+    )
     return [*space.gathering(), *calls]
 
 
@@ -86,7 +90,6 @@ def bind_averaging(plan: Plan, space: Workspace, offset: int) -> list[Call]:
             number = np.maximum(network.count_entries(space.steps, group.name), 1)
             calls.append(partial(np.divide, total, number.astype(total.dtype), out=total))
     return calls
-    return calls
 
 
 def _derivatives(plan: Plan, space: Workspace) -> Iterator[tuple[Use, Callable[[], Array] | Array]]:
@@ -100,6 +103,8 @@ def _derivatives(plan: Plan, space: Workspace) -> Iterator[tuple[Use, Callable[[
             if part.use is not None:
                 index = _index(part, gradient.shape[-1])
                 yield part.use, gradient[index] if part.is_block else partial(gradient.__getitem__, index)
+    for block in plan.blocks:
+        yield block.use, space.blocks[block.name].gradient
     for site in plan.initials:
         yield site.use, space.initial_gradients[site.population]
 

@@ -23,9 +23,12 @@ from graphbptt.ir.operations import (
     Reduce,
     Restrain,
     Silence,
+    SparseContract,
+    SparseProduct,
     View,
 )
 from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
+from graphbptt_numpy.sparse import bind_sparse_contract, bind_sparse_product
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["Tape"]
@@ -117,6 +120,8 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
     """A function from steps to the calls that do the operation there."""
     if isinstance(operation, Product):
         return partial(_bind_product, space, operation)
+    if isinstance(operation, SparseProduct):
+        return partial(_bind_sparse_product, space, operation)
     if isinstance(operation, Compute):
         return partial(_bind_instructions, space, compile_compute(operation))
     if isinstance(operation, Restrain):
@@ -125,6 +130,8 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
         return partial(_bind_silence, space, operation)
     if isinstance(operation, Contract):
         return partial(_bind_contract, space, operation)
+    if isinstance(operation, SparseContract):
+        return partial(_bind_sparse_contract, space, operation)
     return partial(_bind_reduce, space, operation)
 
 
@@ -197,6 +204,20 @@ def _bind_contract(space: Workspace, operation: Contract, rows: Rows) -> Iterato
         yield partial(source.T.dot, delta, gradient[0])
     else:
         yield partial(np.matmul, source.T, delta, gradient)
+
+
+def _bind_sparse_product(space: Workspace, product: SparseProduct, rows: Rows) -> Iterator[Call]:
+    for step in range(rows[0], rows[1] + 1) if isinstance(rows, tuple) else (rows,):
+        source, out = _view(space, product.source, step), _view(space, product.out, step)
+        block = space.blocks[product.block]
+        yield from bind_sparse_product(
+            block, source, out, product.transposed, product.accumulate, space.scratch
+        )
+
+
+def _bind_sparse_contract(space: Workspace, operation: SparseContract, rows: Rows) -> Iterator[Call]:
+    source, delta = _view(space, operation.source, rows), _view(space, operation.delta, rows)
+    yield from bind_sparse_contract(space.blocks[operation.block], source, delta, space.scratch)
 
 
 def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Call]:

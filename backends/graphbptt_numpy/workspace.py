@@ -16,6 +16,7 @@ from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Matrix, Plan
 from graphbptt_numpy.index_maps import bind_gathering
 from graphbptt_numpy.pointwise import Place, RowValue, evaluate_row
+from graphbptt_numpy.sparse import place_block
 
 __all__ = ["Workspace"]
 
@@ -58,6 +59,7 @@ class Workspace:
         self.vector_gradient = self.allocate(plan.vector_width)
         self.matrices = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
         self.matrix_gradients = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
+        self.blocks = {block.name: place_block(block, self.allocate) for block in plan.blocks}
         self.initial = {p.name: self.allocate(p.history, size, p.units) for p in plan.network.populations}
         self.initial_gradients = {
             site.population: self.allocate(plan.network.population[site.population].history, site.delta.width)

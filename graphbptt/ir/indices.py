@@ -8,6 +8,7 @@ Both may hold millions of numbers, so everything here works on whole arrays, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -164,6 +165,24 @@ class Pattern:
         ordered = bool(((down > 0) | ((down == 0) & (right > 0))).all())
         inside = self.rows[0] >= 0 and self.rows[-1] < rows
         return ordered and bool(inside and self.columns.min() >= 0 and self.columns.max() < columns)
+
+    def place(
+        self, row_of: Sequence[int] | None, column_of: Sequence[int] | None
+    ) -> tuple[Pattern, IndexMap | None]:
+        """The pattern with other rows and columns in place of 0, 1, ..., and which entry each of its entries was.
+
+        None stands for no change: of rows and columns, and of the order.
+
+        >>> pattern, order = Pattern([0, 1], [0, 0]).place([5, 2], None)
+        >>> pattern.rows.tolist(), order.positions.tolist()
+        ([2, 5], [1, 0])
+        """
+        rows = self.rows if row_of is None else np.asarray(row_of)[self.rows]
+        columns = self.columns if column_of is None else np.asarray(column_of)[self.columns]
+        order = np.lexsort((columns, rows))
+        if (np.diff(order) == 1).all():
+            return Pattern(rows, columns), None
+        return Pattern(rows[order], columns[order]), IndexMap(order)
 
     def __eq__(self, other: object) -> bool:
         if self is other or not isinstance(other, Pattern):

@@ -5,9 +5,11 @@
     assignment := Assignment(out, expression, accumulate)
     operation  := Compute((assignment, ...))            out (+)= expression of views and rows, all in parallel
                 | Product(out, source, matrix, transposed, accumulate)      out (+)= source @ W, or @ W.T
+                | SparseProduct(out, source, block, transposed, accumulate)  the same with weights kept as entries
                 | Restrain(population)                  set what is clamped, after the activation
                 | Silence(slopes, population)           no derivative passes where states were set, or at padded steps
                 | Contract(matrix, source, delta)       derivative of W: source.T @ delta over (time x batch)
+                | SparseContract(block, source, delta)  the same at the entries of a sparse matrix alone
                 | Reduce(row, expression)               derivative of a row: the sum over (time x batch)
 
 The same operations serve a *batched* stage, where a view is a whole (time, batch, unit) block, and a *scanned* one,
@@ -35,6 +37,8 @@ __all__ = [
     "Restrain",
     "Row",
     "Silence",
+    "SparseContract",
+    "SparseProduct",
     "View",
     "find_runs",
     "views_in",
@@ -117,6 +121,22 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class SparseProduct:
+    """``out (+)= source @ block``, or by its transpose: the work is proportional to the block's entries."""
+
+    out: View
+    source: View
+    block: str
+    transposed: bool
+    accumulate: bool
+
+    def __str__(self) -> str:
+        turned = ".T" if self.transposed else ""
+        sign = "+=" if self.accumulate else "="
+        return f"sparse product {self.out} {sign} {self.source} @ {self.block}{turned}"
+
+
+@dataclass(frozen=True, slots=True)
 class Restrain:
     """Put clamped values, and the initial state at padded steps, in place of a population's computed states."""
 
@@ -151,6 +171,18 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class SparseContract:
+    """The derivative of a block's entries: ``source.T @ delta``, all steps and examples, there and nowhere else."""
+
+    block: str
+    source: View
+    delta: View
+
+    def __str__(self) -> str:
+        return f"contract d{self.block} += {self.source}.T @ {self.delta} at its entries"
+
+
+@dataclass(frozen=True, slots=True)
 class Reduce:
     """The derivative of a slice of the packed vector: the expression summed over steps and examples."""
 
@@ -161,7 +193,7 @@ class Reduce:
         return f"reduce d{self.row} += sum {self.expression}"
 
 
-Operation = Compute | Product | Restrain | Silence | Contract | Reduce
+Operation = Compute | Product | SparseProduct | Restrain | Silence | Contract | SparseContract | Reduce
 
 
 def views_of(operation: Operation) -> Iterator[View]:
@@ -170,9 +202,9 @@ def views_of(operation: Operation) -> Iterator[View]:
         for item in operation.assignments:
             yield item.out
             yield from views_in(item.expression)
-    elif isinstance(operation, Product):
+    elif isinstance(operation, Product | SparseProduct):
         yield from (operation.out, operation.source)
-    elif isinstance(operation, Contract):
+    elif isinstance(operation, Contract | SparseContract):
         yield from (operation.source, operation.delta)
     elif isinstance(operation, Silence):
         yield from operation.slopes

@@ -1,10 +1,13 @@
 """The plan: what a backend needs and no more.
 
-    plan      := Plan(network, layout, buffers, vector, matrices, placements, stages, losses, initials, clear)
+    plan      := Plan(network, layout, buffers, vector, matrices, placements, stages, losses, initials, clear,
+                      blocks, storages)
     buffer    := Buffer(name, width, before, after, lanes)      axes (time, batch, unit), or (lane, time, batch, unit)
     vector    := (RowEntry(row, value), ...)                    biases, coefficients, diagonal weights, packed
     matrix    := Matrix(name, rows, columns, entries, net)      weights packed once per sequence
     entry     := MatrixEntry(owner, use, rows, columns, diagonal, constant, pattern)
+    block     := SparseBlock(name, owner, use, rows, columns, pattern)      weights kept as entries, row by row
+    storage   := StorageChoice(connection, storage, declared, dense, csr)    how a sparse connection is kept, and why
     stage     := Stage(mode, populations, forward, backward)
     sweep     := Sweep(before, each, after)                     whole-sequence operations around a loop over steps
     placement := Placement(population, stage, state, net, delta, net_delta, restrained)
@@ -23,7 +26,7 @@ from functools import cached_property
 
 import numpy as np
 
-from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.folded import FoldedNetwork, Storage
 from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import Operation, Row, View
@@ -31,6 +34,7 @@ from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.schedule import Mode
 
 __all__ = [
+    "EXPECTED_BATCH",
     "Buffer",
     "Clear",
     "InitialSite",
@@ -41,9 +45,14 @@ __all__ = [
     "Plan",
     "RowEntry",
     "Selection",
+    "SparseBlock",
     "Stage",
+    "StorageChoice",
     "Sweep",
 ]
+
+EXPECTED_BATCH = 32
+"""The batch size for which choices between ways to compute the same are made."""
 
 Selection = range | tuple[int, ...]
 """Columns or rows of a matrix: a contiguous range, or an explicit list."""
@@ -109,6 +118,41 @@ class Matrix:
     columns: int
     entries: tuple[MatrixEntry, ...]
     net: str
+
+
+@dataclass(frozen=True, slots=True)
+class SparseBlock:
+    """The weights of one sparse connection, kept as entries: row by row, each with its column (CSR).
+
+    `rows` and `columns` are the units of the whole source and of the whole target, between which the `pattern` lies.
+    """
+
+    name: str
+    owner: str
+    use: Use
+    rows: int
+    columns: int
+    pattern: Pattern
+
+    @property
+    def density(self) -> float:
+        return self.pattern.size / (self.rows * self.columns)
+
+    def starts(self) -> Indices:
+        """Where the entries of each row begin among all entries, and where the last ones end: rows + 1 numbers."""
+        return np.searchsorted(self.pattern.rows, np.arange(self.rows + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class StorageChoice:
+    """How a sparse connection is kept, and the estimates that speak for it: the cost of a step in nanoseconds, forward
+    and backward, as a `dense` matrix and as entries (`csr`); `declared` where the user chose."""
+
+    connection: str
+    storage: Storage
+    declared: bool
+    dense: float
+    csr: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +266,8 @@ class Plan:
     losses: tuple[LossSite, ...]
     initials: tuple[InitialSite, ...]
     clear: tuple[Clear, ...]
+    blocks: tuple[SparseBlock, ...] = ()
+    storages: tuple[StorageChoice, ...] = ()
 
     @cached_property
     def buffer(self) -> dict[str, Buffer]:
@@ -230,6 +276,10 @@ class Plan:
     @cached_property
     def matrix(self) -> dict[str, Matrix]:
         return {matrix.name: matrix for matrix in self.matrices}
+
+    @cached_property
+    def block(self) -> dict[str, SparseBlock]:
+        return {block.name: block for block in self.blocks}
 
     @cached_property
     def placement(self) -> dict[str, Placement]:

@@ -8,23 +8,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbptt.ir.expression import Expression, calls
-from graphbptt.ir.operations import Compute, Contract, Operation, Product, Reduce
+from graphbptt.ir.operations import (
+    Compute,
+    Contract,
+    Operation,
+    Product,
+    Reduce,
+    SparseContract,
+    SparseProduct,
+)
 from graphbptt.ir.plan import Buffer, Matrix, Plan
 
 __all__ = ["Memory", "count_flops", "count_zeros", "measure_buffers", "measure_weights"]
 
 
-def count_flops(operations: Iterable[Operation]) -> int:
-    """Operations per step and example. A product takes a multiplication and an addition for each weight; every
-    element-wise function counts as one."""
-    return sum(map(_count_flops, operations))
+INDEX_BYTES = 4
+"""The bytes of a column's number, and of where a row begins."""
 
 
-def _count_flops(operation: Operation) -> int:
+def count_flops(plan: Plan, operations: Iterable[Operation]) -> int:
+    """Operations per step and example. A product takes a multiplication and an addition for each weight that is kept,
+    zeros of matrices included; every element-wise function counts as one."""
+    return sum(_count_flops(plan, operation) for operation in operations)
+
+
+def _count_flops(plan: Plan, operation: Operation) -> int:
     if isinstance(operation, Product):
         return 2 * operation.source.width * operation.out.width
     if isinstance(operation, Contract):
         return 2 * operation.source.width * operation.delta.width
+    if isinstance(operation, SparseProduct | SparseContract):
+        return 2 * plan.block[operation.block].pattern.size
     if isinstance(operation, Compute):
         return sum(
             item.out.width * (_count_calls(item.expression) + item.accumulate)
@@ -75,5 +89,9 @@ def measure_buffers(buffers: Iterable[Buffer], itemsize: int) -> Memory:
 
 
 def measure_weights(plan: Plan, itemsize: int) -> int:
-    """The bytes of the packed matrices and of the packed vector."""
-    return itemsize * (sum(matrix.rows * matrix.columns for matrix in plan.matrices) + plan.vector_width)
+    """The bytes of the packed matrices, blocks and vector; an entry of a block has its column beside it."""
+    numbers = sum(matrix.rows * matrix.columns for matrix in plan.matrices) + plan.vector_width
+    return itemsize * numbers + sum(
+        block.pattern.size * (itemsize + INDEX_BYTES) + (block.rows + 1) * INDEX_BYTES
+        for block in plan.blocks
+    )

@@ -8,9 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.operations import Compute, Contract, Operation, Product, Reduce, Restrain
+from graphbptt.ir.operations import (
+    Compute,
+    Contract,
+    Operation,
+    Product,
+    Reduce,
+    Restrain,
+    SparseContract,
+    SparseProduct,
+)
 from graphbptt.ir.parameters import Group
-from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
+from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names
 
@@ -47,6 +56,7 @@ def format_plan(
     sections = [
         _format_parameters(plan, steps),
         _format_matrices(plan, kind.itemsize),
+        _format_storages(plan),
         _format_buffers(plan, names, kind, size),
         [*LEGEND],
         *(_format_stage(plan, names, index) for index in range(len(plan.stages))),
@@ -112,7 +122,26 @@ def _format_matrices(plan: Plan, itemsize: int) -> list[str]:
         )
         for matrix in plan.matrices
     ]
+    rows.extend(
+        (block.name, f"{block.rows} x {block.columns}", f"{block.pattern} in rows", block.owner)
+        for block in plan.blocks
+    )
     head = f"matrices: packed once per sequence, {_format_bytes(measure_weights(plan, itemsize))} with biases"
+    return [head, *_align(rows)] if rows else []
+
+
+def _format_storages(plan: Plan) -> list[str]:
+    """How every sparse connection is kept, and why."""
+    rows = [
+        (
+            choice.connection,
+            "in rows (CSR)" if choice.storage == "csr" else "as a dense matrix",
+            "as declared" if choice.declared else "the cheaper",
+            f"{choice.csr:,.0f} ns in rows, {choice.dense:,.0f} ns dense",
+        )
+        for choice in plan.storages
+    ]
+    head = f"sparse weights: estimates for a step forward and backward at a batch of {EXPECTED_BATCH}"
     return [head, *_align(rows)] if rows else []
 
 
@@ -153,7 +182,7 @@ def _format_stage(plan: Plan, names: PlanNames, index: int) -> list[str]:
     lines = [f"stage {index}: {members}, {how[stage.mode]}"]
     for direction, sweep in (("forward", stage.forward), ("backward", stage.backward)):
         if any(sweep.operations()):
-            flops = count_flops(sweep.operations())
+            flops = count_flops(plan, sweep.operations())
             lines.append(f"  {direction}: {flops:,} FLOPs per step and example")
             lines.extend(_format_sweep(plan, names, stage, sweep, direction == "backward"))
     return lines
@@ -197,6 +226,14 @@ def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Ite
         owners = _list_owners(plan.matrix[operation.matrix], longest=4)
         source, delta = names.view(operation.source), names.view(operation.delta)
         yield f"d({operation.matrix}) = {source}.T @ {delta}, over steps and examples  ({owners})"
+    elif isinstance(operation, SparseProduct):
+        sign, turned = "+=" if operation.accumulate else "=", ".T" if operation.transposed else ""
+        block, source = plan.block[operation.block], names.view(operation.source)
+        yield f"{names.view(operation.out)} {sign} {source} @ {block.name}{turned}, {block.pattern}  ({block.owner})"
+    elif isinstance(operation, SparseContract):
+        block = plan.block[operation.block]
+        source, delta = names.view(operation.source), names.view(operation.delta)
+        yield f"d({block.name}) = {source}.T @ {delta} at {block.pattern}, over steps and examples  ({block.owner})"
     elif isinstance(operation, Reduce):
         summed = names.expression(operation.expression)
         yield f"d({names.row(operation.row)}) = sum of {summed}, over steps and examples"
@@ -210,8 +247,8 @@ def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Ite
 
 
 def _format_flops(plan: Plan, size: tuple[int, int] | None) -> list[str]:
-    forward = sum(count_flops(stage.forward.operations()) for stage in plan.stages)
-    backward = sum(count_flops(stage.backward.operations()) for stage in plan.stages)
+    forward = sum(count_flops(plan, stage.forward.operations()) for stage in plan.stages)
+    backward = sum(count_flops(plan, stage.backward.operations()) for stage in plan.stages)
     lines = [f"FLOPs per step and example: {forward:,} forward, {backward:,} backward"]
     if size is not None:
         steps, batch = size

@@ -2,6 +2,7 @@
 
     forward                          backward
     out (+)= source @ W              source.delta += out.delta @ W.T;  dW += source.T @ out.delta   (once, at the end)
+    the same, W sparse               the same, dW at the entries of W alone
     out (+)= f(views, rows)          view.delta += out.delta * df/dview;  drow += sum out.delta * df/drow
     restrain population              the local derivatives of its activation are zero where it was clamped
 
@@ -42,6 +43,8 @@ from graphbptt.ir.operations import (
     Reduce,
     Row,
     Silence,
+    SparseContract,
+    SparseProduct,
     View,
 )
 from graphbptt.ir.parameters import Use
@@ -315,6 +318,8 @@ class _Reversal:
         """The steps that carry deltas back through one operation; what can wait until the end goes to `final`."""
         if isinstance(operation, Product):
             yield from self.reverse_product(operation, final)
+        elif isinstance(operation, SparseProduct):
+            yield from self.reverse_sparse_product(operation, final)
         elif isinstance(operation, Compute):
             steps = [step for item in operation.assignments for step in self.reverse_assignment(item, final)]
             if steps:
@@ -330,6 +335,13 @@ class _Reversal:
             stop = len(self.wanted[product.source.buffer])
             source = replace(product.source, stop=min(product.source.stop, stop))
             yield Product(_delta(source), out, product.matrix, transposed=True, accumulate=True)
+
+    def reverse_sparse_product(self, product: SparseProduct, final: list[Operation]) -> Iterator[Operation]:
+        out = self.net_delta(product.out)
+        if self.plan.block[product.block].use.group in self.free:
+            final.append(SparseContract(product.block, product.source, out))
+        if self.is_wanted(product.source):
+            yield SparseProduct(_delta(product.source), out, product.block, transposed=True, accumulate=True)
 
     def reverse_assignment(self, assignment: Assignment, final: list[Operation]) -> Iterator[Assignment]:
         name = self.plan.owner.get(assignment.out)

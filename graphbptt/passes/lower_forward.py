@@ -22,6 +22,7 @@ from graphbptt.ir.operations import (
     Product,
     Restrain,
     Row,
+    SparseProduct,
     View,
     find_runs,
 )
@@ -34,10 +35,12 @@ from graphbptt.ir.plan import (
     Plan,
     RowEntry,
     Selection,
+    SparseBlock,
     Stage,
     Sweep,
 )
 from graphbptt.ir.schedule import Component, Schedule
+from graphbptt.passes.choose_storage import choose_storage, list_sparse
 from graphbptt.passes.merge_products import Box, merge_boxes, pays_to_join
 from graphbptt.passes.place_buffers import Site, place_buffers
 
@@ -53,17 +56,32 @@ WHOLE: Moment = ("whole", 0, 0)
 def lower_forward(network: FoldedNetwork, layout: ParameterLayout, schedule: Schedule) -> Plan:
     """Make the forward sweeps of every stage; the backward sweeps stay empty until `differentiate`."""
     sites, buffers = place_buffers(network, schedule)
+    storages = {connection.name: choose_storage(network, connection) for connection in list_sparse(network)}
     lowering = _Lowering(
-        network, sites, _find_restrained(network), {buffer.name: buffer for buffer in buffers}
+        network,
+        sites,
+        _find_restrained(network),
+        {buffer.name: buffer for buffer in buffers},
+        frozenset(name for name, choice in storages.items() if choice.storage == "csr"),
     )
     stages = tuple(lowering.stage(component) for component in schedule)
     placements = tuple(
         Placement(name, site.stage, site.state, site.net, None, None, name in lowering.restrained)
         for name, site in sites.items()
     )
-    vector, matrices = tuple(lowering.vector), tuple(lowering.matrices)
     return Plan(
-        network, layout, tuple(lowering.buffers.values()), vector, matrices, placements, stages, (), (), ()
+        network,
+        layout,
+        tuple(lowering.buffers.values()),
+        tuple(lowering.vector),
+        tuple(lowering.matrices),
+        placements,
+        stages,
+        losses=(),
+        initials=(),
+        clear=(),
+        blocks=tuple(lowering.blocks),
+        storages=tuple(storages.values()),
     )
 
 
@@ -77,12 +95,17 @@ def _find_restrained(network: FoldedNetwork) -> frozenset[str]:
 
 @dataclass
 class _Lowering:
-    """The packed vector, the matrices and the columns of ones beside data, as they grow stage by stage."""
+    """The packed vector, the matrices and the columns of ones beside data, as they grow stage by stage.
+
+    The sparse connections in `in_rows` become blocks of entries instead of a part of a matrix.
+    """
 
     network: FoldedNetwork
     sites: dict[str, Site]
     restrained: frozenset[str]
     buffers: dict[str, Buffer]
+    in_rows: frozenset[str]
+    blocks: list[SparseBlock] = field(default_factory=list)
     vector: list[RowEntry] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
     ones: dict[str, int] = field(default_factory=dict)
@@ -138,14 +161,14 @@ class _Lowering:
         return Assignment(site.net, row, net.claim(site.net))
 
     def arrivals(self, component: Component) -> dict[Moment, list[Box | Connection]]:
-        """What arrives when: merged products, and diagonal connections by themselves."""
+        """What arrives when: merged products, and connections that are diagonal or kept as entries by themselves."""
         boxes: dict[tuple[Moment, str, str, int], list[Box]] = {}
         arrivals: dict[Moment, list[Box | Connection]] = {}
         for connection in chain.from_iterable(
             self.inbound.get(node.population, ()) for node in component.nodes
         ):
             moment = self.moment(connection, component)
-            if connection.pointwise:
+            if connection.pointwise or connection.name in self.in_rows:
                 arrivals.setdefault(moment, []).append(connection)
                 continue
             source, net = self.sites[connection.source].state.buffer, self.net_of(connection)
@@ -287,13 +310,16 @@ class _Lowering:
             site = self.sites[item.target]
             if site.net is None:
                 raise AssertionError(f"{item.name}: its target has no net input")
-            source = Load(replace(self.sites[item.source].state, shift=-item.delay))
+            states = replace(self.sites[item.source].state, shift=-item.delay)
+            if item.name in self.in_rows:
+                yield SparseProduct(site.net, states, self.block(item), False, net.claim(site.net))
+                return
             weight = (
                 self.row(_scale(item.weight, site.net_scale), site.net.width)
                 if item.weight
                 else site.net_scale
             )
-            yield Compute((Assignment(site.net, weight * source, net.claim(site.net)),))
+            yield Compute((Assignment(site.net, weight * Load(states), net.claim(site.net)),))
             return
         entries = [self.entry(connection, item.top, item.left) for connection in item.connections]
         states = self.states_of(item)
@@ -303,6 +329,20 @@ class _Lowering:
             states = replace(states, stop=states.stop + 1)
         out = View(self.net_of(item.connections[0]).buffer, item.left, item.right)
         yield self.product(out, states, tuple(entries), net)
+
+    def block(self, connection: Connection) -> str:
+        """Keep a connection's weights as entries between the whole source and the whole target."""
+        source, target = self.sites[connection.source], self.sites[connection.target]
+        if connection.pattern is None or connection.weight is None:
+            raise AssertionError(f"{connection.name} is not sparse")
+        pattern, order = connection.pattern.place(connection.from_units, connection.to_units)
+        use = _scale(connection.weight, target.net_scale)
+        if order is not None:
+            use = replace(use, index=order if use.index is None else order.follow(use.index))
+        name = f"S{len(self.blocks)}"
+        block = SparseBlock(name, connection.name, use, source.state.width, target.state.width, pattern)
+        self.blocks.append(block)
+        return name
 
     def entry(self, connection: Connection, top: int, left: int) -> MatrixEntry:
         """A connection's place in a matrix whose first row and column are those of the buffers it connects."""

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.expression import Load, leaves
-from graphbptt.ir.operations import Assignment, Compute, Operation, Product, View, find_runs
+from graphbptt.ir.operations import Assignment, Compute, Operation, Product, SparseProduct, View, find_runs
 from graphbptt.ir.plan import Clear, Plan, Stage
 
 __all__ = ["settle_deltas"]
@@ -65,7 +65,7 @@ def _settle_stage(stage: Stage, ledger: _Ledger) -> Stage:
 def _written(operation: Operation) -> tuple[View, ...]:
     """The views whose writes may have to add. An assignment that reads what it writes replaces it: it turns slopes into
     deltas."""
-    if isinstance(operation, Product):
+    if isinstance(operation, Product | SparseProduct):
         return (operation.out,)
     if isinstance(operation, Compute):
         return tuple(item.out for item in operation.assignments if not _replaces(item))
@@ -78,7 +78,7 @@ def _replaces(item: Assignment) -> bool:
 
 def _settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
     """The operation with the next flags, one for each view it writes."""
-    if isinstance(operation, Product):
+    if isinstance(operation, Product | SparseProduct):
         return replace(operation, accumulate=next(accumulate))
     if isinstance(operation, Compute):
         return Compute(

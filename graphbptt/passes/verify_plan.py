@@ -17,6 +17,8 @@ from graphbptt.ir.operations import (
     Restrain,
     Row,
     Silence,
+    SparseContract,
+    SparseProduct,
     View,
     views_of,
 )
@@ -24,7 +26,13 @@ from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Placement, Plan, Stage
 from graphbptt.passes.column_ledger import Ledger
 from graphbptt.passes.verify_sweeps import check_backward, check_forward
-from graphbptt.passes.verify_weights import check_derivatives, check_matrices, check_products, check_vector
+from graphbptt.passes.verify_weights import (
+    check_blocks,
+    check_derivatives,
+    check_matrices,
+    check_products,
+    check_vector,
+)
 
 __all__ = ["verify_forward", "verify_plan"]
 
@@ -56,7 +64,8 @@ def verify_forward(plan: Plan) -> None:
 def _verify_forward(plan: Plan) -> Ledger:
     # Each round looks up what the rounds before it have checked.
     _raise(_check_buffers(plan))
-    _raise(chain(check_matrices(plan), check_vector(plan), _check_placements(plan), _check_views(plan)))
+    _raise(chain(check_matrices(plan), check_blocks(plan), check_vector(plan)))
+    _raise(chain(_check_placements(plan), _check_views(plan)))
     _raise(chain(_check_operations(plan), check_products(plan)))
     ledger = Ledger(plan)
     _raise(check_forward(plan, ledger))
@@ -147,10 +156,11 @@ def _check_places(stage: Stage) -> Iterator[str]:
         yield f"{names}: data are computed"
     if any(phase < 0 for phase, _ in (*stage.forward.each, *stage.backward.each)):
         yield f"{names}: a phase is negative"
-    if any(isinstance(operation, Contract | Reduce | Silence) for operation in stage.forward.operations()):
+    sums = Contract | SparseContract | Reduce
+    if any(isinstance(operation, sums | Silence) for operation in stage.forward.operations()):
         yield f"{names}: a forward sweep takes derivatives"
     early = (*stage.backward.before, *(operation for _, operation in stage.backward.each))
-    if any(isinstance(operation, Contract | Reduce) for operation in early):
+    if any(isinstance(operation, sums) for operation in early):
         yield f"{names}: a derivative is summed before the loop has ended"
     if any(isinstance(operation, Restrain) for operation in stage.backward.operations()):
         yield f"{names}: a backward sweep sets states"
@@ -159,6 +169,8 @@ def _check_places(stage: Stage) -> Iterator[str]:
 def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
     if isinstance(operation, Product | Contract):
         yield from _check_product(plan, operation)
+    elif isinstance(operation, SparseProduct | SparseContract):
+        yield from _check_sparse(plan, operation)
     elif isinstance(operation, Compute):
         for item in operation.assignments:
             yield from _check_expression(plan, item.expression, item.out.width)
@@ -189,6 +201,21 @@ def _check_product(plan: Plan, operation: Product | Contract) -> Iterator[str]:
         yield f"{operation.matrix} has shape ({matrix.rows}, {matrix.columns})"
     if states.width > plan.buffer[states.buffer].lane_width:
         yield f"the columns of {states} do not lie side by side"
+
+
+def _check_sparse(plan: Plan, operation: SparseProduct | SparseContract) -> Iterator[str]:
+    block = plan.block.get(operation.block)
+    if block is None:
+        yield f"there is no block {operation.block}"
+        return
+    ends = [operation.source, operation.out if isinstance(operation, SparseProduct) else operation.delta]
+    if isinstance(operation, SparseProduct) and operation.transposed:
+        ends.reverse()
+    if tuple(view.width for view in ends) != (block.rows, block.columns):
+        yield f"{operation.block} has shape ({block.rows}, {block.columns})"
+    for view in ends:
+        if view.width > plan.buffer[view.buffer].lane_width:
+            yield f"the columns of {view} do not lie side by side"
 
 
 def _check_expression(plan: Plan, expression: Expression, width: int) -> Iterator[str]:

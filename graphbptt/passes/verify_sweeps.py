@@ -24,6 +24,8 @@ from graphbptt.ir.operations import (
     Reduce,
     Restrain,
     Silence,
+    SparseContract,
+    SparseProduct,
     View,
     views_in,
 )
@@ -117,7 +119,7 @@ def _count_writes(operation: Operation) -> int:
 def _list_writes(plan: Plan, moment: _Moment) -> Iterator[Write]:
     operation = moment.operation
     parts: list[tuple[View, bool, Expression | None]] = []
-    if isinstance(operation, Product):
+    if isinstance(operation, Product | SparseProduct):
         parts = [(operation.out, operation.accumulate, None)]
     elif isinstance(operation, Compute):
         parts = [
@@ -138,9 +140,9 @@ def _updates(item: Assignment) -> bool:
 
 
 def _list_reads(operation: Operation) -> list[View]:
-    if isinstance(operation, Product):
+    if isinstance(operation, Product | SparseProduct):
         return [operation.source]
-    if isinstance(operation, Contract):
+    if isinstance(operation, Contract | SparseContract):
         return [operation.source, operation.delta]
     if isinstance(operation, Compute):
         return [

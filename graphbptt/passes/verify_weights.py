@@ -1,4 +1,4 @@
-"""The packed weights of a plan: each entry inside its matrix, each trainable number's derivative taken exactly once."""
+"""The weights of a plan: each entry inside its matrix, each trainable number's derivative taken exactly once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from graphbptt.ir.expression import Load, leaves
-from graphbptt.ir.operations import Compute, Contract, Product, Reduce, Row
+from graphbptt.ir.operations import Compute, Contract, Product, Reduce, Row, SparseContract, SparseProduct
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import MatrixEntry, Plan, Selection, Stage
 
-__all__ = ["check_derivatives", "check_matrices", "check_products", "check_vector"]
+__all__ = ["check_blocks", "check_derivatives", "check_matrices", "check_products", "check_vector"]
 
 
 def check_matrices(plan: Plan) -> Iterator[str]:
@@ -51,6 +51,20 @@ def _fills(plan: Plan, entry: MatrixEntry) -> bool:
     return shape == block or (block[0] == 1 and shape == block[1:])  # a bias is one row
 
 
+def check_blocks(plan: Plan) -> Iterator[str]:
+    """The same for sparse weights that are kept as entries; and that every sparse connection is kept in one way."""
+    if len(plan.block) < len(plan.blocks) or plan.block.keys() & plan.matrix.keys():
+        yield "two blocks, or a block and a matrix, have one name"
+    for block in plan.blocks:
+        shape = block.use.copy_shape(plan.network.group[block.use.group].shape)
+        if not block.pattern.fits(block.rows, block.columns) or shape != (block.pattern.size,):
+            yield f"{block.owner} does not fill {block.name}, of shape ({block.rows}, {block.columns})"
+    entries = [entry.owner for matrix in plan.matrices for entry in matrix.entries if entry.pattern]
+    kept = [(name, "dense") for name in entries] + [(block.owner, "csr") for block in plan.blocks]
+    if sorted(kept) != sorted((choice.connection, choice.storage) for choice in plan.storages):
+        yield "the sparse connections are not kept as was chosen"
+
+
 def check_vector(plan: Plan) -> Iterator[str]:
     """The rows lie one behind the other, and what fills each has its width or is repeated."""
     stop = 0
@@ -69,8 +83,8 @@ def check_vector(plan: Plan) -> Iterator[str]:
 
 
 def check_products(plan: Plan) -> Iterator[str]:
-    """One forward product reads each matrix."""
-    if sorted(product.matrix for product, _ in _list_products(plan)) != sorted(plan.matrix):
+    """One forward product reads each matrix, and each block."""
+    if sorted(_weights_of(product) for product, _ in _list_products(plan)) != sorted(_list_uses(plan)):
         yield "the matrices are not read by one forward product each"
 
 
@@ -95,25 +109,38 @@ def _is_trainable(plan: Plan, value: Use | FrozenArray | None) -> bool:
     return isinstance(value, Use) and plan.network.group[value.group].trainable
 
 
-def _list_products(plan: Plan) -> Iterator[tuple[Product, int]]:
+def _weights_of(operation: Product | SparseProduct | Contract | SparseContract) -> str:
+    """The matrix, or the block, that an operation works on."""
+    return operation.matrix if isinstance(operation, Product | Contract) else operation.block
+
+
+def _list_uses(plan: Plan) -> dict[str, list[Use]]:
+    """What fills each matrix and each block."""
+    uses = {matrix.name: [entry.use for entry in matrix.entries if entry.use] for matrix in plan.matrices}
+    return uses | {block.name: [block.use] for block in plan.blocks}
+
+
+def _list_products(plan: Plan) -> Iterator[tuple[Product | SparseProduct, int]]:
     """Every forward product, and its stage."""
     for index, stage in enumerate(plan.stages):
         for operation in stage.forward.operations():
-            if isinstance(operation, Product):
+            if isinstance(operation, Product | SparseProduct):
                 yield operation, index
 
 
 def _check_contractions(plan: Plan, live: set[int]) -> Iterator[str]:
-    contractions: dict[str, list[Contract]] = {name: [] for name in plan.matrix}
+    uses = _list_uses(plan)
+    contractions: dict[str, list[Contract | SparseContract]] = {name: [] for name in uses}
     for stage in plan.stages:
         for operation in stage.backward.after:
-            if isinstance(operation, Contract):
-                contractions[operation.matrix].append(operation)
+            if isinstance(operation, Contract | SparseContract):
+                contractions[_weights_of(operation)].append(operation)
     for product, index in _list_products(plan):
-        found = contractions[product.matrix]
-        trainable = any(_is_trainable(plan, entry.use) for entry in plan.matrix[product.matrix].entries)
+        name = _weights_of(product)
+        found = contractions[name]
+        trainable = any(_is_trainable(plan, use) for use in uses[name])
         if len(found) != (index in live and trainable):
-            yield f"{product.matrix} is contracted {len(found)} times"
+            yield f"{name} is contracted {len(found)} times"
         for item in found:
             columns = (item.delta.start, item.delta.stop, item.delta.shift)
             if item.source != product.source or columns != (product.out.start, product.out.stop, 0):

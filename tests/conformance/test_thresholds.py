@@ -11,7 +11,9 @@ from agreement import assert_agreement
 from hypothesis import given
 from strategies import Case, cases
 
+import graphbptt.passes.choose_storage
 import graphbptt.passes.merge_products
+import graphbptt_numpy.sparse
 import graphbptt_numpy.tape
 import graphbptt_numpy.workspace
 from graphbptt.backend import find_backend
@@ -33,6 +35,14 @@ CHOICES = {
     "nothing joined, lanes": [
         (graphbptt.passes.merge_products, "JOINED_AREA", -1),
         (graphbptt_numpy.workspace, "NARROW", 1),
+    ],
+    "sparse weights in rows, examples together": [
+        (graphbptt.passes.choose_storage, "CSR_COSTS", graphbptt.passes.choose_storage.Costs(0, 0, 0)),
+        (graphbptt_numpy.sparse, "FEW_EXAMPLES", 0),
+        (graphbptt_numpy.sparse, "SAMPLED_COLUMNS", 5),
+    ],
+    "sparse weights in rows, examples one by one": [
+        (graphbptt.passes.choose_storage, "CSR_COSTS", graphbptt.passes.choose_storage.Costs(0, 0, 0)),
     ],
     "bound anew at every run": [(graphbptt_numpy.tape, "KEPT_CALLS", -1)],
     "no numbers repeated": [(graphbptt_numpy.workspace, "SMALL", 0)],
