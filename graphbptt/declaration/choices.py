@@ -76,71 +76,81 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 class Sgd(Section):
     """Gradient descent, with heavy-ball or Nesterov momentum."""
 
-    rate: PositiveFloat = 0.01
-    momentum: Decay = 0.0
-    nesterov: bool = False
+    rate: PositiveFloat = Field(0.01, description="The step along the gradient.")
+    momentum: Decay = Field(0.0, description="How much of the last update the next one keeps.")
+    nesterov: bool = Field(False, description="Whether the momentum looks ahead (Nesterov).")
 
 
 class Rmsprop(Section):
     """Descent scaled by a running root mean square of each derivative."""
 
-    rate: PositiveFloat = 0.001
-    decay: Decay = 0.9
-    epsilon: PositiveFloat = 1e-8
+    rate: PositiveFloat = Field(0.001, description="The size of a step.")
+    decay: Decay = Field(0.9, description="How much of the running mean square an update keeps.")
+    epsilon: PositiveFloat = Field(1e-8, description="What is added to the root mean square.")
 
 
 class Adam(Section):
     """Momentum and scaling with bias correction."""
 
-    rate: PositiveFloat = 0.001
-    beta1: Decay = 0.9
-    beta2: Decay = 0.999
-    epsilon: PositiveFloat = 1e-8
+    rate: PositiveFloat = Field(0.001, description="The size of a step.")
+    beta1: Decay = Field(0.9, description="How much of the running mean an update keeps.")
+    beta2: Decay = Field(0.999, description="How much of the running mean square an update keeps.")
+    epsilon: PositiveFloat = Field(1e-8, description="What is added to the root mean square.")
 
 
 class Adamw(Adam):
     """Adam with decoupled weight decay: an update also shrinks the parameters by ``rate * weight_decay``."""
 
-    weight_decay: NonNegativeFloat = 0.01
+    weight_decay: NonNegativeFloat = Field(
+        0.01, description="How fast parameters shrink: by `rate * weight_decay` an update."
+    )
 
 
 class OptimizerChoice(Choice):
     """``optimizer:``."""
 
-    sgd: Sgd = Sgd()
-    rmsprop: Rmsprop = Rmsprop()
-    adam: Adam = Adam()
-    adamw: Adamw = Adamw()
+    sgd: Sgd = Field(Sgd(), description="Gradient descent, with momentum if wanted.")
+    rmsprop: Rmsprop = Field(Rmsprop(), description="Descent scaled by a running root mean square.")
+    adam: Adam = Field(Adam(), description="Momentum and scaling, with bias correction.")
+    adamw: Adamw = Field(Adamw(), description="The same with decoupled weight decay.")
 
 
 class BinaryAddition(Section):
     """Add two binary numbers bit by bit; fields `bits` (two units) and `sum`, which is `delay` steps late."""
 
-    delay: NonNegativeInt = 2
+    delay: NonNegativeInt = Field(2, description="How many steps late the sum is due.")
 
 
 class PatternCompletion(Section):
     """Complete stored random patterns; static fields `cue`, `known` (the mask of the cue) and `pattern`."""
 
-    patterns: PositiveInt = 5
-    units: PositiveInt = 40
-    known: Annotated[float, Field(gt=0, le=1)] = 0.5
+    patterns: PositiveInt = Field(5, description="How many patterns are stored.")
+    units: PositiveInt = Field(40, description="The length of a pattern.")
+    known: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="The share of a pattern that its cue shows."
+    )
 
 
 class TaskChoice(Choice):
     """``task:``."""
 
-    binary_addition: BinaryAddition = BinaryAddition()
-    pattern_completion: PatternCompletion = PatternCompletion()
+    binary_addition: BinaryAddition = Field(
+        BinaryAddition(), description="Add two binary numbers bit by bit."
+    )
+    pattern_completion: PatternCompletion = Field(
+        PatternCompletion(), description="Complete stored random patterns."
+    )
 
 
 class Autoregression(Section):
     """A linear prediction from the last `lags` wanted values, fitted on the training part."""
 
-    lags: PositiveInt
+    lags: PositiveInt = Field(description="From how many of the last wanted values it predicts.")
 
 
 class BaselineChoice(Choice):
     """``baseline:``, a predictor whose figures are printed beside the network's."""
 
-    autoregression: Autoregression | None = None
+    autoregression: Autoregression | None = Field(
+        None, description="A linear prediction from the last wanted values."
+    )

@@ -80,16 +80,19 @@ class Tie(Section):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    group: Name
-    scale: Real = 1.0
-    transpose: bool = False
+    group: Name = Field(description="The name of the group.")
+    scale: Real = Field(1.0, description="What the group's parameter is multiplied by.")
+    transpose: bool = Field(False, description="Whether it is transposed.")
     index: Index = Field(
         None, description="The position in the group of every entry; null for an entry that is always 0."
     )
     factors: Annotated[FrozenArray | None, PlainValidator(_read_factors)] = Field(
         None, description="What the index multiplies every entry by."
     )
-    combine: Combine | None = None
+    combine: Combine | None = Field(
+        None,
+        description="How the group combines the derivatives of its copies; sum if no member says otherwise.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -135,9 +138,14 @@ class Tie(Section):
 class Parameter(Section):
     """Something learned, or drawn once and kept (`trainable` false)."""
 
-    init: Init | None = None
-    trainable: bool | None = None
-    tie: Tie | None = None
+    init: Init | None = Field(
+        None,
+        description="Starting values, or their distribution; by default one that suits the kind of parameter.",
+    )
+    trainable: bool | None = Field(
+        None, description="Whether it is learned; true if nobody in its group says otherwise."
+    )
+    tie: Tie | None = Field(None, description="The weight-sharing group whose parameter it is.")
 
 
 def _read_coefficient(value: Any) -> FrozenArray | Parameter:
@@ -207,14 +215,24 @@ class NodeDeclaration(Section):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    units: Count = 1
+    units: Count = Field(1, description="The number of units of the population.")
     cell: Annotated[CellChoice | None, PlainValidator(_read_cell)] = Field(
         default=None, description="The cell it stands for, by name, or {name: {option: value}}."
     )
-    coefficients: Coefficients = Field(default={})
-    activation: Expression = Net()
-    bias: Annotated[Parameter | Literal[False] | None, PlainValidator(_read_bias)] = None
-    initial: Annotated[FrozenArray | Parameter, PlainValidator(_read_initial)] = FrozenArray(0.0)
+    coefficients: Coefficients = Field(
+        default={}, description="Named numbers of the activation, fixed or learned."
+    )
+    activation: Expression = Field(
+        Net(),
+        description="The state as a function of the net input `net`, of states such as `h[t-1]` and of coefficients.",
+    )
+    bias: Annotated[Parameter | Literal[False] | None, PlainValidator(_read_bias)] = Field(
+        None,
+        description="What is added to the net input: true, false or starting values; true where a weight arrives.",
+    )
+    initial: Annotated[FrozenArray | Parameter, PlainValidator(_read_initial)] = Field(
+        FrozenArray(0.0), description="The state before step 1: numbers, learned, or a parameter."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -258,10 +276,14 @@ def _read_weight(value: Any) -> SparseWeight | str:
 class ConnectionDeclaration(Parameter):
     """An edge, without its ends; `init`, `trainable` and `tie` are those of its weight."""
 
-    delay: Annotated[Integer, Field(ge=-LARGEST_DELAY, le=LARGEST_DELAY)] = 1
-    weight: Annotated[SparseWeight | ConnectionKind, PlainValidator(_read_weight)] = "dense"
-    from_units: Units = None
-    to_units: Units = None
+    delay: Annotated[Integer, Field(ge=-LARGEST_DELAY, le=LARGEST_DELAY)] = Field(
+        1, description="How many steps earlier the source is read; a negative delay looks ahead."
+    )
+    weight: Annotated[SparseWeight | ConnectionKind, PlainValidator(_read_weight)] = Field(
+        "dense", description="The kind of connection."
+    )
+    from_units: Units = Field(None, description="The units of the source that it reads; all if not said.")
+    to_units: Units = Field(None, description="The units of the target where it arrives; all if not said.")
     from_port: Name | None = Field(
         default=None, description="Which output of the cell it comes from; by default the cell's state."
     )
@@ -287,15 +309,15 @@ class ConnectionDeclaration(Parameter):
 class EdgeDeclaration(ConnectionDeclaration):
     """An edge of a spec file."""
 
-    source: Name = Field(alias="from")
-    target: Name = Field(alias="to")
+    source: Name = Field(alias="from", description="The node that is read.")
+    target: Name = Field(alias="to", description="The node at which it arrives.")
 
 
 class NetworkDeclaration(Section):
     """The graph."""
 
-    nodes: dict[Name, NodeDeclaration] = Field(min_length=1)
-    edges: list[EdgeDeclaration] = Field(default=[])
+    nodes: dict[Name, NodeDeclaration] = Field(min_length=1, description="The populations, by name.")
+    edges: list[EdgeDeclaration] = Field(default=[], description="The connections between them.")
     constraints: list[Name] = Field(
         default=[], description="Linear equalities between parameters that training keeps, e.g. W == -W.T."
     )

@@ -34,8 +34,10 @@ __all__ = [
 class Fresh(Section):
     """A part of the data that a task makes anew; what is absent is as in the training part."""
 
-    examples: Count | None = None
-    steps: Count | None = None
+    examples: Count | None = Field(
+        None, description="How many sequences; as many as for training if not said."
+    )
+    steps: Count | None = Field(None, description="Their length; as in training if not said.")
 
 
 def _names(value: Any) -> Any:
@@ -53,9 +55,13 @@ class FieldDeclaration(Section):
     `normalise` makes mean 0 and standard deviation 1 over the training part.
     """
 
-    source: Annotated[tuple[str, ...], BeforeValidator(_names), Field(alias="from", min_length=1)]
-    lead: int = 0
-    normalise: bool = False
+    source: Annotated[tuple[str, ...], BeforeValidator(_names), Field(alias="from", min_length=1)] = Field(
+        description="Columns of a csv, a unit each, or an array of an npz."
+    )
+    lead: int = Field(0, description="Take the value of so many rows later.")
+    normalise: bool = Field(
+        False, description="Whether to make mean 0 and standard deviation 1 over the training part."
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -92,11 +98,18 @@ class Split(Section):
     where a part begins; the field named by `mask` is 1 on the part's own steps.
     """
 
-    by: str | None = None
-    mask: str | None = None
-    train: Part | None = None
-    validation: Part | None = None
-    test: Part | None = None
+    by: str | None = Field(
+        None,
+        description="The column or array whose values the ranges are of; they count examples from 1 if not said.",
+    )
+    mask: str | None = Field(
+        None, description="The name of a field made to be 1 on a part's own steps of one sequence."
+    )
+    train: Part | None = Field(None, description="The training part; what is left if not said.")
+    validation: Part | None = Field(
+        None, description="The part by whose loss the best parameters are chosen."
+    )
+    test: Part | None = Field(None, description="The part for the final figures.")
 
     @property
     def parts(self) -> dict[str, float | Range]:
@@ -146,18 +159,35 @@ class DataDeclaration(Section):
     by; all rows where it is absent.
     """
 
-    task: TaskChoice | None = None
-    csv: str | None = None
-    npz: str | None = None
-    steps: Count | None = None
-    seed: Annotated[Integer, Field(ge=0)] = 0
-    examples: Count | None = None
-    validation: Fresh | None = None
-    test: Fresh | None = None
-    fields: dict[str, Annotated[FieldDeclaration, BeforeValidator(_open_field)]] = Field(default={})
-    split: Split | None = None
-    variance_over: Annotated[Range, BeforeValidator(_range)] | None = None
-    baseline: BaselineChoice | None = None
+    task: TaskChoice | None = Field(None, description="Sequences made by a task.")
+    csv: str | None = Field(
+        None, description="A file with one sequence, a row a step; its path starts at the spec."
+    )
+    npz: str | None = Field(
+        None, description="A file of arrays, an entry an example; its path starts at the spec."
+    )
+    steps: Count | None = Field(
+        None, description="The length of a task's sequences, or of the run where no field has a time axis."
+    )
+    seed: Annotated[Integer, Field(ge=0)] = Field(
+        0, description="What a task, or a random split, is drawn from."
+    )
+    examples: Count | None = Field(None, description="How many training sequences a task makes.")
+    validation: Fresh | None = Field(
+        None, description="The part of a task by whose loss the best parameters are chosen."
+    )
+    test: Fresh | None = Field(None, description="A part of a task for the final figures.")
+    fields: dict[str, Annotated[FieldDeclaration, BeforeValidator(_open_field)]] = Field(
+        default={}, description="Where the values of each field come from."
+    )
+    split: Split | None = Field(None, description="How examples, or the steps of one sequence, are divided.")
+    variance_over: Annotated[Range, BeforeValidator(_range)] | None = Field(
+        None,
+        description="The range whose variance the average relative variance divides by; all rows if not said.",
+    )
+    baseline: BaselineChoice | None = Field(
+        None, description="A predictor whose figures are printed beside the network's."
+    )
 
     @property
     def source(self) -> str:
@@ -197,8 +227,10 @@ class DataDeclaration(Section):
 class Truncation(Section):
     """Truncated backpropagation: an update after every `stride` steps, derivatives back over at most `steps`."""
 
-    steps: Count
-    stride: Count | None = None
+    steps: Count = Field(description="Over how many steps derivatives pass back at most.")
+    stride: Count | None = Field(
+        None, description="After how many steps there is an update; after `steps` if not said."
+    )
 
     @model_validator(mode="after")
     def _check_stride(self) -> Truncation:
@@ -219,10 +251,20 @@ class TrainingDeclaration(Section):
     place in the batch before.
     """
 
-    optimizer: OptimizerChoice = OptimizerChoice(adam=Adam())
-    epochs: Count = 100
-    batch: Count = 32
-    clip: Annotated[Real, Field(gt=0)] | None = None
-    patience: Count | None = None
-    truncate: Truncation | None = None
-    stateful: bool = False
+    optimizer: OptimizerChoice = Field(
+        OptimizerChoice(adam=Adam()), description="How a gradient becomes an update."
+    )
+    epochs: Count = Field(100, description="The number of passes over the training part.")
+    batch: Count = Field(32, description="The number of examples in an update.")
+    clip: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="The largest norm a gradient may have; a longer one is shrunk to it."
+    )
+    patience: Count | None = Field(
+        None, description="Training ends after so many epochs without a better validation loss."
+    )
+    truncate: Truncation | None = Field(
+        None, description="Truncated backpropagation: derivatives pass back over a limited number of steps."
+    )
+    stateful: bool = Field(
+        False, description="Whether each example goes on from the one at its place in the batch before."
+    )

@@ -53,27 +53,31 @@ def _read_steps(value: Any, words: tuple[str, ...]) -> Any:
 class ClampDeclaration(Section):
     """States that are given by a field of the data."""
 
-    field: FieldName
-    units: Units = None
+    field: FieldName = Field(description="The field that holds the values.")
+    units: Units = Field(None, description="The clamped units; all if not said.")
     at: Annotated[
         Literal["every", "start"] | tuple[int, ...],
         PlainValidator(lambda value: _read_steps(value, ("every", "start"))),
-    ] = "every"
-    mask: FieldName | None = None
+    ] = Field("every", description="At every step, in the initial state, or at listed steps.")
+    mask: FieldName | None = Field(None, description="A field of zeros and ones; zero leaves the state free.")
 
 
 class TargetDeclaration(Section):
     """States that are wanted to equal a field of the data."""
 
-    field: FieldName
-    loss: Loss = "squared_error"
-    units: Units = None
+    field: FieldName = Field(description="The field that holds the wanted values.")
+    loss: Loss = Field("squared_error", description="How states and wanted values are compared.")
+    units: Units = Field(None, description="The units that have a target; all if not said.")
     at: Annotated[
         Literal["every", "last"] | Last | tuple[int, ...],
         PlainValidator(lambda value: _read_steps(value, ("every", "last"))),
-    ] = "every"
-    mask: FieldName | None = None
-    weight: Annotated[Real, Field(ge=0)] = 1.0
+    ] = Field(
+        "every", description="At every step, each sequence's last step, its last k steps, or at listed steps."
+    )
+    mask: FieldName | None = Field(None, description="A field that weights the steps.")
+    weight: Annotated[Real, Field(ge=0)] = Field(
+        1.0, description="The factor of this target in the total loss."
+    )
 
 
 def _open_list(value: Any) -> Any:
@@ -83,12 +87,20 @@ def _open_list(value: Any) -> Any:
 class SpecDeclaration(Section):
     """A whole spec file."""
 
-    description: str = ""
-    network: NetworkDeclaration
-    inputs: dict[str, Annotated[list[ClampDeclaration], BeforeValidator(_open_list)]] = Field(default={})
-    targets: dict[str, Annotated[list[TargetDeclaration], BeforeValidator(_open_list)]] = Field(default={})
-    data: DataDeclaration | None = None
-    training: TrainingDeclaration | None = None
-    backend: Name = "auto"
-    dtype: Literal["float32", "float64"] = "float32"
-    seed: Annotated[Integer, Field(ge=0)] = 0
+    description: str = Field("", description="What the spec shows; printed by the command line.")
+    network: NetworkDeclaration = Field(description="The graph.")
+    inputs: dict[str, Annotated[list[ClampDeclaration], BeforeValidator(_open_list)]] = Field(
+        default={}, description="What is given, by node: one clamp or a list of them."
+    )
+    targets: dict[str, Annotated[list[TargetDeclaration], BeforeValidator(_open_list)]] = Field(
+        default={}, description="What is wanted, by node: one target or a list of them."
+    )
+    data: DataDeclaration | None = Field(None, description="Where the data come from.")
+    training: TrainingDeclaration | None = Field(None, description="How the network is trained.")
+    backend: Name = Field(
+        "auto", description="What runs the network; auto takes the fastest that can run here."
+    )
+    dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers.")
+    seed: Annotated[Integer, Field(ge=0)] = Field(
+        0, description="What starting values, and the order of the examples, are drawn from."
+    )

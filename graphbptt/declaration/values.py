@@ -125,8 +125,10 @@ def read_init(value: Any) -> Initializer | FrozenArray:
 class UnitRange(Section):
     """Units from `start` up to but without `stop`; the last one where there is no `stop`."""
 
-    start: Annotated[Integer, Field(ge=0)] = 0
-    stop: Count | None = None
+    start: Annotated[Integer, Field(ge=0)] = Field(0, description="The first unit.")
+    stop: Count | None = Field(
+        None, description="The unit after the last one; without it, the range goes to the end."
+    )
 
     def list(self, units: int) -> tuple[int, ...]:
         """The indices, of a population of `units` units; a range that reaches too far lists one too many."""

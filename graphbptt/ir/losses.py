@@ -43,12 +43,14 @@ class LossRule:
 
 
 def _squared_error(predicted: Array, wanted: Array) -> tuple[Array, Array]:
+    """Half the sum over units of the squared difference."""
     difference = predicted - wanted
     squares: Array = np.einsum("tbu,tbu->tb", difference, difference)
     return squares * 0.5, difference
 
 
 def _cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Minus the logarithm of the right unit's probability; the states are the logits of a softmax."""
     slope: Array = special.softmax(logits, axis=-1)
     at_label = labels[..., None]
     loss: Array = special.logsumexp(logits, axis=-1) - np.take_along_axis(logits, at_label, axis=-1)[..., 0]
@@ -57,6 +59,7 @@ def _cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def _binary_cross_entropy(probability: Array, wanted: Array) -> tuple[Array, Array]:
+    """Minus the logarithm of the likelihood of each unit by itself; the states are probabilities."""
     # Clipped, the loss is finite and constant: the slope there is that of the constant.
     edge = np.finfo(probability.dtype).eps
     p = np.clip(probability, edge, 1 - edge)
