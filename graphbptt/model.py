@@ -18,6 +18,7 @@ from graphbptt.errors import DataError, Problem, SpecError, did_you_mean
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout, draw_parameters
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
@@ -136,11 +137,25 @@ class Model:
     def network(self) -> FoldedNetwork:
         return self.plan.network
 
-    def bind(self, fields: Fields, steps: int | None = None, targets: bool = True) -> Batch:
-        """Check the fields and lay them out as a batch; `targets` False leaves the targets' fields out."""
-        return bind_batch(self.network, fields, steps=steps, dtype=self.dtype, targets=targets)
+    def bind(
+        self, fields: Fields, steps: int | None = None, targets: bool = True, noise: bool | int = True
+    ) -> Batch:
+        """Check the fields and lay them out as a batch; `targets` False leaves the targets' fields out.
 
-    def run(self, fields: Fields, steps: int | None = None) -> dict[Hashable, Array]:
+        `noise` is as for `run`.
+        """
+        return bind_batch(
+            self.network,
+            fields,
+            steps=steps,
+            dtype=self.dtype,
+            targets=targets,
+            noise=_choose_noise(noise, self.seed),
+        )
+
+    def run(
+        self, fields: Fields, steps: int | None = None, noise: bool | int = True
+    ) -> dict[Hashable, Array]:
         """Run forward.
 
         Parameters
@@ -149,6 +164,9 @@ class Model:
             Arrays by field name, (batch, time, units), or (batch, units) for a static one; optionally ``lengths``.
         steps : int, optional
             The number of steps; needed only where no field has a time axis.
+        noise : bool or int
+            The seed from which the noise of nodes is drawn that have some; True is the model's own seed, so that the
+            same fields give the same states, and False runs without noise.
 
         Returns
         -------
@@ -156,14 +174,17 @@ class Model:
             Node -> states of steps 1 to T, shape (batch, time, units). The keys are the nodes of the graph: 0 and 1
             for ``nx.DiGraph([(0, 1)])``. After a sequence's own last step the states hold its initial state.
         """
-        batch = self.bind(fields, steps, targets=False)
+        return self.states(self.bind(fields, steps, targets=False, noise=noise))
+
+    def states(self, batch: Batch) -> dict[Hashable, Array]:
+        """What `run` gives, for an already bound batch."""
         states = self._executable.run(self.vector, batch)
         return {
             self.nodes[population]: np.array(np.swapaxes(array, 0, 1), order="C")
             for population, array in states.items()
         }
 
-    def step(self, fields: Fields | None = None) -> dict[Hashable, Array]:
+    def step(self, fields: Fields | None = None, noise: bool | int = True) -> dict[Hashable, Array]:
         """Run one step further, from the states that the call before has left.
 
         The first call, and the first after `reset`, starts from the initial state. In float64 the states are those of
@@ -174,6 +195,8 @@ class Model:
         fields : mapping
             Arrays by field name, (batch, units), the values of this step; masks have their shape. Fields of clamps at
             the start are read by the first step alone. Listed steps count from there.
+        noise : bool or int
+            As for `run`.
 
         Returns
         -------
@@ -200,7 +223,8 @@ class Model:
         >>> model.step({"number": [[4]]})["sum"].item()
         4.0
         """
-        states = self._stream.step(self.vector, {} if fields is None else fields)
+        drawn = _choose_noise(noise, self.seed)
+        states = self._stream.step(self.vector, {} if fields is None else fields, drawn)
         return {node: states[population].copy() for population, node in self.nodes.items()}
 
     def reset(self) -> None:
@@ -233,10 +257,12 @@ class Model:
         """The total loss of a bound batch; writes its derivative by ``vector[:free]`` into `gradient`."""
         return self.network.total_loss(self._executable.loss_and_gradient(self.vector, batch, gradient))
 
-    def loss_and_gradients(self, fields: Fields, steps: int | None = None) -> tuple[float, dict[str, Array]]:
-        """The total loss and its derivative by every trainable parameter, by group name."""
+    def loss_and_gradients(
+        self, fields: Fields, steps: int | None = None, noise: bool | int = True
+    ) -> tuple[float, dict[str, Array]]:
+        """The total loss and its derivative by every trainable parameter, by group name; `noise` as for `run`."""
         gradient = np.zeros(self.plan.layout.free, self.dtype)
-        loss = self.loss_and_gradient(self.bind(fields, steps), gradient)
+        loss = self.loss_and_gradient(self.bind(fields, steps, noise=noise), gradient)
         free = [slot.group for slot in self.plan.layout.slots if slot.offset < self.plan.layout.free]
         return loss, {
             group: self.plan.layout.view(gradient, group)
@@ -254,6 +280,15 @@ class Model:
         Where `steps` and `batch` are given, totals for batches of that shape are numbers too.
         """
         return format_plan(self.plan, steps, batch, self.dtype)
+
+
+def _choose_noise(noise: bool | int, seed: int) -> Noise | None:
+    if isinstance(noise, bool | np.bool_):
+        return Noise(seed) if noise else None
+    if not isinstance(noise, int | np.integer) or noise < 0:
+        remedy = "write True, False, or a seed, a whole number from 0 on"
+        raise DataError(Problem("noise", f"{noise!r} is no noise", remedy))
+    return Noise(int(noise))
 
 
 def _check_settings(dtype: npt.DTypeLike, seed: int) -> tuple[np.dtype[Any], int]:

@@ -12,6 +12,7 @@ from graphbptt.backend import Executable, Stepper
 from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.batch import CarriedState
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.noise import Noise
 from graphbptt.passes.bind_step import bind_step
 from graphbptt.passes.find_lookahead import find_lookahead
 
@@ -38,9 +39,11 @@ class Stream:
         self._size: int | None = None
         self._carried: CarriedState | None = None
 
-    def step(self, parameters: Array, fields: Mapping[str, npt.ArrayLike]) -> Mapping[str, Array]:
+    def step(
+        self, parameters: Array, fields: Mapping[str, npt.ArrayLike], noise: Noise | None
+    ) -> Mapping[str, Array]:
         """The states after one more step, (batch, units) by population, valid until the next one."""
-        batch = bind_step(self._network, fields, self._dtype, self._carried, self._size)
+        batch = bind_step(self._network, fields, self._dtype, self._carried, self._size, noise)
         if self._stepper is None:
             self._stepper, self._size = self._executable.stepper(batch.size), batch.size
         states = self._stepper.step(parameters, batch)

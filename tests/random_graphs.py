@@ -184,12 +184,14 @@ def graphs(draw: st.DrawFn, smooth: bool, causal: bool = False) -> nx.MultiDiGra
 
 @st.composite
 def own_parameters(draw: st.DrawFn, sketch: Sketch, name: str) -> None:
-    """The bias and the initial state of a node."""
+    """The bias, the noise and the initial state of a node."""
     units, history = sketch.units[name], sketch.history[name]
     attributes = sketch.graph.nodes[name]
     if name in sketch.deaf:
         attributes["bias"] = False
-    elif draw(st.booleans()):
+    elif draw(st.integers(0, 3)) == 3:
+        attributes["noise"] = draw(st.sampled_from((0.0, 0.3)))
+    if name not in sketch.deaf and draw(st.booleans()):
         attributes["bias"] = draw(st.sampled_from((True, False, 0.3, {"init": 0.2, "trainable": False}, {})))
     rows = np.linspace(-0.5, 0.8, history * units).reshape(history, units)
     choices = (0.4, "learned", "learned", rows[0], rows, {"init": rows if history > 1 else rows[0]})

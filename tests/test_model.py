@@ -109,5 +109,5 @@ def test_divergence_is_named_in_graphs_of_any_nodes() -> None:
     graph.add_node(2, activation="exp(exp(net))", bias=False)
     graph.add_edges_from([("x", ("a", 1)), ("x", 2)], delay=0, init=1.0)
     model = graphbptt.compile(graph, [Clamp("x", "x")], [Target("2", "y")])
-    data = Dataset({"x": np.array([[[0.0], [9.0]]]), "y": np.zeros((1, 2, 1))})
-    assert find_first_state(model, data, 2) == ("('a', 1)", 2)
+    fields = {"x": np.array([[[0.0], [9.0]]]), "y": np.zeros((1, 2, 1))}
+    assert find_first_state(model, model.bind(fields)) == ("('a', 1)", 2)

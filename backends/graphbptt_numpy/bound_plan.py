@@ -14,6 +14,7 @@ from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt_numpy.boundary import (
     bind_initial_states,
+    draw_states_noise,
     fill_given,
     fill_padding,
     gather_history,
@@ -114,6 +115,7 @@ class BoundPlan:
     def walk(self, batch: Batch) -> None:
         """Compute the states of all steps."""
         plan, space = self._plan, self._space
+        draw_states_noise(space, batch)
         for name in space.held:
             hold_states(plan, space, batch, name)
         for stage, tape in zip(plan.stages, self._forward, strict=True):

@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import Population
+from graphbptt.ir.noise import draw_noise
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = [
     "bind_initial_states",
+    "draw_states_noise",
     "fill_given",
     "fill_padding",
     "gather_history",
@@ -112,6 +114,16 @@ def _beyond(space: Workspace, batch: Batch) -> npt.NDArray[np.int64]:
     """How many steps each (step, example) lies behind the first padded one; negative inside the sequence."""
     steps = np.arange(space.steps, dtype=np.int64)[:, None]
     return steps - (space.steps if batch.lengths is None else batch.lengths)
+
+
+def draw_states_noise(space: Workspace, batch: Batch) -> None:
+    """The noise of all steps."""
+    steps = range(batch.offset + 1, batch.offset + 1 + space.steps)
+    for name, noise in space.noise.items():
+        if batch.noise is None:
+            noise.fill(0)
+        else:
+            noise[...] = draw_noise(batch.noise, name, steps, space.size, noise.shape[-1], space.dtype)
 
 
 def fill_given(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:

@@ -19,6 +19,7 @@ from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
+    Perturb,
     Product,
     Reduce,
     Restrain,
@@ -124,6 +125,8 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
         return partial(_bind_sparse_product, space, operation)
     if isinstance(operation, Compute):
         return partial(_bind_instructions, space, compile_compute(operation))
+    if isinstance(operation, Perturb):
+        return partial(_bind_perturb, space, operation)
     if isinstance(operation, Restrain):
         return partial(_bind_restrain, space, operation)
     if isinstance(operation, Silence):
@@ -177,6 +180,17 @@ def _call(function: Callable[..., Any], arguments: list[Array], out: Array) -> C
     if function in (np.maximum, np.minimum):
         return partial(function, *arguments, out=out)
     return partial(function, *arguments, out)
+
+
+def _bind_perturb(space: Workspace, operation: Perturb, rows: Rows) -> Iterator[Call]:
+    out, noise = _view(space, operation.out, rows), space.noise[operation.population][_index(rows)]
+    scale = space.dtype.type(operation.scale)
+    if operation.accumulate:
+        scaled = space.scratch(out.shape)
+        yield partial(np.multiply, noise, scale, scaled)
+        yield partial(np.add, out, scaled, out)
+    else:
+        yield partial(np.multiply, noise, scale, out)
 
 
 def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:

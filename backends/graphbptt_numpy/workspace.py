@@ -40,7 +40,8 @@ class Workspace:
     A buffer has axes (lane, time, batch, unit). `padded` (steps, batch) marks the steps behind the sequences' ends;
     None where all sequences are full. `initial` holds every population's initial rows, (history, batch, units), and
     `overwritten` says whether the last batch brought its own. For populations some of whose states are set, `held`
-    marks them and `holds` has their values.
+    marks them and `holds` has their values. `noise` has the standard
+    normal numbers of those that need some.
 
     With `stepwise`, work on whole sequences goes a step at a time. The products of linear algebra libraries round a row
     differently among other numbers of rows; so its results do not depend on the number of steps.
@@ -71,6 +72,8 @@ class Workspace:
         held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
         self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
         self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
+        noisy = [p for p in plan.network.populations if p.noise and p.name not in plan.network.given]
+        self.noise = {p.name: self.allocate(steps, size, p.units) for p in noisy}
         self._same = _find_same(plan)
         self._passing = {name: stage for name, stage in _find_passing(plan).items() if name not in self._same}
         self._block_lengths = [

@@ -2,7 +2,7 @@
 
     network    := {nodes: {name: node, ...}, edges: [edge, ...], cells: {name: cell, ...},
                    constraints: [text, ...]}
-    node       := {cell, units, coefficients, activation, bias, initial}
+    node       := {cell, units, coefficients, activation, bias, initial, noise}
     connection := {delay, weight, init, trainable, from_units, to_units, from_port, to_port, tie}
     edge       := connection | {from, to}
     bias       := true | false | values | parameter
@@ -232,6 +232,9 @@ class NodeDeclaration(Section):
     )
     initial: Annotated[FrozenArray | Parameter, PlainValidator(_read_initial)] = Field(
         FrozenArray(0.0), description="The state before step 1: numbers, learned, or a parameter."
+    )
+    noise: Annotated[Real, Field(ge=0)] = Field(
+        0.0, description="The standard deviation of Gaussian noise added to `net`."
     )
 
     @model_validator(mode="before")

@@ -1,9 +1,10 @@
 """A batch: the data of one call, checked and laid out as the executors read it.
 
-    batch  := Batch(size, steps, lengths, clamps, targets, carried)
+    batch  := Batch(size, steps, lengths, clamps, targets, carried, noise)
     clamp  := BoundClamp(values, mask)          one for each clamp of the network, in its order
     target := BoundTarget(values, weights)      one for each target of the network, in its order
     carried := CarriedState(rows, offset)       what a batch goes on from, in place of the initial state
+    noise  := Noise(seed, example)              what the noise of states is drawn from
 
 Axes are (time, batch, unit); index 0 of the time axis is step 1. Arrays may be read-only broadcast views.
 """
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from graphbptt.ir.noise import Noise
 
 __all__ = ["Batch", "BoundClamp", "BoundTarget", "CarriedState"]
 
@@ -83,7 +86,7 @@ class Batch:
     """Data for `size` sequences of `steps` steps.
 
     `lengths` (batch,) are their own lengths, or None if all are full; a sequence that ended before the batch has length
-    0. `carried` is None where the sequences start with the batch.
+    0. `carried` is None where the sequences start with the batch. `noise` is None where states have none.
     """
 
     size: int
@@ -92,6 +95,7 @@ class Batch:
     clamps: tuple[BoundClamp, ...]
     targets: tuple[BoundTarget, ...]
     carried: CarriedState | None = None
+    noise: Noise | None = None
 
     @property
     def offset(self) -> int:

@@ -1,7 +1,7 @@
 """The folded network: what was declared, validated, with every name resolved and every tie made explicit.
 
     network    := FoldedNetwork(populations, connections, wires, groups, clamps, targets, constraints)
-    population := Population(name, units, history, activation, coefficients, bias, initial)
+    population := Population(name, units, history, activation, coefficients, bias, initial, noise)
     connection := Connection(name, source, target, delay, kind, weight, from_units, to_units,
                              pattern, storage)
     wire       := Wire(source, target, delay)           a state that an activation reads
@@ -42,7 +42,8 @@ class Population:
     `history` is the number D of initial rows it keeps: the largest delay, or look-ahead, with which any connection or
     wire reads it, and at least 1. `initial` holds those rows, broadcastable to ``(D, units)``: row k stands for step
     -k, and for step T+1+k after a sequence's last step T. `bias` is None where there is none. A coefficient is a
-    constant or a use of a group, of shape ``()`` or ``(units,)``.
+    constant or a use of a group, of shape ``()`` or ``(units,)``. `noise` is the standard deviation of the Gaussian
+    numbers that are added to the net input, independently for each step, example and unit.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Population:
     coefficients: tuple[tuple[str, Use | FrozenArray], ...]
     bias: Use | None
     initial: Use | FrozenArray
+    noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

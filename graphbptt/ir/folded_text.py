@@ -23,6 +23,7 @@ def format_folded(network: FoldedNetwork) -> str:
         lines.append(
             f"  population {population.name}: {population.units} units, {population.activation},"
             f" bias {population.bias or 'none'}, initial {initial}, history {population.history}"
+            + (f", noise {population.noise:g}" if population.noise else "")
             + (f",{coefficients}" if coefficients else "")
         )
     for connection in network.connections:

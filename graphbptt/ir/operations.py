@@ -6,6 +6,7 @@
     operation  := Compute((assignment, ...))            out (+)= expression of views and rows, all in parallel
                 | Product(out, source, matrix, transposed, accumulate)      out (+)= source @ W, or @ W.T
                 | SparseProduct(out, source, block, transposed, accumulate)  the same with weights kept as entries
+                | Perturb(out, population, scale, accumulate)       out (+)= scale * the population's noise
                 | Restrain(population)                  set what is clamped, after the activation
                 | Silence(slopes, population)           no derivative passes where states were set, or at padded steps
                 | Contract(matrix, source, delta)       derivative of W: source.T @ delta over (time x batch)
@@ -32,6 +33,7 @@ __all__ = [
     "Compute",
     "Contract",
     "Operation",
+    "Perturb",
     "Product",
     "Reduce",
     "Restrain",
@@ -137,6 +139,19 @@ class SparseProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class Perturb:
+    """Noise of a population's net input, for whole sequences: ``scale`` times standard normal numbers."""
+
+    out: View
+    population: str
+    scale: float
+    accumulate: bool
+
+    def __str__(self) -> str:
+        return f"perturb {self.out} {'+=' if self.accumulate else '='} {self.scale:g} * noise of {self.population}"
+
+
+@dataclass(frozen=True, slots=True)
 class Restrain:
     """Put clamped values, and the initial state at padded steps, in place of a population's computed states."""
 
@@ -193,7 +208,9 @@ class Reduce:
         return f"reduce d{self.row} += sum {self.expression}"
 
 
-Operation = Compute | Product | SparseProduct | Restrain | Silence | Contract | SparseContract | Reduce
+Operation = (
+    Compute | Product | SparseProduct | Perturb | Restrain | Silence | Contract | SparseContract | Reduce
+)
 
 
 def views_of(operation: Operation) -> Iterator[View]:
@@ -204,6 +221,8 @@ def views_of(operation: Operation) -> Iterator[View]:
             yield from views_in(item.expression)
     elif isinstance(operation, Product | SparseProduct):
         yield from (operation.out, operation.source)
+    elif isinstance(operation, Perturb):
+        yield operation.out
     elif isinstance(operation, Contract | SparseContract):
         yield from (operation.source, operation.delta)
     elif isinstance(operation, Silence):

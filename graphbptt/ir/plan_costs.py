@@ -12,6 +12,7 @@ from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
+    Perturb,
     Product,
     Reduce,
     SparseContract,
@@ -39,6 +40,8 @@ def _count_flops(plan: Plan, operation: Operation) -> int:
         return 2 * operation.source.width * operation.delta.width
     if isinstance(operation, SparseProduct | SparseContract):
         return 2 * plan.block[operation.block].pattern.size
+    if isinstance(operation, Perturb):
+        return operation.out.width * (1 + operation.accumulate)
     if isinstance(operation, Compute):
         return sum(
             item.out.width * (_count_calls(item.expression) + item.accumulate)

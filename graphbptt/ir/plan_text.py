@@ -12,6 +12,7 @@ from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
+    Perturb,
     Product,
     Reduce,
     Restrain,
@@ -237,6 +238,9 @@ def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Ite
     elif isinstance(operation, Reduce):
         summed = names.expression(operation.expression)
         yield f"d({names.row(operation.row)}) = sum of {summed}, over steps and examples"
+    elif isinstance(operation, Perturb):
+        sign = "+=" if operation.accumulate else "="
+        yield f"{names.view(operation.out)} {sign} {operation.scale:g} * noise of {operation.population}"
     elif isinstance(operation, Restrain):
         yield f"set {operation.population} where it is clamped, and behind the end of a sequence"
     else:

@@ -18,6 +18,7 @@ from graphbptt.ir.batch import Batch, BoundClamp, BoundTarget, CarriedState
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
+from graphbptt.ir.noise import Noise
 from graphbptt.passes.lay_out_fields import (
     AXES,
     START_AXES,
@@ -38,6 +39,8 @@ Read = tuple[Array | None, Array | None]
 
 UNREAD = BoundClamp(np.empty((0, 0, 0)), None)
 """What is bound for a clamp at the start where a batch goes on from earlier steps."""
+
+DEFAULT_NOISE = Noise(0)
 
 LENGTHS = "lengths"
 """The field that holds the number of steps of each sequence."""
@@ -62,6 +65,7 @@ def bind_batch(
     targets: bool = True,
     carried: CarriedState | None = None,
     size: int | None = None,
+    noise: Noise | None = DEFAULT_NOISE,
 ) -> Batch:
     """Check the fields a network reads and lay them out as a batch.
 
@@ -86,6 +90,8 @@ def bind_batch(
         What the batch goes on from; fields of clamps at the start are then not read.
     size : int, optional
         The number of sequences that is carried.
+    noise : Noise, optional
+        What the noise of states is drawn from; None leaves it out.
 
     Returns
     -------
@@ -135,7 +141,15 @@ def bind_batch(
         if values is not None
     ]
     reader.raise_problems()
-    return Batch(frame.size, frame.steps, frame.lengths, tuple(bound_clamps), tuple(bound_targets), carried)
+    return Batch(
+        frame.size,
+        frame.steps,
+        frame.lengths,
+        tuple(bound_clamps),
+        tuple(bound_targets),
+        carried,
+        noise,
+    )
 
 
 def _count_units(network: FoldedNetwork, item: Clamp | Target) -> int:

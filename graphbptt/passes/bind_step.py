@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from graphbptt.errors import DataError, Problem
 from graphbptt.ir.batch import Batch, BoundClamp, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.noise import Noise
 from graphbptt.passes.bind_batch import LENGTHS, UNREAD, bind_batch
 
 __all__ = ["bind_step"]
@@ -24,6 +26,7 @@ def bind_step(
     dtype: np.dtype[Any],
     carried: CarriedState | None = None,
     size: int | None = None,
+    noise: Noise | None = None,
 ) -> Batch:
     """Check the fields of one step, (batch, units) each, and lay them out.
 
@@ -37,8 +40,8 @@ def bind_step(
     """
     plain = _bind_plain(network, fields, dtype, carried, size) if type(fields) is dict else None
     if plain is not None:
-        return plain
-    batch = bind_batch(network, fields, 1, dtype, targets=False, carried=carried, size=size)
+        return replace(plain, noise=noise)
+    batch = bind_batch(network, fields, 1, dtype, targets=False, carried=carried, size=size, noise=noise)
     if LENGTHS in fields:
         raise DataError(Problem(f"field {LENGTHS}", "a step has no length", "leave it out"))
     return batch

@@ -73,6 +73,7 @@ def cut_batch(
         tuple(clamps),
         tuple(_cut_target(bound, start, stop, wanted) for bound in batch.targets),
         carried,
+        batch.noise,
     )
 
 

@@ -187,6 +187,7 @@ def _populate(name: str, node: NodeDeclaration, history: int, uses: Mapping[str,
         ),
         uses.get(f"{name}.bias"),
         node.initial if isinstance(node.initial, FrozenArray) else uses[f"{name}.initial"],
+        node.noise,
     )
 
 
@@ -214,3 +215,6 @@ def _check_inputs(
             problems.append(
                 Problem(f"node {name}.bias", what, "use net in the activation, or write bias: false")
             )
+        if nodes[name].noise:
+            what = "noise adds to the net input, which the activation does not read"
+            problems.append(Problem(f"node {name}.noise", what, "use net in the activation, or leave it out"))

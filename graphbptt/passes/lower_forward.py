@@ -19,6 +19,7 @@ from graphbptt.ir.operations import (
     Assignment,
     Compute,
     Operation,
+    Perturb,
     Product,
     Restrain,
     Row,
@@ -138,6 +139,7 @@ class _Lowering:
                 biased = [site for site in biased if site not in carried]
             biases = tuple(self.bias(site, net) for site in biased)
             net.before.extend([Compute(biases)] if biases else [])
+            net.before.extend(self.perturb(site, net) for site in here if site.population.noise)
         for moment in sorted(moment for moment in arrivals if moment[0] == "early"):
             steps.extend(
                 (moment[1], operation) for item in arrivals[moment] for operation in self.arrive(item, net)
@@ -159,6 +161,12 @@ class _Lowering:
             raise AssertionError(f"{site.population.name} has no bias")
         row = self.row(_scale(site.population.bias, site.net_scale), site.net.width)
         return Assignment(site.net, row, net.claim(site.net))
+
+    def perturb(self, site: Site, net: _NetInputs) -> Perturb:
+        if site.net is None:
+            raise AssertionError(f"{site.population.name} has noise but no net input")
+        scale = site.population.noise * site.net_scale
+        return Perturb(site.net, site.population.name, scale, net.claim(site.net))
 
     def arrivals(self, component: Component) -> dict[Moment, list[Box | Connection]]:
         """What arrives when: merged products, and connections that are diagonal or kept as entries by themselves."""
@@ -183,8 +191,10 @@ class _Lowering:
     ) -> tuple[Box, list[Box]] | None:
         """The loop's only product and the hoisted ones that should join it; None where they should not.
 
-        Only data can be joined: no derivative passes to it.
+        Only data can be joined: no derivative passes to it. Noise arrives before the loop, and needs a net input there.
         """
+        if any(site.population.noise for site in here):
+            return None
         inside = [item for moment, items in arrivals.items() if moment != WHOLE for item in items]
         hoisted = [item for item in arrivals.get(WHOLE, []) if isinstance(item, Box) and self.is_data(item)]
         lone = len(inside) == 1 and ("early", 0, 0) in arrivals and not any(site.phase for site in here)

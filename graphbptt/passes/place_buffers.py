@@ -81,7 +81,11 @@ class _Reach:
         self.multiplied = {edge.source for edge in network.connections if not edge.pointwise}
         self.net_losses = {t.node for t in network.targets if resolve_loss(network, t)[1] == "net"}
         self.netted = {connection.target for connection in network.connections} | self.net_losses
-        self.netted |= {population.name for population in network.populations if population.bias is not None}
+        self.netted |= {
+            population.name
+            for population in network.populations
+            if population.bias is not None or population.noise
+        }
 
     def of(self, names: Iterable[str]) -> tuple[int, int]:
         names = tuple(names)

@@ -72,6 +72,8 @@ def _check_population(network: FoldedNetwork, population: Population) -> Iterato
     name, vector = population.name, (population.units,)
     if population.units < 1:
         yield f"{name} has no units"
+    if not 0 <= population.noise < math.inf:
+        yield f"{name} has the noise {population.noise}"
     yield from _check_activation(network, population)
     rows = (population.history, *vector)
     constant = isinstance(population.initial, FrozenArray)

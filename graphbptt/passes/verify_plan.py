@@ -12,6 +12,7 @@ from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
+    Perturb,
     Product,
     Reduce,
     Restrain,
@@ -46,7 +47,7 @@ def verify_plan(plan: Plan) -> None:
         One is broken: a bug in graphbptt, for every network that can be scheduled has a plan.
     """
     ledger = _verify_forward(plan)
-    _raise(chain(check_derivatives(plan), _check_losses(plan), _check_initials(plan)))
+    _raise(chain(check_derivatives(plan), _check_losses(plan), _check_initials(plan), _check_noise(plan)))
     _raise(check_backward(plan, ledger))
 
 
@@ -162,8 +163,10 @@ def _check_places(stage: Stage) -> Iterator[str]:
     early = (*stage.backward.before, *(operation for _, operation in stage.backward.each))
     if any(isinstance(operation, sums) for operation in early):
         yield f"{names}: a derivative is summed before the loop has ended"
-    if any(isinstance(operation, Restrain) for operation in stage.backward.operations()):
+    if any(isinstance(operation, Restrain | Perturb) for operation in stage.backward.operations()):
         yield f"{names}: a backward sweep sets states"
+    if any(isinstance(operation, Perturb) for _, operation in stage.forward.each):
+        yield f"{names}: noise is drawn inside the loop"
 
 
 def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
@@ -178,6 +181,11 @@ def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
         if operation.row.stop > plan.vector_width:
             yield f"{operation.row} is not inside the vector"
         yield from _check_expression(plan, operation.expression, operation.row.width)
+    elif isinstance(operation, Perturb):
+        if operation.population not in plan.placement:
+            yield f"there is no population {operation.population}"
+        elif operation.out != plan.placement[operation.population].net:
+            yield f"{operation.out} is not the net input of {operation.population}"
     elif operation.population is not None:
         placement = plan.placement.get(operation.population)
         if placement is None or not placement.restrained:
@@ -242,6 +250,19 @@ def _check_losses(plan: Plan) -> Iterator[str]:
             yield f"target {site.target} does not read the {reads} of {target.node}, or not to its delta"
         if not site.accumulate and target.units is not None:
             yield f"target {site.target} writes the deltas of some units of {target.node} only"
+
+
+def _check_noise(plan: Plan) -> Iterator[str]:
+    """Every population that has noise gets it once, and no other."""
+    drawn = [
+        operation.population
+        for stage in plan.stages
+        for operation in stage.forward.operations()
+        if isinstance(operation, Perturb)
+    ]
+    noisy = [p.name for p in plan.network.populations if p.noise and p.name not in plan.network.given]
+    if sorted(drawn) != noisy:
+        yield f"noise is drawn for {sorted(drawn)}, but {noisy} have some"
 
 
 def _check_initials(plan: Plan) -> Iterator[str]:

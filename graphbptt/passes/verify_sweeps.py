@@ -20,6 +20,7 @@ from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
+    Perturb,
     Product,
     Reduce,
     Restrain,
@@ -119,7 +120,7 @@ def _count_writes(operation: Operation) -> int:
 def _list_writes(plan: Plan, moment: _Moment) -> Iterator[Write]:
     operation = moment.operation
     parts: list[tuple[View, bool, Expression | None]] = []
-    if isinstance(operation, Product | SparseProduct):
+    if isinstance(operation, Product | SparseProduct | Perturb):
         parts = [(operation.out, operation.accumulate, None)]
     elif isinstance(operation, Compute):
         parts = [

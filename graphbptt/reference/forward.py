@@ -14,6 +14,7 @@ from graphbptt.ir.expression import Coefficient, Leaf, Net, State
 from graphbptt.ir.folded import Connection, FoldedNetwork, Population
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.losses import resolve_loss
+from graphbptt.ir.noise import draw_noise
 from graphbptt.ir.unrolled import UnrolledGraph, Vertex
 from graphbptt.passes.unroll_network import unroll_network
 from graphbptt.reference.evaluate import evaluate, pick_units, take_copy
@@ -136,6 +137,12 @@ def _net_input(forward: ForwardPass, vertex: Vertex) -> Array:
     net: Array = np.zeros_like(forward.initial[population.name].rows[0])
     if population.bias is not None:
         net += take_copy(forward.parameters, population.bias)
+    if population.noise and forward.batch.noise is not None:
+        step = forward.batch.offset + vertex[1]
+        net += (
+            population.noise
+            * draw_noise(forward.batch.noise, population.name, range(step, step + 1), *net.shape)[0]
+        )
     for arc in forward.unrolled.incoming(vertex):
         if isinstance(arc.edge, Connection):
             source = forward.states[arc.source][:, pick_units(arc.edge.from_units)]

@@ -19,24 +19,26 @@ __all__ = ["explain_divergence", "find_first_loss", "find_first_state"]
 Array = npt.NDArray[Any]
 
 
-def explain_divergence(model: Model, data: Dataset, gradient: Array | None, when: str) -> DivergenceError:
+def explain_divergence(
+    model: Model, data: Dataset, gradient: Array | None, when: str, noise: bool | int = True
+) -> DivergenceError:
     """The error for a loss or a gradient that is not finite on `data`.
 
     It names the node and the step of the first state that is not finite; where all states are, the node and
     the step of the target whose loss is not; where the loss is too, the parameter with the derivative. Without
-    a gradient, `data` were measured chunk by chunk.
+    a gradient, `data` were measured chunk by chunk. `noise` is that with which they were run.
     """
     size = len(data) if gradient is not None else CHUNK
-    causes = (_find_cause(model, chunk) for chunk in data.batches(size))
+    causes = (_find_cause(model, chunk, noise) for chunk in data.batches(size))
     cause = next(filter(None, causes), None) or _name_derivative(model, gradient)
     return DivergenceError(
         f"{when}: {cause}; lower the optimizer's rate, or clip the gradient (training.clip)"
     )
 
 
-def _find_cause(model: Model, data: Dataset) -> str | None:
-    bound = model.bind(data.fields, data.steps)
-    found = find_first_state(model, data, bound.steps)
+def _find_cause(model: Model, data: Dataset, noise: bool | int) -> str | None:
+    bound = model.bind(data.fields, data.steps, noise=noise)
+    found = find_first_state(model, bound)
     if found is not None:
         return f"the state of node {found[0]!r} is not finite from step {found[1]} on"
     found = find_first_loss(model, bound)
@@ -45,13 +47,13 @@ def _find_cause(model: Model, data: Dataset) -> str | None:
     return None
 
 
-def find_first_state(model: Model, data: Dataset, steps: int) -> tuple[str, int] | None:
+def find_first_state(model: Model, bound: Batch) -> tuple[str, int] | None:
     """Run forward: the node and the step of the first state that is not finite.
 
     Of several nodes in one step it is the one that reads none of the others in that step.
     """
     with np.errstate(all="ignore"):
-        states = model.run(data.fields, steps)
+        states = model.states(bound)
     bad = {name: ~np.isfinite(states[node]).all(axis=(0, 2)) for name, node in model.nodes.items()}
     begins = {node: int(found.argmax()) + 1 for node, found in bad.items() if found.any()}
     if not begins:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model, data: Dataset, variance: Mapping[str, float] | None = None, chunk: int = CHUNK
+    model: Model,
+    data: Dataset,
+    variance: Mapping[str, float] | None = None,
+    chunk: int = CHUNK,
+    noise: bool | int = True,
 ) -> Evaluation:
     """Run the model over all of `data`.
 
@@ -44,15 +48,15 @@ def evaluate(
         The variance of fields, for the average relative variance.
     chunk : int
         The number of examples run at a time; no figure depends on it.
+    noise : bool or int
+        As for `Model.run`: by default nodes have their noise, from the model's own seed.
     """
     tally = Tally()
     labels = label_targets(model.network)
     losses = _Losses(model)
-    for part in data.batches(chunk):
-        bound = model.bind(part.fields, part.steps)
+    for bound in _bind_chunks(model, data, chunk, noise):
         losses.add(bound)
-        # Without targets, a network that runs freely may have no field left that says for how long.
-        states = model.run(part.fields, bound.steps)
+        states = model.states(bound)
         for label, target, wanted in zip(labels, model.network.targets, bound.targets, strict=True):
             state = np.swapaxes(states[model.nodes[target.node]], 0, 1)
             predicted = state if target.units is None else state[..., list(target.units)]
@@ -63,9 +67,18 @@ def evaluate(
 def measure_loss(model: Model, data: Dataset, chunk: int = CHUNK) -> float:
     """The total loss over all of `data`; NaN where no target has a step."""
     losses = _Losses(model)
-    for part in data.batches(chunk):
-        losses.add(model.bind(part.fields, part.steps))
+    for bound in _bind_chunks(model, data, chunk):
+        losses.add(bound)
     return losses.total()
+
+
+def _bind_chunks(model: Model, data: Dataset, chunk: int, noise: bool | int = True) -> Iterator[Batch]:
+    """The examples, so many at a time, each with the noise it would have among all of them."""
+    first = 0
+    for part in data.batches(chunk):
+        bound = model.bind(part.fields, part.steps, noise=noise)
+        yield bound if bound.noise is None else replace(bound, noise=replace(bound.noise, example=first))
+        first += bound.size
 
 
 class _Losses:

@@ -17,6 +17,7 @@ from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.run_schema import TrainingDeclaration, Truncation
 from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.batch import Batch, CarriedState
+from graphbptt.ir.noise import Noise
 from graphbptt.model import Model
 from graphbptt.training.admission import check_parts, check_purpose
 from graphbptt.training.dataset import Dataset, Parts
@@ -103,7 +104,7 @@ def train(
     validation : Dataset or mapping, optional
         Examples by whose loss the best parameters are chosen; without any, it is the training loss.
     seed : int, optional
-        The order of the examples; the model's own seed by default.
+        The order of the examples and the noise of states, drawn anew for every batch; the model's own seed by default.
     report : callable, optional
         Called with each `Epoch` as it ends.
 
@@ -155,6 +156,9 @@ class _Run:
         self, model: Model, parts: Parts, settings: TrainingDeclaration, generator: np.random.Generator
     ) -> None:
         self.model, self.parts, self.settings, self.generator = model, parts, settings, generator
+        # Noise has a generator of its own, so that it leaves the order of the examples alone.
+        (self.noise,) = generator.spawn(1)
+        self.noise_seed = 0
         self.free: Array = model.vector[: model.plan.layout.free]
         self.rule: Optimizer = make_optimizer(settings.optimizer)
         self.state: State = self.rule.init(self.free)
@@ -194,6 +198,8 @@ class _Run:
     def _train_on(self, data: Dataset, bound: Batch, number: int) -> float:
         """Update after every window; the mean loss over the pairs that have a target, each before its update."""
         pairs = sum(target.count for target in bound.targets)
+        self.noise_seed = int(self.noise.integers(2**63))
+        bound = replace(bound, noise=Noise(self.noise_seed))
         mean = 0.0
         for window in cut_windows(self.model, bound, self.settings.truncate):
             wanted = sum(target.count for target in window.targets)
@@ -225,7 +231,9 @@ class _Run:
     def _check_finite(self, number: float, data: Dataset, epoch: int, where: str = "") -> None:
         if not math.isfinite(number):
             when = f"training diverged in epoch {epoch}{' ' + where if where else ''}"
-            raise explain_divergence(self.model, data, None if where else self.gradient, when)
+            if where:
+                raise explain_divergence(self.model, data, None, when)
+            raise explain_divergence(self.model, data, self.gradient, when, self.noise_seed)
 
 
 def _as_parts(data: Any, validation: Any) -> Parts:
