@@ -1,7 +1,7 @@
 """``python -m benchmarks``: time compiled networks beside hand-written ones and write the tables.
 
 python -m benchmarks                        every workload, results/numpy.json and .md
-python -m benchmarks tanh-16 lstm-16        some of them, printed only
+python -m benchmarks tanh-16 lstm           some of them, by name or by network, printed only
 python -m benchmarks compile                the compiler alone, printed only
 """
 
@@ -18,7 +18,8 @@ from benchmarks.workloads.compilation import time_compilation
 
 
 def main() -> None:
-    choices = [*WORKLOADS, "compile"]
+    networks = list(dict.fromkeys(workload.network.name for workload in WORKLOADS.values()))
+    choices = [*WORKLOADS, *networks, "compile"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "workloads", nargs="*", metavar="WORKLOAD", help=f"all, or some of: {', '.join(choices)}"
@@ -33,9 +34,9 @@ def main() -> None:
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; known: {', '.join(choices)}")
     chosen = options.workloads or choices
     comparisons = [
-        compare(WORKLOADS[name], options.backend, options.dtype, options.seconds, options.rounds)
-        for name in chosen
-        if name in WORKLOADS
+        compare(workload, options.backend, options.dtype, options.seconds, options.rounds)
+        for name, workload in WORKLOADS.items()
+        if {name, workload.network.name} & set(chosen)
     ]
     compilation = time_compilation() if "compile" in chosen else []
     machine = describe_machine()

@@ -27,24 +27,30 @@ Gradients = dict[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the cost of a problem depends on."""
+    """What the cost of a problem depends on; where there are `entries`, the recurrent weights are sparse."""
 
     inputs: int
     hidden: int
     batch: int
     steps: int
     gates: int
+    entries: int = 0
 
     @property
     def outputs(self) -> int:
         """The readout predicts a vector as wide as the input."""
         return self.inputs
 
+    @property
+    def fan_in(self) -> int:
+        """How many hidden units one of them reads, on average."""
+        return self.entries // self.hidden if self.entries else self.hidden
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter, and of its gradient, by name."""
         return {
             "input": (self.inputs, self.gates * self.hidden),
-            "recurrent": (self.hidden, self.gates * self.hidden),
+            "recurrent": (self.entries,) if self.entries else (self.hidden, self.gates * self.hidden),
             "bias": (self.gates * self.hidden,),
             "readout": (self.hidden, self.outputs),
             "readout_bias": (self.outputs,),
@@ -77,7 +83,7 @@ def draw_problem(sizes: Sizes, dtype: npt.DTypeLike = "float32", seed: int = 0) 
 
     fan_in = {"readout": sizes.hidden, "readout_bias": sizes.hidden}
     parameters = {
-        name: draw(*shape, std=fan_in.get(name, sizes.inputs + sizes.hidden) ** -0.5)
+        name: draw(*shape, std=fan_in.get(name, sizes.inputs + sizes.fan_in) ** -0.5)
         for name, shape in sizes.shapes().items()
     }
     x = draw(sizes.steps, sizes.batch, sizes.inputs)

@@ -10,11 +10,13 @@ from typing import Protocol
 from benchmarks.contenders.compiled import Compiled
 from benchmarks.contenders.lstm_augmented import LstmAugmented
 from benchmarks.contenders.lstm_hoisted import LstmHoisted
+from benchmarks.contenders.sparse_rows import SparseRows
 from benchmarks.contenders.tanh_augmented import TanhAugmented
 from benchmarks.contenders.tanh_hoisted import TanhHoisted
 from benchmarks.problem import Gradients, Problem, Sizes
 from benchmarks.workloads.lstm import LSTM
 from benchmarks.workloads.network import Network
+from benchmarks.workloads.sparse import SPARSE
 from benchmarks.workloads.tanh import TANH
 
 __all__ = ["HAND_WRITTEN", "WORKLOADS", "Contender", "Workload", "list_contenders"]
@@ -48,14 +50,20 @@ SIZES = (((32, 128, 32, 100), 1.1), ((64, 256, 64, 100), 1.1), ((8, 16, 1, 100),
 
 WORKLOADS = {
     workload.name: workload
-    for network in (TANH, LSTM)
-    for sizes, limit in SIZES
-    for workload in (Workload(network, Sizes(*sizes, gates=len(network.gates)), limit),)
+    for workload in (
+        *(
+            Workload(network, Sizes(*sizes, gates=len(network.gates)), limit)
+            for network in (TANH, LSTM)
+            for sizes, limit in SIZES
+        ),
+        Workload(SPARSE, Sizes(32, 10_000, 32, 100, gates=1, entries=1_000_000), 1.2),
+    )
 }
 
 HAND_WRITTEN: dict[str, dict[str, Callable[[Problem], Contender]]] = {
     "tanh": {"hoisted": TanhHoisted, "augmented": TanhAugmented},
     "lstm": {"hoisted": LstmHoisted, "augmented": LstmAugmented},
+    "sparse": {"rows": SparseRows},
 }
 
 

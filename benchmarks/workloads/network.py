@@ -41,6 +41,7 @@ class Network:
         for block, gate in enumerate(self.gates):
             columns = slice(block * units, (block + 1) * units)
             groups[f"x->{gate}"] = arrays["input"][:, columns]
-            groups[f"{self.state}->{gate}"] = arrays["recurrent"][:, columns]
+            recurrent = arrays["recurrent"]
+            groups[f"{self.state}->{gate}"] = recurrent if recurrent.ndim == 1 else recurrent[:, columns]
             groups[f"{gate}.bias"] = arrays["bias"][columns]
         return groups

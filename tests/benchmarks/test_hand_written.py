@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import memory
+from benchmarks.contenders import sparse_rows
 from benchmarks.problem import Problem, Sizes, draw_problem
 from benchmarks.registry import HAND_WRITTEN, WORKLOADS
+from benchmarks.workloads.sparse import draw_places
 
 NETWORKS = {workload.network.name: workload.network for workload in WORKLOADS.values()}
 CONTENDERS = [(network, name) for network, peers in HAND_WRITTEN.items() for name in peers]
@@ -16,7 +18,8 @@ SHAPES = [(3, 5, 2, 7), (2, 3, 1, 4)]
 
 
 def draw(network: str, shape: tuple[int, int, int, int], dtype: str = "float64") -> Problem:
-    return draw_problem(Sizes(*shape, gates=len(NETWORKS[network].gates)), dtype, seed=1)
+    entries = shape[1] ** 2 // 3 if network == "sparse" else 0
+    return draw_problem(Sizes(*shape, gates=len(NETWORKS[network].gates), entries=entries), dtype, seed=1)
 
 
 def loss_by_definition(network: str, problem: Problem) -> float:
@@ -24,10 +27,14 @@ def loss_by_definition(network: str, problem: Problem) -> float:
     p, sizes = problem.parameters, problem.sizes
     state = np.zeros((sizes.batch, sizes.hidden))
     cell = np.zeros_like(state)
+    recurrent = p["recurrent"]
+    if sizes.entries:
+        recurrent = np.zeros((sizes.hidden, sizes.hidden))
+        recurrent[draw_places(sizes)] = p["recurrent"]
     total = 0.0
     for x, wanted in zip(problem.x, problem.wanted, strict=True):
-        net = x @ p["input"] + state @ p["recurrent"] + p["bias"]
-        if network == "tanh":
+        net = x @ p["input"] + state @ recurrent + p["bias"]
+        if network != "lstm":
             state = np.tanh(net)
         else:
             output, admit, forget = (1 / (1 + np.exp(-block)) for block in np.split(net, 4, axis=1)[:3])
@@ -45,6 +52,7 @@ def test_loss_and_gradients(
     monkeypatch.setattr(
         memory, "BLOCK_BYTES", 3 * shape[1] * shape[2] * 8
     )  # three steps, so that blocks meet
+    monkeypatch.setattr(sparse_rows, "COLUMNS", 3 * shape[2])
     problem = draw(network, shape)
     contender = HAND_WRITTEN[network][name](problem)
     contender()
