@@ -1,7 +1,8 @@
 """Distributions of starting values: one table with their numbers, defaults, the shapes they are for, and their draw.
 
 A weight matrix has the sources of a connection as its rows and the targets as its columns: the fan-in of a unit is the
-number of rows, its fan-out that of the columns.
+number of rows, its fan-out that of the columns. Sparse weights, and those read through index maps, bring the mean fans
+of the units that they connect.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ __all__ = ["DISTRIBUTIONS", "Distribution", "draw_group"]
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Numbers = Mapping[str, float]
-Draw = Callable[[np.random.Generator, Shape, Numbers], Array]
+Fans = tuple[float, float]
+Draw = Callable[[np.random.Generator, Shape, Numbers, Fans], Array]
 
 LARGEST_SPECTRUM = 4096
 """The number of units up to which the eigenvalues of a matrix are computed: they take the cube of it."""
@@ -31,7 +33,7 @@ LARGEST_SPECTRUM = 4096
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A distribution: the defaults of its numbers, and ``draw(generator, shape, numbers)``.
+    """A distribution: the defaults of its numbers, and ``draw(generator, shape, numbers, fans)``.
 
     The numbers in `spreads` are widths, never negative; those in `ordered` must not descend; those in `counts` are
     whole, at least 1, and stay as they are when the values are scaled. `shapes` says which parameters it can fill. A
@@ -86,28 +88,30 @@ class Distribution:
         return scaled | dict(zip(self.ordered, sorted(scaled[name] for name in self.ordered), strict=True))
 
 
-def _fans(shape: Shape) -> tuple[int, int]:
+def _find_fans(group: Group) -> Fans:
     """Fan-in and fan-out; a diagonal, a bias or a scalar has one of each."""
-    return (shape[0], shape[1]) if len(shape) == 2 else (1, 1)
+    if group.fans is not None:
+        return group.fans
+    return (group.shape[0], group.shape[1]) if len(group.shape) == 2 else (1, 1)
 
 
-def _glorot(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _glorot(rng: np.random.Generator, shape: Shape, numbers: Numbers, fans: Fans) -> Array:
     """Uniform with variance ``gain**2 * 2 / (fan_in + fan_out)`` (Glorot and Bengio 2010, eq. 16)."""
-    limit = numbers["gain"] * math.sqrt(6 / sum(_fans(shape)))
+    limit = numbers["gain"] * math.sqrt(6 / sum(fans))
     return rng.uniform(-limit, limit, shape)
 
 
-def _glorot_normal(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _glorot_normal(rng: np.random.Generator, shape: Shape, numbers: Numbers, fans: Fans) -> Array:
     """Normal with the variance of `glorot`."""
-    return rng.normal(0, numbers["gain"] * math.sqrt(2 / sum(_fans(shape))), shape)
+    return rng.normal(0, numbers["gain"] * math.sqrt(2 / sum(fans)), shape)
 
 
-def _he(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _he(rng: np.random.Generator, shape: Shape, numbers: Numbers, fans: Fans) -> Array:
     """Normal with variance ``gain**2 / fan_in``, for rectified units with ``gain**2 = 2`` (He et al. 2015, eq. 10)."""
-    return rng.normal(0, numbers["gain"] / math.sqrt(_fans(shape)[0]), shape)
+    return rng.normal(0, numbers["gain"] / math.sqrt(fans[0]), shape)
 
 
-def _orthogonal(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _orthogonal(rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: Fans) -> Array:
     """`gain` times a matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
 
     The signs of R's diagonal make the QR decomposition of a normal draw unique, and so Q uniform (Mezzadri 2007).
@@ -118,18 +122,18 @@ def _orthogonal(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Arr
     return numbers["gain"] * (q if q.shape == shape else q.T)
 
 
-def _identity(_rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _identity(_rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: Fans) -> Array:
     """`gain` on the diagonal, zeros elsewhere (Le, Jaitly and Hinton 2015)."""
     return numbers["gain"] * np.eye(shape[0], shape[1])
 
 
-def _spectral_radius(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _spectral_radius(rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: Fans) -> Array:
     """A normal draw scaled such that its largest absolute eigenvalue is `radius` (Jaeger 2001)."""
     draw = rng.normal(size=shape)
     return draw * float(numbers["radius"] / np.abs(np.linalg.eigvals(draw)).max())
 
 
-def _sparse(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
+def _sparse(rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: Fans) -> Array:
     """Into each target unit `connections` normal weights from random sources, zeros elsewhere (Martens 2010)."""
     values = np.zeros(shape)
     count = min(int(numbers["connections"]), shape[0])
@@ -139,13 +143,15 @@ def _sparse(rng: np.random.Generator, shape: Shape, numbers: Numbers) -> Array:
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {
-    "constant": Distribution({"value": 0.0}, lambda _rng, shape, n: np.full(shape, n["value"])),
+    "constant": Distribution({"value": 0.0}, lambda _rng, shape, n, _fans: np.full(shape, n["value"])),
     "normal": Distribution(
-        {"mean": 0.0, "std": 1.0}, lambda rng, shape, n: rng.normal(n["mean"], n["std"], shape), ("std",)
+        {"mean": 0.0, "std": 1.0},
+        lambda rng, shape, n, _fans: rng.normal(n["mean"], n["std"], shape),
+        ("std",),
     ),
     "uniform": Distribution(
         {"low": -1.0, "high": 1.0},
-        lambda rng, shape, n: rng.uniform(n["low"], n["high"], shape),
+        lambda rng, shape, n, _fans: rng.uniform(n["low"], n["high"], shape),
         ordered=("low", "high"),
     ),
     "glorot": Distribution({"gain": 1.0}, _glorot, ("gain",)),
@@ -175,4 +181,5 @@ def draw_group(group: Group, seed: int) -> Array:
     distribution = DISTRIBUTIONS[group.init.name]
     digest = hashlib.sha256(group.name.encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
-    return distribution.draw(rng, group.shape, {**distribution.defaults, **dict(group.init.arguments)})
+    numbers = {**distribution.defaults, **dict(group.init.arguments)}
+    return distribution.draw(rng, group.shape, numbers, _find_fans(group))

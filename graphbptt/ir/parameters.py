@@ -2,7 +2,7 @@
 
 constant := FrozenArray(values)
 init     := Initializer(name, arguments) | constant
-group    := Group(name, shape, init, trainable, combine)
+group    := Group(name, shape, init, trainable, combine, fans)
 use      := Use(group, scale, transpose, index)   one copy of a group: scale * P, scale * P.T, or
                                                   scale * what an index map reads from P
 """
@@ -67,7 +67,8 @@ class Group:
 
     `shape` is ``(from, to)`` for dense weights, ``(units,)`` for one_to_one weights, biases and vectors of
     coefficients, ``(entries,)`` for sparse weights, ``()`` for scalars, ``(units,)`` or ``(history, units)`` for
-    initial states; any other where all its copies are read through index maps.
+    initial states; any other where all its copies are read through index maps. `fans` are the mean fan-in and fan-out
+    of the units that it connects, where the shape does not tell them.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Group:
     init: Initializer | FrozenArray
     trainable: bool = True
     combine: Combine = "sum"
+    fans: tuple[float, float] | None = None
 
     @property
     def size(self) -> int:

@@ -66,13 +66,15 @@ def draw_edge(edge: DeclaredEdge, nodes: Mapping[str, NodeDeclaration], problems
     if kind == "wire":
         return DrawnEdge(connection, None, (rows, columns))
     shape = {"dense": (rows, columns), "one_to_one": (rows,)}.get(kind, ())
-    places = None
+    places, fans = None, None
     if isinstance(weight := declared.weight, SparseWeight):
         places = place_entries(weight, rows, columns, path, problems)
         declared = list_entries(declared, places, (rows, columns), path, problems)
-        shape = (count_entries(weight, rows, columns),)
+        entries = count_entries(weight, rows, columns)
+        # A unit that something reaches has a fan of at least 1.
+        shape, fans = (entries,), (max(1.0, entries / columns), max(1.0, entries / rows))
         connection = replace(connection, storage=weight.storage)
-    parameter = DeclaredParameter(edge.name, path, shape, declared, DEFAULT_WEIGHT[kind])
+    parameter = DeclaredParameter(edge.name, path, shape, declared, DEFAULT_WEIGHT[kind], fans)
     return DrawnEdge(connection, parameter, (rows, columns), places)
 
 

@@ -30,7 +30,8 @@ Value = TypeVar("Value")
 class DeclaredParameter:
     """A parameter before ties: its name (``x->h``, ``h.bias``), the path to report it under, its shape.
 
-    `default` is the init where none is declared; None where one has to be.
+    `default` is the init where none is declared; None where one has to be. `fans` are the mean fan-in and fan-out of
+    the units that it connects, where it is no matrix and yet connects some.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DeclaredParameter:
     shape: tuple[int, ...]
     declared: Parameter
     default: Init | None
+    fans: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,19 @@ def _form_group(name: str, members: Sequence[Member], problems: list[Problem]) -
     init = _agree_on_init(name, shape, members, problems)
     if len(problems) > before or init is None:
         return None
-    return Group(name, shape, init, trainable is not False, combine or "sum")
+    return Group(name, shape, init, trainable is not False, combine or "sum", _find_fans(members))
+
+
+def _find_fans(members: Sequence[Member]) -> tuple[float, float] | None:
+    """The fans of the group's units, those of the first member by name; None where its shape tells them, or there are
+    none."""
+    for member in sorted(members, key=lambda member: member.parameter.name):
+        parameter = member.parameter
+        if parameter.fans is not None:
+            return parameter.fans
+        if len(parameter.shape) == 2 and not parameter.name.endswith(".initial"):
+            return None if member.use.index is None else (parameter.shape[0], parameter.shape[1])
+    return None
 
 
 def _replace_transpose(parameter: DeclaredParameter) -> str:

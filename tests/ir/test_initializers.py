@@ -122,6 +122,26 @@ def test_a_scaled_member_starts_at_its_own_numbers(name: str) -> None:
     np.testing.assert_allclose(2 * model.parameters["W"], plain, atol=1e-12)
 
 
+def test_sparse_weights_start_by_the_fans_of_their_pattern() -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(["a", "b"], units=400)
+    graph.add_edge("a", "b", weight={"sparse": {"density": 0.05}})
+    graph.add_edge("b", "a", weight={"sparse": {"density": 0.05}}, init="he")
+    model = graphbptt.compile(graph, backend="numpy")
+    assert model.parameters["a->b"].std() == pytest.approx((2 / 40) ** 0.5, rel=0.03)
+    assert model.parameters["b->a"].std() == pytest.approx((2 / 20) ** 0.5, rel=0.03)
+
+
+def test_weights_read_through_an_index_start_by_the_fans_of_the_matrix() -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("a", units=500)
+    circulant = (np.arange(500)[:, None] - np.arange(500)) % 500
+    graph.add_edge("a", "a", tie={"group": "k", "index": circulant})
+    values = graphbptt.compile(graph, backend="numpy").parameters["k"]
+    assert values.shape == (500,)
+    assert values.std() == pytest.approx((2 / 1000) ** 0.5, rel=0.1)
+
+
 def values_of(graph: nx.MultiDiGraph[Any], seed: int) -> Mapping[str, np.ndarray]:
     return {group.name: draw_group(group, seed) for group in fold_graph(graph).groups}
 
