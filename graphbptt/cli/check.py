@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from graphbptt.cli.arguments import spec_arguments
+
+if TYPE_CHECKING:
+    from graphbptt.ir.folded import FoldedNetwork
 
 
 @click.command()
@@ -42,5 +46,25 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
     click.echo(str(report))
     if report.error > tolerance:
         click.echo(f"the derivatives do not agree to {tolerance:g}", err=True)
+        kinked = _find_kinked(model.network)
+        if kinked:
+            click.echo(
+                f"the activations of {', '.join(kinked)} have kinks, where differences say nothing; a net input of"
+                " exactly 0, as of zero states and biases, is often on one: start their biases elsewhere, e.g."
+                " bias: {init: {normal: {std: 0.1}}}",
+                err=True,
+            )
         return 1
     return 0
+
+
+def _find_kinked(network: FoldedNetwork) -> list[str]:
+    """The populations whose activation has a kink somewhere."""
+    from graphbptt.ir.expression import calls
+    from graphbptt.ir.functions import KINKED
+
+    return [
+        population.name
+        for population in network.populations
+        if any(call.function in KINKED for call in calls([population.activation]))
+    ]

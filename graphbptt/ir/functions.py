@@ -20,7 +20,7 @@ from graphbptt.ir.expression import ARITHMETIC, Expression, Function, Net, numbe
 
 Array = npt.NDArray[Any]
 
-__all__ = ["ACTIVATIONS", "COMPOSITES", "FUNCTIONS", "Composite"]
+__all__ = ["ACTIVATIONS", "COMPOSITES", "FUNCTIONS", "KINKED", "Composite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,9 @@ NAMED = (
     logistic, tanh, relu, softplus, exp, expm1, log, sqrt, sin, cos, erf, absolute, sign, step, threshold,
     maximum, minimum,
 )  # fmt: skip
+
+KINKED = frozenset({relu, absolute, sign, step, threshold, maximum, minimum})
+"""Functions whose derivative jumps somewhere, or is not that of the value: there, differences say nothing of it."""
 
 COMPOSITES: dict[str, Composite] = {
     composite.name: composite

@@ -106,7 +106,16 @@ def test_check(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_check_fails_where_derivatives_do_not_agree(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", ADDITION, "data.examples=4", "--tolerance", "0"]) == 1
-    assert "do not agree" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "do not agree" in printed
+    assert "kinks" not in printed
+
+
+def test_check_names_activations_that_have_kinks(capsys: pytest.CaptureFixture[str]) -> None:
+    """The net inputs of step 1 are exactly 0, where the slope of a rectified unit jumps."""
+    kinked = ["network.nodes.hidden.activation=relu", "network.nodes.hidden.initial=0"]
+    assert run(["check", ADDITION, "data.examples=4", *kinked]) == 1
+    assert "the activations of hidden have kinks" in capsys.readouterr().err
 
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
