@@ -90,10 +90,13 @@ def test_carried_states_are_constants_to_differences(name: str, case: Case, data
     assert report.error < 1e-6, str(report)
 
 
-def field_at(case: Case, name: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
-    """A field at one step, (batch, units); what it holds where nothing uses it does not matter."""
+def field_at(case: Case, clamp: Clamp, name: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A field of a clamp at one step, (batch, units); what it holds where nothing uses it does not matter.
+
+    A mask of two axes has a number per step where the clamp's values have a time axis.
+    """
     values = np.nan_to_num(case.fields[name])
-    timed = values.shape[1:2] == (case.steps,) and values.shape != shape
+    timed = values.ndim == 3 or case.fields[clamp.field].ndim == 3
     values = values[:, step - 1] if timed else values
     return np.broadcast_to(values.reshape(len(values), -1), shape)
 
@@ -112,7 +115,9 @@ def test_steps_are_the_run_to_the_last_bit(name: str, case: Case) -> None:
             for field in filter(None, (clamp.field, clamp.mask)):
                 at_start = clamp.at == "start"
                 fields[field] = (
-                    case.fields[field] if at_start else field_at(case, field, step, (batch.size, units))
+                    case.fields[field]
+                    if at_start
+                    else field_at(case, clamp, field, step, (batch.size, units))
                 )
                 if at_start and step > 1:
                     del fields[field]
