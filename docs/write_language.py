@@ -29,7 +29,7 @@ from graphbptt.declaration.choices import Choice
 from graphbptt.declaration.graph_files import GraphFile
 from graphbptt.declaration.schema import SpecDeclaration
 from graphbptt.declaration.sparse import Places
-from graphbptt.ir.data import Last
+from graphbptt.ir.data import Last, Loss
 from graphbptt.ir.expression import ARITHMETIC, Expression
 from graphbptt.ir.functions import COMPOSITES, FUNCTIONS
 from graphbptt.ir.indices import IndexMap
@@ -51,6 +51,7 @@ WORDS: Mapping[Any, str] = {
     IndexMap: "list of positions",
     Places: "list of lists",
     Last: "`{last: k}`",
+    Loss: "[loss](#losses)",
     CellChoice: "cell",
     Any: "value",
 }
@@ -217,11 +218,12 @@ def write_tables() -> Iterator[str]:
     named = {name: item for name, item in (FUNCTIONS | COMPOSITES).items() if item not in ARITHMETIC}
     yield ", ".join(f"`{name}({', '.join('xy'[: item.arity])})`" for name, item in named.items())
     yield "\n## Losses\n"
-    yield "| loss | wanted values | what it is |\n| --- | --- | --- |"
+    yield "| loss | wanted values | options and their defaults | what it is |\n| --- | --- | --- | --- |"
     for name, rule in LOSSES.items():
         low, high = rule.bounds
         values = "the right unit" if rule.labels else "any" if low == -np.inf else f"from {low:g} to {high:g}"
-        yield f"| `{name}` | {values} | {(rule.measure.__doc__ or '').strip()} |"
+        options = ", ".join(f"`{key}: {value:g}`" for key, value in rule.options.items())
+        yield f"| `{name}` | {values} | {options or 'none'} | {(rule.measure.__doc__ or '').strip()} |"
     yield "\n## Distributions of starting values\n"
     yield "| distribution | numbers and their defaults | for |\n| --- | --- | --- |"
     for name, distribution in DISTRIBUTIONS.items():

@@ -86,7 +86,7 @@ class Spec:
             They cannot be read or used; each problem has its place in the file.
         """
         declared = self._declared_data()
-        labels = frozenset(target.field for target in self.targets if LOSSES[target.loss].labels)
+        labels = frozenset(target.field for target in self.targets if LOSSES[target.loss_name].labels)
         try:
             return load_parts(declared, self.path.parent, labels)
         except DataError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from random_graphs import graphs
 
-from graphbptt.ir.data import Clamp, Last, Loss, Target
+from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.fold_graph import fold_graph
 
@@ -101,7 +101,7 @@ def clamps(draw: st.DrawFn, frame: Frame, node: str, units: int, history: int) -
 @st.composite
 def targets(draw: st.DrawFn, frame: Frame, node: str, free: list[int], probabilities: bool) -> Target:
     part = tuple(draw(st.permutations(free))[: draw(st.integers(1, len(free)))])
-    losses: list[Loss] = ["squared_error", "huber"]
+    losses: list[Any] = ["squared_error", {"huber": {"delta": draw(st.sampled_from((0.2, 1, 2.5)))}}]
     losses += ["cross_entropy"] * (len(part) > 1) + [
         "binary_cross_entropy",
         "binary_cross_entropy",

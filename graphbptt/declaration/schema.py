@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from graphbptt.declaration.choices import Section
+from graphbptt.declaration.losses import read_loss
 from graphbptt.declaration.network_schema import Name, NetworkDeclaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
 from graphbptt.declaration.values import Integer, Real, Units, mistake, read_indices
@@ -66,7 +67,10 @@ class TargetDeclaration(Section):
     """States that are wanted to equal a field of the data."""
 
     field: FieldName = Field(description="The field that holds the wanted values.")
-    loss: Loss = Field("squared_error", description="How states and wanted values are compared.")
+    loss: Annotated[Loss, PlainValidator(read_loss)] = Field(
+        Loss("squared_error"),
+        description="How states and wanted values are compared, with options if wanted.",
+    )
     units: Units = Field(None, description="The units that have a target; all if not said.")
     at: Annotated[
         Literal["every", "last"] | Last | tuple[int, ...],

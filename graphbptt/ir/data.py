@@ -2,18 +2,36 @@
 
 clamp  := Clamp(node, field, units, at, mask)           at := every | start | (step, ...)
 target := Target(node, field, loss, units, at, mask, weight)    at := every | last | Last(k) | (step, ...)
+loss   := Loss(name, options)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Clamp", "Last", "Loss", "Target"]
+__all__ = ["Clamp", "Last", "Loss", "LossName", "Target"]
 
-Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"]
+LossName = Literal["squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How states and wanted values are compared: a name of `graphbptt.ir.losses.LOSSES`, and numbers that belong to it.
+
+    >>> print(Loss("huber", (("delta", 0.5),)))
+    huber(delta=0.5)
+    """
+
+    name: str
+    options: tuple[tuple[str, float], ...] = ()
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{key}={value:g}" for key, value in self.options)
+        return f"{self.name}({options})" if options else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,17 @@ class Last:
 def _freeze(items: Any) -> Any:
     """A list, range or array as a tuple; what is none of them is left as it is, for `fold_graph` to judge."""
     return tuple(items) if isinstance(items, list | range | np.ndarray) else items
+
+
+def _freeze_loss(loss: Any) -> Any:
+    """A name, or a name with its options, as a `Loss`; what is neither is left as it is."""
+    if isinstance(loss, str):
+        return Loss(loss)
+    if isinstance(loss, Mapping) and len(loss) == 1:
+        ((name, options),) = loss.items()
+        if isinstance(name, str) and isinstance(options, Mapping):
+            return Loss(name, tuple(options.items()))
+    return loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +96,11 @@ class Target:
     ----------
     node, field : str
         The node, and the name of the field that holds the wanted values (integer labels for cross_entropy).
-    loss : {"squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"}
+    loss : {"squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"}, or {name: {option: number}}
         squared_error is half the sum over units of the squared difference; cross_entropy takes the states as logits
         of a softmax; binary_cross_entropy takes them as probabilities; poisson takes them as rates, of counts that are
-        wanted, and leaves out the logarithm of the counts' factorials; huber is squared_error up to a difference of 1
-        and grows linearly from there.
+        wanted, and leaves out the logarithm of the counts' factorials; huber is squared_error up to a difference of
+        `delta`, 1 if not said, and grows linearly from there: ``{"huber": {"delta": 0.5}}``.
     units : tuple of int, optional
         The units that have a target; None is all.
     at : "every", "last", Last(k), or tuple of int
@@ -84,12 +113,18 @@ class Target:
 
     node: str
     field: str
-    loss: Loss = "squared_error"
+    loss: Loss | LossName | Mapping[LossName, Mapping[str, float]] = "squared_error"
     units: tuple[int, ...] | None = None
     at: Literal["every", "last"] | Last | tuple[int, ...] = "every"
     mask: str | None = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", _freeze_loss(self.loss))
         object.__setattr__(self, "units", _freeze(self.units))
         object.__setattr__(self, "at", _freeze(self.at))
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss, without its options."""
+        return self.loss.name if isinstance(self.loss, Loss) else str(self.loss)

@@ -7,15 +7,16 @@ computed on the net input, which is exact where the state has saturated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from graphbptt.ir.data import Target
+from graphbptt.ir.data import Loss, Target
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
@@ -32,14 +33,16 @@ class LossRule:
     `measure` maps (predicted, wanted) to the loss, (steps, batch), and its derivative by `predicted`, of its shape
     (steps, batch, units). `wanted` has that shape too, or is (steps, batch) integers where `labels` is True. `bounds`
     is the closed range the states, and real-valued targets, must lie in. Where the activation equals `canonical`, the
-    rule `on_net` is applied to the net input instead.
+    rule `on_net` is applied to the net input instead. `options` are positive numbers, with their defaults, that
+    `measure` takes by name.
     """
 
-    measure: Callable[[Array, Array], tuple[Array, Array]]
+    measure: Callable[..., tuple[Array, Array]]
     bounds: tuple[float, float] = (-np.inf, np.inf)
     labels: bool = False
     canonical: Expression | None = None
     on_net: LossRule | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
 
 
 def _squared_error(predicted: Array, wanted: Array) -> tuple[Array, Array]:
@@ -84,10 +87,10 @@ def _poisson_on_net(net: Array, counts: Array) -> tuple[Array, Array]:
     return (rate - counts * net).sum(axis=-1), rate - counts
 
 
-def _huber(predicted: Array, wanted: Array) -> tuple[Array, Array]:
-    """Half the square of small differences, and linear in large ones (Huber 1964), with the border at 1."""
+def _huber(predicted: Array, wanted: Array, delta: float = 1.0) -> tuple[Array, Array]:
+    """Half the square of differences up to `delta`, and linear in larger ones (Huber 1964)."""
     difference = predicted - wanted
-    slope = np.clip(difference, -1, 1)
+    slope = np.clip(difference, -delta, delta)
     return (slope * (difference - 0.5 * slope)).sum(axis=-1), slope
 
 
@@ -106,7 +109,7 @@ LOSSES: dict[str, LossRule] = {
         canonical=ACTIVATIONS["exp"],
         on_net=LossRule(_poisson_on_net, bounds=(0, np.inf)),
     ),
-    "huber": LossRule(_huber),
+    "huber": LossRule(_huber, options={"delta": 1.0}),
 }
 
 
@@ -115,7 +118,10 @@ def resolve_loss(network: FoldedNetwork, target: Target) -> tuple[LossRule, Lite
 
     A node with clamps other than at the start is read at its state, since there a clamp may stand for the activation.
     """
-    rule = LOSSES[target.loss]
+    rule = LOSSES[target.loss_name]
+    options = dict(target.loss.options) if isinstance(target.loss, Loss) else {}
+    if options:
+        rule = replace(rule, measure=partial(rule.measure, **options))
     clamped = any(clamp.node == target.node and clamp.at != "start" for clamp in network.clamps)
     if (
         rule.on_net is not None

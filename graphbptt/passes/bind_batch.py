@@ -173,7 +173,7 @@ def _read_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Re
 
 
 def _read_target(reader: FieldReader, network: FoldedNetwork, target: Target) -> Read:
-    labels = LOSSES[target.loss].labels
+    labels = LOSSES[target.loss_name].labels
     units: Layout = () if labels else (_count_units(network, target),)
     user = f"target of {target.node}"
     layouts: tuple[Layout, ...] = (("batch", "time", *units), ("batch", *units))
@@ -241,7 +241,7 @@ def _bind_target(
     values: Array,
     mask: Array | None,
 ) -> BoundTarget:
-    rule = LOSSES[target.loss]
+    rule = LOSSES[target.loss_name]
     weights = _weigh_steps(reader, frame, target, mask)
     units: tuple[int, ...] = () if rule.labels else values.shape[-1:]
     static = values.ndim == 1 + len(units)
@@ -256,7 +256,9 @@ def _bind_target(
     low, high = (0, _count_units(network, target) - 1) if rule.labels else rule.bounds
     if np.isfinite((low, high)).any():
         wrong = ((laid < low) | (laid > high)) & used
-        report_wrong(reader, path, laid, wrong, AXES, f"{target.loss} takes values from {low:g} to {high:g}")
+        report_wrong(
+            reader, path, laid, wrong, AXES, f"{target.loss_name} takes values from {low:g} to {high:g}"
+        )
     return BoundTarget(
         np.broadcast_to(laid, (frame.steps, frame.size, *units)), weights, float(np.sum(weights))
     )

@@ -82,20 +82,20 @@ def check_targets(network: FoldedNetwork, targets: Mapping[str, Target], problem
     """A target needs something that can be learned, and states its loss is defined for."""
     for path, target in targets.items():
         population = network.population[target.node]
-        rule = LOSSES[target.loss]
+        rule = LOSSES[target.loss_name]
         wanted = range(population.units) if target.units is None else target.units
         if network.clamped_units(target.node).issuperset(wanted):
             what = f"its units of {target.node} are clamped to data at every step, so nothing can be learned"
             problems.append(Problem(path, what, "put the target on a node that computes its states"))
         if rule.labels and len(wanted) == 1:
-            what = f"{target.loss} over one unit is always 0"
+            what = f"{target.loss_name} over one unit is always 0"
             problems.append(
                 Problem(f"{path}.loss", what, "give it a unit per label, or write binary_cross_entropy")
             )
         states = bound_expression(population.activation)
         if _leaves_bounds(states, rule.bounds):
             what = (
-                f"{target.loss} is defined for states from {rule.bounds[0]:g} to {rule.bounds[1]:g},"
+                f"{target.loss_name} is defined for states from {rule.bounds[0]:g} to {rule.bounds[1]:g},"
                 f" those of {population.activation} reach from {states.low:g} to {states.high:g}"
             )
             remedy = f"write activation: logistic at {target.node}, or loss: squared_error here"

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from graphbptt.errors import VerificationError
-from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.data import Clamp, Last, Loss, Target
 from graphbptt.ir.expression import Coefficient, Load, State, leaves
 from graphbptt.ir.folded import Connection, ConnectionKind, FoldedNetwork, Population, Wire
 from graphbptt.ir.initializers import DISTRIBUTIONS
@@ -246,5 +246,14 @@ def _check_data(network: FoldedNetwork) -> Iterator[str]:
     for target in network.targets:
         if isinstance(target.at, str) and target.at not in ("every", "last"):
             yield f"{target.node} has a target at {target.at}"
-        if target.loss not in LOSSES or not 0 <= target.weight < math.inf:
+        if not _is_loss(target.loss) or not 0 <= target.weight < math.inf:
             yield f"{target.node} has the target {target.weight} * {target.loss}"
+
+
+def _is_loss(loss: object) -> bool:
+    """Whether it is a loss of the table with all of its options."""
+    if not isinstance(loss, Loss) or loss.name not in LOSSES:
+        return False
+    return [name for name, _ in loss.options] == list(LOSSES[loss.name].options) and all(
+        0 < value < math.inf for _, value in loss.options
+    )

@@ -84,7 +84,7 @@ def evaluate_baseline(choice: BaselineChoice, model: Model, parts: Parts) -> dic
     for number, (label, target) in enumerate(
         zip(label_targets(model.network), model.network.targets, strict=True)
     ):
-        if target.loss != "squared_error" or parts.train.fields[target.field].ndim != 3:
+        if target.loss_name != "squared_error" or parts.train.fields[target.field].ndim != 3:
             continue
         fit = BASELINES[choice.name](choice.options, *_wanted(model, parts.train, number))
         for name, data in parts.items():

@@ -99,9 +99,9 @@ class Tally:
         self, label: str, target: Target, seen: tuple[Array, Array, Array], variance: Mapping[str, float]
     ) -> None:
         """Add every metric of a target for what was `seen`: (predicted, wanted, weights)."""
-        for name, metric in METRICS[target.loss].items():
+        for name, metric in METRICS[target.loss_name].items():
             self.add(label, name, metric(*seen))
-        if target.loss == "squared_error" and variance.get(target.field):
+        if target.loss_name == "squared_error" and variance.get(target.field):
             total, count = _squared_error(*seen)
             self.add(label, RELATIVE_VARIANCE, (total, count * variance[target.field]))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -17,8 +20,10 @@ from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
 
 
-def measure(loss: str, predicted: list[float], wanted: list[float]) -> tuple[float, list[float]]:
-    value, slope = LOSSES[loss].measure(np.array([[predicted]]), np.array([[wanted]]))
+def measure(
+    loss: str, predicted: list[float], wanted: list[float], **options: float
+) -> tuple[float, list[float]]:
+    value, slope = LOSSES[loss].measure(np.array([[predicted]]), np.array([[wanted]]), **options)
     return float(value[0, 0]), slope[0, 0].tolist()
 
 
@@ -38,6 +43,49 @@ def test_huber() -> None:
     value, slope = measure("huber", [0.5, 3.0, -2.0], [0.0, 0.0, 0.0])
     assert value == pytest.approx(0.125 + 2.5 + 1.5)
     assert slope == [0.5, 1.0, -1.0]
+    value, slope = measure("huber", [0.5, 3.0, -2.0], [0.0, 0.0, 0.0], delta=2.0)
+    assert value == pytest.approx(0.125 + 2 * 3 - 2 + 2)
+    assert slope == [0.5, 2.0, -2.0]
+
+
+def test_a_target_says_the_options_of_its_loss(tmp_path: Path) -> None:
+    """A spec and a hand-built target alike; the folded network, its text, the losses and the derivatives know them."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "network: {nodes: {y: {initial: learned}}, edges: [{from: y, to: y}]}\n"
+        "targets: {y: {field: y, loss: {huber: {delta: 0.5}}}}\nbackend: numpy\ndtype: float64\n"
+    )
+    model = graphbptt.load(spec).compile()
+    by_hand = graphbptt.Target("y", "y", loss={"huber": {"delta": 0.5}})
+    assert model.network.targets == (by_hand,)
+    assert "target y to y at every: 1 * huber(delta=0.5)" in str(model.network)
+    wanted = np.array([[[0.25], [7.0]]])
+    states = model.run({}, steps=2)["y"]
+    assert not states.any()
+    loss, _ = model.loss_and_gradients({"y": wanted})
+    assert loss == pytest.approx((0.25**2 / 2 + 0.5 * (7 - 0.25)) / 2)
+    assert graphbptt.check_gradients(model, {"y": wanted}).error < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ({"huber": {"delta": 0}}, "delta of huber is 0; write a positive number"),
+        ({"huber": {"delta": True}}, "delta of huber is True; write a positive number"),
+        ({"huber": {"delta": "1"}}, "delta of huber is '1'; write a positive number"),
+        ({"huber": {"dleta": 1}}, "huber has no option 'dleta'; did you mean 'delta'?"),
+        ({"poisson": {"delta": 1}}, "poisson has no option 'delta'; write poisson alone"),
+        ({"huber": 3}, r"3 are no options; write {huber: {option: number}}"),
+        ({"hubert": {}}, "'hubert' is not among the choices; did you mean 'huber'?"),
+        ({"huber": {}, "poisson": {}}, "is no loss; write a name, or a name with its options"),
+        (3, "3 is no loss; write a name"),
+    ],
+)
+def test_what_is_no_loss(loss: Any, said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        fold_graph(declare("tanh"), [], [Target("y", "y", loss)])
+    assert "target y.loss: " in str(caught.value)
+    assert said in str(caught.value)
 
 
 def declare(activation: str) -> nx.DiGraph[str]:

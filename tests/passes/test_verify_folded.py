@@ -10,7 +10,7 @@ import networkx as nx
 import pytest
 
 from graphbptt.errors import VerificationError
-from graphbptt.ir.data import Clamp, Last, Target
+from graphbptt.ir.data import Clamp, Last, Loss, Target
 from graphbptt.ir.expression import Load, Net, State
 from graphbptt.ir.folded import FoldedNetwork, Wire
 from graphbptt.ir.indices import IndexMap, Pattern
@@ -147,6 +147,8 @@ def test_the_numbers_above() -> None:
         (put("targets", at=()), "the field y is used at steps that do not exist"),
         (put("targets", at="start"), "y has a target at start"),
         (put("targets", loss="cauchy"), "y has the target 1.0 * cauchy"),
+        (put("targets", loss="huber"), "y has the target 1.0 * huber"),
+        (put("targets", loss=Loss("huber", (("delta", -1.0),))), "y has the target 1.0 * huber(delta=-1)"),
         (put("targets", weight=-1.0), "y has the target -1.0 * squared_error"),
     ],
 )
