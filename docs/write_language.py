@@ -65,8 +65,9 @@ HEAD = """# The language of a spec
 <!-- Written by docs/write_language.py from the schema; edit that, and run it again. -->
 
 A spec is a YAML or JSON file. The attributes of nodes and edges in a hand-built networkx graph are the same keys, word
-for word. A key without a default has to be there; where the default is none, leaving the key out means something of its
-own. Steps count from 1, units and positions from 0.
+for word; other attributes of these are kept and mean nothing, unless they look like a misspelt key. A key without a
+default has to be there; where the default is none, leaving the key out means something of its own. Steps count from 1,
+units and positions from 0.
 """
 
 

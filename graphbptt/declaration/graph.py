@@ -3,10 +3,15 @@
 A node is called by its ``str``. An edge is called ``x->h``; where the edges between two nodes differ in
 delay, ``x->h@2``; where several share a delay, ``x->h#key`` or ``x->h@2#key`` with the key of the multigraph.
 Problems are reported under the paths ``node h``, ``node h.units``, ``edge x->h``, ``edge x->h.init``.
+
+Nodes and edges may carry attributes that are no keys of the language, such as types, labels and positions: they say
+nothing to the compiler, and stay on the graph. One that is spelt almost like a key is taken for a misspelt key.
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,10 +25,27 @@ from graphbptt.declaration.network_schema import ConnectionDeclaration, NodeDecl
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.expression import Expression
 
-__all__ = ["DeclaredEdge", "DeclaredGraph", "name_edges", "name_nodes", "read_attributes", "read_graph"]
+__all__ = [
+    "DeclaredEdge",
+    "DeclaredGraph",
+    "keep_keys",
+    "name_edges",
+    "name_nodes",
+    "read_attributes",
+    "read_graph",
+]
 
 Graph = nx.DiGraph  # a MultiDiGraph is one
 Declared = TypeVar("Declared", bound=BaseModel)
+
+ANNOTATED = (NodeDeclaration, ConnectionDeclaration)
+"""What may carry attributes that are no keys of the language."""
+
+LIKENESS = 0.8
+"""From which ratio of `difflib` on an attribute counts as a misspelt key."""
+
+SHORTEST = 4
+"""The letters of the shortest key that can be told from other words when it is misspelt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,8 @@ def read_attributes(
     context: Mapping[str, Any] | None = None,
 ) -> Declared | None:
     """Read attributes as a declaration; None where that cannot be, with the reasons added to `problems`."""
+    if model in ANNOTATED:
+        attributes = keep_keys(model, attributes)
     try:
         return model.model_validate(attributes, context=dict(context or {}))
     except ValidationError as error:
@@ -102,6 +126,25 @@ def read_attributes(
             inner = format_path(mistake.path)
             problems.append(Problem(f"{path}.{inner}" if inner else path, mistake.what, mistake.instead))
         return None
+
+
+def keep_keys(model: type[BaseModel], attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes that are keys of the language, or meant as such.
+
+    >>> keep_keys(NodeDeclaration, {"units": 2, "activaton": "tanh", "colour": "red"})
+    {'units': 2, 'activaton': 'tanh'}
+    """
+    if attributes.keys() <= model.model_fields.keys():
+        return attributes
+    return {key: value for key, value in attributes.items() if _is_meant_as_key(model, key)}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _is_meant_as_key(model: type[BaseModel], word: object) -> bool:
+    if word in model.model_fields:
+        return True
+    distinct = [key for key in model.model_fields if len(key) >= SHORTEST]
+    return bool(difflib.get_close_matches(str(word), distinct, n=1, cutoff=LIKENESS))
 
 
 def name_nodes(graph: Graph[Any]) -> dict[Hashable, str]:

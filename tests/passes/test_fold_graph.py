@@ -183,12 +183,26 @@ def test_what_arrives_at_given_states_is_no_mistake() -> None:
     assert len(complaints(graph, [Clamp("b", "x", mask="m")])) == 2
 
 
+def test_attributes_outside_the_language_say_nothing() -> None:
+    kept = {"type": "sensory", "label": 3, "colour": "red", "x": 0.5, "name": None, "count": 7}
+    plain = {"a": {"units": 2}, "b": {"cell": {"rnn": {}}}}
+    labelled = {node: {**attributes, **kept} for node, attributes in plain.items()}
+    edges = ("a", "a", {"delay": 2}), ("a", "b", {})
+    spoken = [(*ends, {**attributes, **kept}) for *ends, attributes in edges]
+    assert fold_graph(draw(labelled, *spoken)) == fold_graph(draw(plain, *edges))
+
+
 @pytest.mark.parametrize(
     ("nodes", "edges", "complaint"),
     [
         ({"a": {"units": 0}}, [], "node a.units: 0 is out of range; write at least 1"),
         ({"a": {"units": True}}, [], "node a.units: true cannot stand here; write a whole number"),
         ({"a": {"unit": 2}}, [], "node a.unit: unknown key 'unit'; did you mean 'units'?"),
+        (
+            {"a": {}},
+            [{"wieght": 1}],
+            "edge a->a.wieght: unknown key 'wieght'; did you mean 'weight'?",
+        ),
         ({"a": {"activation": "b[t-1]"}}, [], "node a.activation: unknown name 'b' at column 1"),
         ({"a": {"activation": 3}}, [], "node a.activation: 3 is no activation; write the name of a function"),
         ({"a": {"initial": [np.nan]}}, [], "node a.initial: a number here is NaN or infinite"),
