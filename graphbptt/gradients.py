@@ -96,6 +96,7 @@ def check_gradients(
     spacing: float = 1e-4,
     limit: int = 32,
     seed: int = 0,
+    noise: bool | int = True,
 ) -> GradientReport:
     """Compare the derivatives of a model's backend with finite differences.
 
@@ -114,6 +115,8 @@ def check_gradients(
         The difference h, relative to a parameter where it is above 1. Wider and narrower ones are tried too.
     limit : int
         How many entries to compare in a group that has more; which ones is drawn from `seed`.
+    noise : bool or int
+        As for `Model.run`; the draw is the same for every difference.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def check_gradients(
     """
     exact = Model(model.plan, model.backend, "float64", model.seed)
     exact.vector[...] = model.vector
-    return check_batch(exact, exact.bind(fields, steps), spacing=spacing, limit=limit, seed=seed)
+    return check_batch(exact, exact.bind(fields, steps, noise=noise), spacing=spacing, limit=limit, seed=seed)
 
 
 def check_batch(

@@ -92,10 +92,12 @@ class Spec:
         except DataError as error:
             raise DataError(self._locate(problem) for problem in error.problems) from None
 
-    def evaluate(self, model: Model, parts: Parts | None = None) -> dict[str, Evaluation]:
-        """The loss and the figures of a model, by part of the data."""
+    def evaluate(
+        self, model: Model, parts: Parts | None = None, noise: bool | int = True
+    ) -> dict[str, Evaluation]:
+        """The loss and the figures of a model, by part of the data; `noise` as for `Model.run`."""
         parts = self.data() if parts is None else parts
-        return {name: evaluate(model, data, parts.variance) for name, data in parts.items()}
+        return {name: evaluate(model, data, parts.variance, noise=noise) for name, data in parts.items()}
 
     def evaluate_baseline(self, model: Model, parts: Parts | None = None) -> dict[str, Evaluation]:
         """The figures of the declared baseline on the model's targets, by part of the data; none without one.

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import graphbptt
+from graphbptt.declaration.run_schema import Truncation
 from graphbptt.errors import DataError, SpecError
 from graphbptt.ir.noise import Noise, draw_noise
 from graphbptt.passes.cut_batch import cut_batch
 from graphbptt.training.dataset import Dataset
 from graphbptt.training.evaluation import evaluate, measure_loss
+from graphbptt.training.windows import cut_windows
 
 BACKENDS = ("numpy", "reference")
 
@@ -106,6 +108,26 @@ def test_windows_of_one_batch_share_their_noise() -> None:
     np.testing.assert_allclose(
         train(noisy(), truncate={"steps": 4, "stride": 2}, **still), train(noisy(), **still)
     )
+
+
+def test_what_is_run_again_draws_the_same() -> None:
+    """The second window begins with steps of the first one: their states, and so their noise, are the same bits."""
+    model = noisy()
+    batch = model.bind(fields(), noise=7)
+    windows = cut_windows(model, batch, Truncation(steps=4, stride=2))
+    seen = [(window.offset, model.states(window)["h"]) for window in windows]
+    whole = model.states(batch)["h"]
+    assert [offset for offset, _ in seen] == [0, 0, 2]
+    for offset, states in seen:
+        assert np.array_equal(states, whole[:, offset : offset + states.shape[1]])
+
+
+def test_differences_share_their_draw() -> None:
+    model = noisy()
+    reports = [graphbptt.check_gradients(model, fields(), noise=noise) for noise in (True, 3, False)]
+    assert all(report.error < 1e-6 for report in reports)
+    losses = [model.loss_and_gradients(fields(), noise=noise)[0] for noise in (True, 3, False)]
+    assert [report.loss for report in reports] == pytest.approx(losses, rel=1e-12)
 
 
 def test_it_is_in_every_text() -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["spec_arguments", "steps_option"]
+__all__ = ["noise_option", "spec_arguments", "steps_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -17,6 +17,26 @@ def spec_arguments(command: Command) -> Command:
     """SPEC, and any number of SECTION.KEY=VALUE, which replace what the spec says."""
     command = click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")(command)
     return click.argument("spec", type=click.Path(path_type=Path))(command)
+
+
+def noise_option(command: Command) -> Command:
+    """--noise, as `Model.run` takes it: True, False or a seed."""
+    return click.option(
+        "--noise",
+        metavar="on|off|SEED",
+        default="on",
+        show_default=True,
+        callback=_read_noise,
+        help="Whether nodes have the noise they declare, and the seed it is drawn from; on is the spec's seed.",
+    )(command)
+
+
+def _read_noise(context: click.Context, parameter: click.Parameter, value: str) -> bool | int:  # noqa: ARG001
+    if value in ("on", "off"):
+        return value == "on"
+    if not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is not on, off, or a seed, which is a whole number from 0.")
+    return int(value)
 
 
 def steps_option(command: Command) -> Command:

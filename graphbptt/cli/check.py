@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from graphbptt.cli.arguments import spec_arguments
+from graphbptt.cli.arguments import noise_option, spec_arguments
 
 if TYPE_CHECKING:
     from graphbptt.ir.folded import FoldedNetwork
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="The largest relative error that passes; finite differences in float64 leave about 1e-9.",
 )
-def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: float) -> int:
+@noise_option
+def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: float, noise: bool | int) -> int:
     """Validate SPEC, compare its derivatives with finite differences, and print each group's worst."""
     from graphbptt.gradients import check_gradients
     from graphbptt.spec import load
@@ -39,9 +40,9 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
     declared = load(spec, overrides)
     model = declared.compile()
     data = declared.data().train.take(slice(0, examples))
-    report = check_gradients(model, data.fields, data.steps)
+    report = check_gradients(model, data.fields, data.steps, noise=noise)
     if not math.isfinite(report.loss) or not math.isfinite(report.error):
-        raise explain_divergence(model, data, None, "before any update")
+        raise explain_divergence(model, data, None, "before any update", noise)
     click.echo(f"{spec}: valid")
     click.echo(str(report))
     if report.error > tolerance:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from graphbptt.cli.arguments import spec_arguments
+from graphbptt.cli.arguments import noise_option, spec_arguments
 
 
 @click.command()
@@ -17,7 +17,8 @@ from graphbptt.cli.arguments import spec_arguments
     required=True,
     help="The file that `train` wrote: parameters.npz in the folder of a run.",
 )
-def evaluate(spec: Path, overrides: tuple[str, ...], parameters: Path) -> None:
+@noise_option
+def evaluate(spec: Path, overrides: tuple[str, ...], parameters: Path, noise: bool | int) -> None:
     """Print loss and figures of saved parameters on every part of the data of SPEC."""
     from rich.console import Console
 
@@ -29,5 +30,5 @@ def evaluate(spec: Path, overrides: tuple[str, ...], parameters: Path) -> None:
     model = declared.compile()
     read_parameters(model, parameters)
     parts = declared.data()
-    evaluations, baseline = declared.evaluate(model, parts), declared.evaluate_baseline(model, parts)
+    evaluations, baseline = declared.evaluate(model, parts, noise), declared.evaluate_baseline(model, parts)
     Console().print(tabulate_figures(evaluations, baseline, declared.baseline_name))

@@ -191,7 +191,8 @@ class _Lowering:
     ) -> tuple[Box, list[Box]] | None:
         """The loop's only product and the hoisted ones that should join it; None where they should not.
 
-        Only data can be joined: no derivative passes to it. Noise arrives before the loop, and needs a net input there.
+        Only data can be joined: no derivative passes to it. Noise is in the net input before the loop, so the
+        addition per step that joining spares is made there anyway.
         """
         if any(site.population.noise for site in here):
             return None

@@ -118,6 +118,23 @@ def test_check_names_activations_that_have_kinks(capsys: pytest.CaptureFixture[s
     assert "the activations of hidden have kinks" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("here")
+def test_noise_is_on_or_off_or_drawn_from_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    model = graphbptt.load(ADDITION).compile()
+    np.savez("p.npz", **model.parameters)
+    noisy = [ADDITION, *QUICK, "network.nodes.hidden.noise=0.5"]
+    chosen = ("on", "0", "1", "off")
+    for command in (["check"], ["evaluate", "--parameters", "p.npz"]):
+        printed = {}
+        for noise in chosen:
+            assert run([*command, *noisy, "--noise", noise]) == 0
+            printed[noise] = capsys.readouterr().out
+        assert printed["on"] == printed["0"]
+        assert len(set(printed.values())) == 3
+        assert run([*command, *noisy, "--noise", "loud"]) == 2
+        assert "'loud' is not on, off, or a seed" in capsys.readouterr().err
+
+
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", ADDITION, "--steps", "7"]) == 0
     printed = capsys.readouterr().out

@@ -21,6 +21,7 @@ from graphbptt.ir.operations import (
     Compute,
     Contract,
     Operation,
+    Perturb,
     Product,
     Reduce,
     Restrain,
@@ -57,10 +58,10 @@ def test_whatever_is_compiled_passes(case: Case) -> None:
 
 
 def compiled() -> Plan:
-    """Data x, a loop of a gate g (in a lane beside v) and a partly clamped h, and a readout y."""
+    """Data x, a loop of a noisy gate g (in a lane beside v) and a partly clamped h, and a readout y."""
     nodes: dict[str, dict[str, Any]] = {
         "x": {"units": 2},
-        "g": {"units": 3, "activation": "logistic"},
+        "g": {"units": 3, "activation": "logistic", "noise": 0.5},
         "v": {"units": 3, "activation": "logistic"},
         "h": {
             "units": 3,
@@ -77,6 +78,7 @@ def compiled() -> Plan:
 
 PLAN = compiled()
 DATA, LOOP, READOUT = (PLAN.placement[name].stage for name in ("x", "h", "y"))
+NOISE = Perturb(PLAN.placement["g"].net, "g", 0.5, accumulate=True)
 H, Y = PLAN.placement["h"], PLAN.placement["y"]
 Damage = Callable[[Plan], Plan]
 
@@ -178,6 +180,15 @@ def reverse_stages(plan: Plan) -> Plan:
     return replace(plan, stages=plan.stages[::-1], placements=placements)
 
 
+def in_loop(operation: Operation) -> Damage:
+    """An operation more at every step."""
+
+    def change(part: Any) -> Any:
+        return replace(part, forward=replace(part.forward, each=(*part.forward.each, (0, operation))))
+
+    return swap("stages", change, LOOP)
+
+
 def add_earlier(product: Product) -> list[Operation]:
     """Another one that adds to the step before, which may be in a block of steps still to be written."""
     return [product, replace(product, out=shifted(product.out, -1), accumulate=True)]
@@ -245,6 +256,13 @@ OPERATIONS: list[tuple[Damage, str]] = [
         "y: a derivative is summed before the loop has ended",
     ),
     (ahead(READOUT, "backward", Restrain("h")), "y: a backward sweep sets states"),
+    (ahead(LOOP, "backward", NOISE), "g, h, v: a backward sweep sets states"),
+    (in_loop(NOISE), "g, h, v: noise is drawn inside the loop"),
+    (edit(Perturb, LOOP, "forward", population="q"), "there is no population q"),
+    (edit(Perturb, LOOP, "forward", population="h"), "is not the net input of h"),
+    (edit(Perturb, LOOP, "forward", out=H.net), "is not the net input of g"),
+    (drop(Perturb, LOOP, "forward"), "noise is drawn for [], but ['g'] have some"),
+    (twice(Perturb, LOOP, "forward"), "noise is drawn for ['g', 'g'], but ['g'] have some"),
 ]  # fmt: skip
 
 WEIGHTS: list[tuple[Damage, str]] = [
@@ -264,6 +282,7 @@ ORDER: list[tuple[Damage, str]] = [
     (backwards(LOOP, "backward"), "before it is written"),
     (in_sweep(LOOP, "forward", read_at_once), "before it is written"),
     (edit(Product, READOUT, "forward", accumulate=True), "changes net2:0-2 before it is written"),
+    (edit(Perturb, LOOP, "forward", accumulate=False), "overwrites net1.1:0-3"),
     (ahead(READOUT, "forward", compute(H.state, Number(1))), "overwrites state1:0-3"),
     (ahead(READOUT, "backward", compute(Y.delta, Number(1))), "overwrites delta2:0-2"),
     (
