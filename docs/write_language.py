@@ -194,7 +194,7 @@ def write_section(model: type[BaseModel], examples: Mapping[str, Any]) -> Iterat
     yield f"\n## {title(model)}\n"
     yield f"{(model.__doc__ or '').strip().splitlines()[0].replace('``', '`')}\n"
     if not model.model_fields:
-        yield "It has no keys.\n"
+        yield "It has no keys."
         return
     yield "| key | type | default | meaning | example |\n| --- | --- | --- | --- | --- |"
     for name, field in model.model_fields.items():

@@ -10,10 +10,11 @@ import pytest
 import yaml
 from test_documents import ROOT, load_script
 
-from graphbptt.declaration.choices import OptimizerChoice, TaskChoice
+from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.read import read_declaration
+from graphbptt.declaration.task_choices import TaskChoice
 from graphbptt.training.optimizers import OPTIMIZERS
-from graphbptt.training.tasks import TASKS
+from graphbptt.training.tasks.table import TASKS
 
 LANGUAGE: Any = load_script(ROOT / "docs/write_language.py")
 EXAMPLES = LANGUAGE.read_examples()

@@ -1,4 +1,4 @@
-"""The named choices of a spec: optimizers, tasks and baselines, with their options and defaults.
+"""The named choices of a spec: optimizers and baselines, with their options and defaults; tasks are in `task_choices`.
 
     choice := name | {name: {options}}
 
@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -25,14 +24,11 @@ __all__ = [
     "Adamw",
     "Autoregression",
     "BaselineChoice",
-    "BinaryAddition",
     "Choice",
     "OptimizerChoice",
-    "PatternCompletion",
     "Rmsprop",
     "Section",
     "Sgd",
-    "TaskChoice",
 ]
 
 
@@ -113,33 +109,6 @@ class OptimizerChoice(Choice):
     rmsprop: Rmsprop = Field(Rmsprop(), description="Descent scaled by a running root mean square.")
     adam: Adam = Field(Adam(), description="Momentum and scaling, with bias correction.")
     adamw: Adamw = Field(Adamw(), description="The same with decoupled weight decay.")
-
-
-class BinaryAddition(Section):
-    """Add two binary numbers bit by bit; fields `bits` (two units) and `sum`, which is `delay` steps late."""
-
-    delay: NonNegativeInt = Field(2, description="How many steps late the sum is due.")
-
-
-class PatternCompletion(Section):
-    """Complete stored random patterns; static fields `cue`, `known` (the mask of the cue) and `pattern`."""
-
-    patterns: PositiveInt = Field(5, description="How many patterns are stored.")
-    units: PositiveInt = Field(40, description="The length of a pattern.")
-    known: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="The share of a pattern that its cue shows."
-    )
-
-
-class TaskChoice(Choice):
-    """``task:``."""
-
-    binary_addition: BinaryAddition = Field(
-        BinaryAddition(), description="Add two binary numbers bit by bit."
-    )
-    pattern_completion: PatternCompletion = Field(
-        PatternCompletion(), description="Complete stored random patterns."
-    )
 
 
 class Autoregression(Section):

@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from graphbptt.declaration.choices import Adam, BaselineChoice, OptimizerChoice, Section, TaskChoice
+from graphbptt.declaration.choices import Adam, BaselineChoice, OptimizerChoice, Section
+from graphbptt.declaration.task_choices import TaskChoice
 from graphbptt.declaration.values import Count, Integer, Real
 
 __all__ = [

@@ -10,7 +10,7 @@ from graphbptt.declaration.run_schema import DataDeclaration, Fresh
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.examples import read_examples
 from graphbptt.training.series import read_series
-from graphbptt.training.tasks import TASKS
+from graphbptt.training.tasks.table import TASKS
 
 __all__ = ["load_parts"]
 

@@ -32,8 +32,9 @@ def test_every_spec_runs_and_says_what_to_expect(path: Path) -> None:
     comment = path.read_text().split("network:")[0]
     assert comment.startswith("# ")
     assert "xpect" in comment
-    untrained, _ = run_spec(path.name, "training.epochs=1", "training.batch=100000")
-    trained, _ = run_spec(path.name, "training.epochs=4")
+    few = ["data.examples=500"] if "examples:" in path.read_text() else []
+    untrained, _ = run_spec(path.name, *few, "training.epochs=1", "training.batch=100000")
+    trained, _ = run_spec(path.name, *few, "training.epochs=4")
     for part, evaluation in trained.items():
         before = untrained[part].loss
         assert before is not None
@@ -72,3 +73,17 @@ def test_the_antisymmetric_network_remembers_and_stays_antisymmetric() -> None:
     weights = model.parameters["W"]
     assert abs(weights + weights.T).max() < 1e-6
     assert abs(weights).max() > 0.1
+
+
+def test_long_short_term_memory_says_every_legal_continuation_of_reber_strings() -> None:
+    figures, _ = run_spec("lstm_reber.yaml")
+    assert figures["test"].figures["legal"]["sequences right"] == 1
+
+
+def test_long_short_term_memory_adds_numbers_far_apart() -> None:
+    """Over thirty steps; `benchmarks.figures` runs all hundred."""
+    short = ("data.steps=30", "data.examples=5000", "data.test.examples=500", "training.epochs=8")
+    figures, _ = run_spec("adding.yaml", *short)
+    assert figures["test"].figures["sum"]["mean squared error"] < 0.01
+    simple, _ = run_spec("adding.yaml", *short, "network.nodes.memory.cell=rnn", "training.epochs=4")
+    assert simple["test"].figures["sum"]["mean squared error"] > 0.1

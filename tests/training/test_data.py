@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphbptt.declaration.choices import TaskChoice
 from graphbptt.declaration.run_schema import DataDeclaration
+from graphbptt.declaration.task_choices import TaskChoice
 from graphbptt.errors import DataError
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.sources import load_parts
-from graphbptt.training.tasks import TASKS
+from graphbptt.training.tasks.table import TASKS
 
 SERIES = "year,level,kind\n" + "".join(f"{1900 + i},{i * i},{i % 3}\n" for i in range(10))
 
