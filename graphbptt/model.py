@@ -23,6 +23,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
 from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.keep_signs import bound_signs, find_wrong_signs, refuse_bound_constraints
 from graphbptt.passes.project_constraints import project_constraints
 from graphbptt.passes.unroll_network import unroll_network
 from graphbptt.stream import Stream
@@ -111,6 +112,8 @@ class Model:
         The same numbers by group name.
     projection : Projection or None
         What keeps the parameters inside the constraints; starting values are projected, assigned ones are not.
+    bounds : SignBounds or None
+        What keeps the signs of weights.
     """
 
     def __init__(
@@ -127,6 +130,8 @@ class Model:
         self.nodes = {name: name for name in plan.network.population} if nodes is None else dict(nodes)
         self.backend = chosen.name
         self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
+        self.bounds = bound_signs(plan.network, plan.layout, self.dtype)
+        refuse_bound_constraints(plan.network, plan.layout)
         self.projection = project_constraints(plan.network.constraints, plan.layout)
         if self.projection is not None:
             self.projection.start(self.vector, plan.layout, plan.network.group)
@@ -269,6 +274,19 @@ class Model:
             for group in free
             if self.network.group[group].trainable
         }
+
+    def project(self) -> None:
+        """Move the parameters, in place, to the nearest point that meets the constraints and has the right signs."""
+        if self.projection is not None:
+            self.projection.apply(self.vector)
+        if self.bounds is not None:
+            self.bounds.apply(self.vector)
+
+    def find_unmet(self) -> list[Problem]:
+        """A problem for every constraint, and for every sign, that the parameters do not meet."""
+        remedy = "assign values that meet it: only updates are projected"
+        unmet = [] if self.projection is None else self.projection.find_unmet(self.vector, remedy)
+        return [*unmet, *find_wrong_signs(self.network, self.plan.layout, self.vector)]
 
     def unroll(self, steps: int) -> UnrolledGraph:
         """The network unrolled over `steps` steps: a layered graph with weight-sharing groups."""

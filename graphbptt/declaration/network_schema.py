@@ -2,8 +2,9 @@
 
     network    := {nodes: {name: node, ...}, edges: [edge, ...], cells: {name: cell, ...},
                    constraints: [text, ...]}
-    node       := {cell, units, coefficients, activation, bias, initial, noise}
-    connection := {delay, weight, init, trainable, from_units, to_units, from_port, to_port, tie}
+    node       := {cell, units, coefficients, activation, bias, initial, noise, sign}
+    connection := {delay, weight, init, trainable, sign, from_units, to_units, from_port, to_port, tie}
+    sign       := excitatory | inhibitory
     edge       := connection | {from, to}
     bias       := true | false | values | parameter
     initial    := values | learned | parameter
@@ -57,6 +58,7 @@ from graphbptt.ir.expression import Expression, Net
 from graphbptt.ir.folded import ConnectionKind
 from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.parameters import Combine, FrozenArray
+from graphbptt.ir.signs import Sign
 
 __all__ = [
     "ConnectionDeclaration",
@@ -236,6 +238,9 @@ class NodeDeclaration(Section):
     noise: Annotated[Real, Field(ge=0)] = Field(
         0.0, description="The standard deviation of Gaussian noise added to `net`."
     )
+    sign: Sign | None = Field(
+        None, description="Dale's law: the sign of the weights of all edges that leave it; training keeps it."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -285,6 +290,9 @@ class ConnectionDeclaration(Parameter):
     weight: Annotated[SparseWeight | ConnectionKind, PlainValidator(_read_weight)] = Field(
         "dense", description="The kind of connection."
     )
+    sign: Sign | None = Field(
+        None, description="The sign of all its weights, by default that of its source; training keeps it."
+    )
     from_units: Units = Field(None, description="The units of the source that it reads; all if not said.")
     to_units: Units = Field(None, description="The units of the target where it arrives; all if not said.")
     from_port: Name | None = Field(
@@ -301,7 +309,7 @@ class ConnectionDeclaration(Parameter):
 
     @model_validator(mode="after")
     def _reject_dead_keys(self) -> ConnectionDeclaration:
-        dead = [key for key in ("init", "trainable", "tie") if getattr(self, key) is not None]
+        dead = [key for key in ("init", "trainable", "tie", "sign") if getattr(self, key) is not None]
         if self.weight == "wire" and dead:
             raise mistake(
                 f"a wire has no weight, so {dead[0]} means nothing", "write weight: scalar, or leave it out"

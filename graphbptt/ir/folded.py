@@ -3,7 +3,7 @@
     network    := FoldedNetwork(populations, connections, wires, groups, clamps, targets, constraints)
     population := Population(name, units, history, activation, coefficients, bias, initial, noise)
     connection := Connection(name, source, target, delay, kind, weight, from_units, to_units,
-                             pattern, storage)
+                             pattern, storage, sign)
     wire       := Wire(source, target, delay)           a state that an activation reads
 
 Groups and their uses are in `graphbptt.ir.parameters`, patterns in `graphbptt.ir.indices`, clamps and targets in
@@ -27,6 +27,7 @@ from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.parameters import FrozenArray, Group, Use
+from graphbptt.ir.signs import Sign
 
 __all__ = ["Connection", "ConnectionKind", "FoldedNetwork", "Population", "Storage", "Wire"]
 
@@ -64,7 +65,8 @@ class Connection:
     has W of shape (from, to); ``one_to_one`` a diagonal W; ``scalar`` one number times the identity; ``wire`` the
     identity, with `weight` None; ``sparse`` has entries where its `pattern` says, in that order, and zeros elsewhere.
     `from_units` and `to_units` pick part of a population, in the order of W's rows and columns; None is all of it, in
-    order. `storage` says how sparse weights are kept, as a dense matrix or in rows; None leaves it to the plan.
+    order. `storage` says how sparse weights are kept, as a dense matrix or in rows; None leaves it to the plan. `sign`
+    is the one that all its weights have.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Connection:
     to_units: tuple[int, ...] | None = None
     pattern: Pattern | None = None
     storage: Storage | None = None
+    sign: Sign | None = None
 
     @property
     def pointwise(self) -> bool:

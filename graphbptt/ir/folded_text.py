@@ -33,9 +33,10 @@ def format_folded(network: FoldedNetwork) -> str:
             if units is not None
         )
         weight = f" {connection.weight}" if connection.weight else ""
+        sign = f"{connection.sign} " if connection.sign is not None else ""
         entries = f" {connection.pattern}" if connection.pattern is not None else ""
         lines.append(
-            f"  connection {connection.name}: delay {connection.delay}, {connection.kind}{entries}{weight}{part}"
+            f"  connection {connection.name}: delay {connection.delay}, {sign}{connection.kind}{entries}{weight}{part}"
         )
     lines.extend(f"  wire {wire.source}->{wire.target}: delay {wire.delay}" for wire in network.wires)
     for group in network.groups:

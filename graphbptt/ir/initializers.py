@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from graphbptt.ir.parameters import FrozenArray, Group
 
-__all__ = ["DISTRIBUTIONS", "Distribution", "draw_group"]
+__all__ = ["DISTRIBUTIONS", "Distribution", "draw_group", "take_signs"]
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -37,7 +37,8 @@ class Distribution:
 
     The numbers in `spreads` are widths, never negative; those in `ordered` must not descend; those in `counts` are
     whole, at least 1, and stay as they are when the values are scaled. `shapes` says which parameters it can fill. A
-    `directed` one tells sources from targets, so that it has no transpose.
+    `directed` one tells sources from targets, so that it has no transpose. One that `keeps_sign` is still itself when
+    its values are made of one sign.
     """
 
     defaults: Numbers
@@ -47,6 +48,7 @@ class Distribution:
     counts: tuple[str, ...] = ()
     shapes: Literal["any", "matrix", "square"] = "any"
     directed: bool = False
+    keeps_sign: bool = True
 
     def reject(self, numbers: Numbers) -> str | None:
         """Why no distribution has these numbers; None if one has."""
@@ -142,6 +144,15 @@ def _sparse(rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: Fan
     return values
 
 
+def _balanced(rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: Fans) -> Array:
+    """Sizes from a gamma distribution (Song, Yang and Wang 2016), which the group's `balance` multiplies such that, for
+    every target unit, the expected sums of excitatory and of inhibitory weights cancel and the variances of all
+    weights add up to ``gain**2``. In a recurrent network, `gain` is then the radius of the disc in which all but a few
+    eigenvalues lie (Rajan and Abbott 2006)."""
+    form = numbers["shape"]
+    return numbers["gain"] * math.sqrt(form) * rng.gamma(form, 1 / form, shape)
+
+
 DISTRIBUTIONS: dict[str, Distribution] = {
     "constant": Distribution({"value": 0.0}, lambda _rng, shape, n, _fans: np.full(shape, n["value"])),
     "normal": Distribution(
@@ -157,9 +168,11 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "glorot": Distribution({"gain": 1.0}, _glorot, ("gain",)),
     "glorot_normal": Distribution({"gain": 1.0}, _glorot_normal, ("gain",)),
     "he": Distribution({"gain": math.sqrt(2)}, _he, ("gain",), directed=True),
-    "orthogonal": Distribution({"gain": 1.0}, _orthogonal, ("gain",), shapes="matrix"),
+    "orthogonal": Distribution({"gain": 1.0}, _orthogonal, ("gain",), shapes="matrix", keeps_sign=False),
     "identity": Distribution({"gain": 1.0}, _identity, shapes="matrix"),
-    "spectral_radius": Distribution({"radius": 1.0}, _spectral_radius, ("radius",), shapes="square"),
+    "spectral_radius": Distribution(
+        {"radius": 1.0}, _spectral_radius, ("radius",), shapes="square", keeps_sign=False
+    ),
     "sparse": Distribution(
         {"connections": 15.0, "std": 1.0},
         _sparse,
@@ -168,7 +181,19 @@ DISTRIBUTIONS: dict[str, Distribution] = {
         shapes="matrix",
         directed=True,
     ),
+    "balanced": Distribution(
+        {"gain": 1.0, "shape": 2.0}, _balanced, ("gain",), counts=("shape",), directed=True
+    ),
 }
+
+
+def take_signs(values: Array, signs: Array) -> Array:
+    """The values with these signs, 1 or -1; those with the sign 0 as they are.
+
+    >>> take_signs(np.array([2.0, -3.0, -4.0]), np.array([-1, 1, 0])).tolist()
+    [-2.0, 3.0, -4.0]
+    """
+    return np.where(signs == 0, values, np.abs(values) * signs)
 
 
 def draw_group(group: Group, seed: int) -> Array:
@@ -182,4 +207,7 @@ def draw_group(group: Group, seed: int) -> Array:
     digest = hashlib.sha256(group.name.encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
     numbers = {**distribution.defaults, **dict(group.init.arguments)}
-    return distribution.draw(rng, group.shape, numbers, _find_fans(group))
+    values = distribution.draw(rng, group.shape, numbers, _find_fans(group))
+    if group.balance is not None:
+        values = values * group.balance.values
+    return values if group.signs is None else take_signs(values, group.signs.values)

@@ -2,7 +2,7 @@
 
 constant := FrozenArray(values)
 init     := Initializer(name, arguments) | constant
-group    := Group(name, shape, init, trainable, combine, fans)
+group    := Group(name, shape, init, trainable, combine, fans, signs, balance)
 use      := Use(group, scale, transpose, index)   one copy of a group: scale * P, scale * P.T, or
                                                   scale * what an index map reads from P
 """
@@ -68,7 +68,9 @@ class Group:
     `shape` is ``(from, to)`` for dense weights, ``(units,)`` for one_to_one weights, biases and vectors of
     coefficients, ``(entries,)`` for sparse weights, ``()`` for scalars, ``(units,)`` or ``(history, units)`` for
     initial states; any other where all its copies are read through index maps. `fans` are the mean fan-in and fan-out
-    of the units that it connects, where the shape does not tell them.
+    of the units that it connects, where the shape does not tell them. `signs` are 1 where a number may not be negative,
+    -1 where it may not be positive, else 0, of the group's shape or one for all; None where all are free. `balance`,
+    broadcastable to the shape, is what a `balanced` draw is multiplied by.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Group:
     trainable: bool = True
     combine: Combine = "sum"
     fans: tuple[float, float] | None = None
+    signs: FrozenArray | None = None
+    balance: FrozenArray | None = None
 
     @property
     def size(self) -> int:

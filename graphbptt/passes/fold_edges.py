@@ -12,6 +12,7 @@ from graphbptt.errors import Problem
 from graphbptt.ir.folded import Connection
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.parameters import FrozenArray, Initializer, Use
+from graphbptt.ir.signs import Sign
 from graphbptt.passes.fold_data import pick_units
 from graphbptt.passes.fold_patterns import (
     count_entries,
@@ -60,8 +61,9 @@ def draw_edge(edge: DeclaredEdge, nodes: Mapping[str, NodeDeclaration], problems
         problems.append(
             Problem(path, what, "write weight: dense, or pick equally many from_units and to_units")
         )
+    sign = _agree_on_sign(edge, nodes[edge.source].sign, problems)
     connection = Connection(
-        edge.name, edge.source, edge.target, declared.delay, kind, None, from_units, to_units
+        edge.name, edge.source, edge.target, declared.delay, kind, None, from_units, to_units, sign=sign
     )
     if kind == "wire":
         return DrawnEdge(connection, None, (rows, columns))
@@ -76,6 +78,22 @@ def draw_edge(edge: DeclaredEdge, nodes: Mapping[str, NodeDeclaration], problems
         connection = replace(connection, storage=weight.storage)
     parameter = DeclaredParameter(edge.name, path, shape, declared, DEFAULT_WEIGHT[kind], fans)
     return DrawnEdge(connection, parameter, (rows, columns), places)
+
+
+def _agree_on_sign(edge: DeclaredEdge, source: Sign | None, problems: list[Problem]) -> Sign | None:
+    """The sign of an edge's weights: its own, or that of its source, which it cannot contradict."""
+    declared, path = edge.connection, f"edge {edge.name}"
+    if declared.kind == "wire":
+        if source == "inhibitory":
+            what = f"a wire adds the states of {edge.source} as they are, but {edge.source} is inhibitory"
+            problems.append(Problem(path, what, "write weight: scalar, whose number is kept negative"))
+        return None
+    if source is not None and declared.sign not in (None, source):
+        what = f"it is {declared.sign}, but {edge.source} is {source}"
+        problems.append(
+            Problem(f"{path}.sign", what, f"leave it out, or leave out the sign of {edge.source}")
+        )
+    return declared.sign or source
 
 
 def settle_edge(edge: DrawnEdge, uses: Mapping[str, Use]) -> Connection:

@@ -21,9 +21,11 @@ from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Net, State, leaves
 from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
 from graphbptt.ir.parameters import FrozenArray, Use
+from graphbptt.passes.balance_weights import balance_weights
 from graphbptt.passes.fold_constraints import fold_constraints
 from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets
 from graphbptt.passes.fold_edges import draw_edge, settle_edge
+from graphbptt.passes.fold_signs import fold_signs
 from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
 
 __all__ = ["fold_graph"]
@@ -104,6 +106,8 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
         clamps,
         tuple(wanted.values()),
     )
+    network = fold_signs(network, [*weights, *states], problems)
+    network = balance_weights(network, drawn, problems)
     _check_inputs(network, declared.nodes, problems)
     check_targets(network, wanted, problems)
     if problems:

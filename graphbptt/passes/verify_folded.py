@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
@@ -16,6 +18,7 @@ from graphbptt.ir.folded import Connection, ConnectionKind, FoldedNetwork, Popul
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.parameters import Combine, FrozenArray, Group, Use
+from graphbptt.ir.signs import Sign, demand_sign
 
 __all__ = ["verify_folded"]
 
@@ -137,6 +140,8 @@ def _check_connection(network: FoldedNetwork, connection: Connection) -> Iterato
         yield f"the pattern of {connection.name} is not in order, or not inside {sizes[0]} by {sizes[1]}"
     if connection.kind not in ("dense", "sparse") and sizes[0] != sizes[1]:
         yield f"{connection.name} joins {sizes[0]} units to {sizes[1]}"
+    if connection.sign is not None and (connection.sign not in get_args(Sign) or connection.weight is None):
+        yield f"{connection.name} cannot have the sign {connection.sign}"
     if (connection.weight is None) != (connection.kind == "wire"):
         yield f"{connection.name} has a weight where it should have none, or none where it should have one"
     if connection.weight is not None:
@@ -196,6 +201,20 @@ def _check_groups(network: FoldedNetwork) -> Iterator[str]:
             yield f"group {group.name} combines by {group.combine}"
         if not _starts(group):
             yield f"group {group.name} cannot start as {group.init}"
+        if group.signs != _find_signs(network, group):
+            yield f"the signs of group {group.name} are not those that connections ask for"
+
+
+def _find_signs(network: FoldedNetwork, group: Group) -> FrozenArray | None:
+    demands = [
+        demand_sign(connection.weight, connection.sign, group.size)
+        for connection in network.connections
+        if connection.weight is not None
+        and connection.weight.group == group.name
+        and connection.sign is not None
+    ]
+    together = functools.reduce(operator.or_, demands) if demands else None
+    return None if together is None or together.contradicts else together.signs(group.shape)
 
 
 def _check_constraints(network: FoldedNetwork) -> Iterator[str]:
@@ -222,6 +241,7 @@ def _starts(group: Group) -> bool:
     numbers = dict(group.init.arguments)
     return (
         distribution is not None
+        and (group.init.name == "balanced") == (group.balance is not None)
         and numbers.keys() == distribution.defaults.keys()
         and not distribution.reject(numbers)
         and not distribution.misfit(group.shape)

@@ -55,9 +55,7 @@ def check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> 
         problems.append(Problem("targets", "nothing is wanted of the network", "declare a target"))
     if model.plan.layout.free == 0:
         problems.append(Problem("network", "nothing in it can be trained", "leave out 'trainable: false'"))
-    if model.projection is not None:
-        remedy = "assign values that meet it: only updates are projected"
-        problems += model.projection.find_unmet(model.vector, remedy)
+    problems += model.find_unmet()
     if settings.patience is not None and parts.validation is None:
         problems.append(
             Problem("training.patience", "there is no validation part", "declare one, or leave it out")

@@ -221,8 +221,7 @@ class _Run:
             with np.errstate(over="raise"):
                 self.rule.update(self.gradient, self.state, self.free)
                 self.free += self.gradient
-                if self.model.projection is not None:
-                    self.model.projection.apply(self.model.vector)
+                self.model.project()
         except FloatingPointError:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, data, number)
