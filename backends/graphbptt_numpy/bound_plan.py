@@ -130,7 +130,7 @@ class BoundPlan:
 def _find_cleared(plan: Plan, space: Workspace) -> Iterator[Array]:
     """What of the deltas must start at zero: the rows around the steps, and what the plan lists."""
     for buffer in plan.buffers:
-        if buffer.name.startswith("delta"):
+        if buffer.kind == "delta":
             array = space.buffer(buffer.name)
             yield from (array[:, : buffer.before], array[:, buffer.before + space.steps :])
     for item in plan.clear:

@@ -24,8 +24,6 @@ from graphbptt.ir.operations import (
     Reduce,
     Restrain,
     Silence,
-    SparseContract,
-    SparseProduct,
     View,
 )
 from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
@@ -120,9 +118,8 @@ def _fill_once(space: Workspace, operation: Operation) -> bool:
 def _bind(space: Workspace, operation: Operation) -> Binder:
     """A function from steps to the calls that do the operation there."""
     if isinstance(operation, Product):
-        return partial(_bind_product, space, operation)
-    if isinstance(operation, SparseProduct):
-        return partial(_bind_sparse_product, space, operation)
+        sparse = operation.weights in space.blocks
+        return partial(_bind_sparse_product if sparse else _bind_product, space, operation)
     if isinstance(operation, Compute):
         return partial(_bind_instructions, space, compile_compute(operation))
     if isinstance(operation, Perturb):
@@ -132,14 +129,13 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
     if isinstance(operation, Silence):
         return partial(_bind_silence, space, operation)
     if isinstance(operation, Contract):
-        return partial(_bind_contract, space, operation)
-    if isinstance(operation, SparseContract):
-        return partial(_bind_sparse_contract, space, operation)
+        sparse = operation.weights in space.blocks
+        return partial(_bind_sparse_contract if sparse else _bind_contract, space, operation)
     return partial(_bind_reduce, space, operation)
 
 
 def _bind_product(space: Workspace, product: Product, rows: Rows) -> Iterator[Call]:
-    name, width = product.matrix, product.out.width
+    name, width = product.weights, product.out.width
     matrix = space.transposed(name, width) if product.transposed else space.matrices[name]
     lanes = len(matrix)
     source_lanes, out_lanes = (lanes, 1) if product.transposed else (1, lanes)
@@ -196,8 +192,7 @@ def _bind_perturb(space: Workspace, operation: Perturb, rows: Rows) -> Iterator[
 def _bind_restrain(space: Workspace, operation: Restrain, rows: Rows) -> Iterator[Call]:
     name = operation.population
     if space.holding(name):
-        state = _view(space, space.plan.placement[name].state, rows)
-        when = _index(rows)
+        state, when = _view(space, operation.state, rows), _index(rows)
         yield partial(np.copyto, state, space.holds[name][when], where=space.held[name][when])
 
 
@@ -211,7 +206,7 @@ def _bind_silence(space: Workspace, operation: Silence, rows: Rows) -> Iterator[
 
 
 def _bind_contract(space: Workspace, operation: Contract, rows: Rows) -> Iterator[Call]:
-    gradient = space.matrix_gradients[operation.matrix]
+    gradient = space.matrix_gradients[operation.weights]
     source = _flat(_view(space, operation.source, rows))
     delta = _flat(_view(space, operation.delta, rows, len(gradient)), len(gradient))
     if len(gradient) == 1:
@@ -220,18 +215,18 @@ def _bind_contract(space: Workspace, operation: Contract, rows: Rows) -> Iterato
         yield partial(np.matmul, source.T, delta, gradient)
 
 
-def _bind_sparse_product(space: Workspace, product: SparseProduct, rows: Rows) -> Iterator[Call]:
+def _bind_sparse_product(space: Workspace, product: Product, rows: Rows) -> Iterator[Call]:
     for step in range(rows[0], rows[1] + 1) if isinstance(rows, tuple) else (rows,):
         source, out = _view(space, product.source, step), _view(space, product.out, step)
-        block = space.blocks[product.block]
+        block = space.blocks[product.weights]
         yield from bind_sparse_product(
             block, source, out, product.transposed, product.accumulate, space.scratch
         )
 
 
-def _bind_sparse_contract(space: Workspace, operation: SparseContract, rows: Rows) -> Iterator[Call]:
+def _bind_sparse_contract(space: Workspace, operation: Contract, rows: Rows) -> Iterator[Call]:
     source, delta = _view(space, operation.source, rows), _view(space, operation.delta, rows)
-    yield from bind_sparse_contract(space.blocks[operation.block], source, delta, space.scratch)
+    yield from bind_sparse_contract(space.blocks[operation.weights], source, delta, space.scratch)
 
 
 def _bind_reduce(space: Workspace, operation: Reduce, rows: Rows) -> Iterator[Call]:

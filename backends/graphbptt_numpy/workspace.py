@@ -265,7 +265,11 @@ def _find_same(plan: Plan) -> dict[str, str]:
         for operation in stage.forward.before if stage.mode == "batched" else ():
             for item in operation.assignments if isinstance(operation, Compute) else ():
                 slot = item.expression.slot if isinstance(item.expression, Load) else None
-                if isinstance(slot, View) and slot.buffer.startswith("net") and item.out in plan.owner:
+                if (
+                    isinstance(slot, View)
+                    and plan.buffer[slot.buffer].kind == "net"
+                    and item.out in plan.owner
+                ):
                     same[slot.buffer] = item.out.buffer
     return same
 
@@ -287,8 +291,7 @@ def _find_passing(plan: Plan) -> dict[str, int]:
         name: index
         for name, uses in users.items()
         for index, when in uses
-        if name.startswith(("net", "slope")) and len(uses) == 1 and when != "later"
-        if not name.startswith("netdelta")
+        if plan.buffer[name].kind in ("net", "slope") and len(uses) == 1 and when != "later"
     }
 
 

@@ -4,14 +4,16 @@
     row        := Row(start, stop)                      a slice of the packed vector, the same at every step
     assignment := Assignment(out, expression, accumulate)
     operation  := Compute((assignment, ...))            out (+)= expression of views and rows, all in parallel
-                | Product(out, source, matrix, transposed, accumulate)      out (+)= source @ W, or @ W.T
-                | SparseProduct(out, source, block, transposed, accumulate)  the same with weights kept as entries
+                | Product(out, source, weights, transposed, accumulate)     out (+)= source @ W, or @ W.T
                 | Perturb(out, population, scale, accumulate)       out (+)= scale * the population's noise
-                | Restrain(population)                  set what is clamped, after the activation
+                | Restrain(state, population)           set what is clamped, after the activation
                 | Silence(slopes, population)           no derivative passes where states were set, or at padded steps
-                | Contract(matrix, source, delta)       derivative of W: source.T @ delta over (time x batch)
-                | SparseContract(block, source, delta)  the same at the entries of a sparse matrix alone
+                | Contract(weights, source, delta)      derivative of W: source.T @ delta over (time x batch)
                 | Reduce(row, expression)               derivative of a row: the sum over (time x batch)
+    access     := Write(view, how, value)               what an operation `writes`; what it `reads` are views
+
+The weights of a product are a packed matrix, or a block of entries (CSR): the plan's `weights` says which. The
+derivative of a block is taken at its entries alone.
 
 The same operations serve a *batched* stage, where a view is a whole (time, batch, unit) block, and a *scanned* one,
 where it is one step's (batch, unit) slice: only the binding of views to memory differs. A population's history rows lie
@@ -21,7 +23,8 @@ in front of its step 1 in the same buffer, so a delayed read is a view.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +42,10 @@ __all__ = [
     "Restrain",
     "Row",
     "Silence",
-    "SparseContract",
-    "SparseProduct",
     "View",
+    "Write",
     "find_runs",
+    "settle",
     "views_in",
     "views_of",
 ]
@@ -82,12 +85,35 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """Columns that an operation sets whatever they held, adds to, or changes in a way that depends on what they held.
+
+    `value` is what is written, where that is an expression.
+    """
+
+    view: View
+    how: Literal["set", "add", "change"]
+    value: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
-    """``out = expression``, or ``out += expression``; the expression's leaves are loads of views and rows."""
+    """``out = expression``, or ``out += expression``; the expression's leaves are loads of views and rows.
+
+    One that reads what it writes replaces it in place: slopes turn into deltas in this way.
+    """
 
     out: View
     expression: Expression
     accumulate: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        return self.out in views_in(self.expression)
+
+    def writes(self) -> Write:
+        how = _how(self.accumulate)
+        return Write(self.out, "change" if self.replaces else how, self.expression)
 
     def __str__(self) -> str:
         return f"{self.out} {'+=' if self.accumulate else '='} {self.expression}"
@@ -103,39 +129,40 @@ class Compute:
 
     assignments: tuple[Assignment, ...]
 
+    def reads(self) -> tuple[View, ...]:
+        return tuple(
+            view for item in self.assignments for view in views_in(item.expression) if view != item.out
+        )
+
+    def writes(self) -> tuple[Write, ...]:
+        return tuple(item.writes() for item in self.assignments)
+
     def __str__(self) -> str:
         return "compute " + "; ".join(map(str, self.assignments))
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``out (+)= source @ matrix``, or by its transpose, of which only as many columns as `out` has are needed."""
+    """``out (+)= source @ weights``, or by their transpose, of which only as many columns as `out` has are needed.
+
+    The work of a matrix is proportional to its size, that of a block to its entries.
+    """
 
     out: View
     source: View
-    matrix: str
+    weights: str
     transposed: bool
     accumulate: bool
 
-    def __str__(self) -> str:
-        turned = ".T" if self.transposed else ""
-        return f"product {self.out} {'+=' if self.accumulate else '='} {self.source} @ {self.matrix}{turned}"
+    def reads(self) -> tuple[View, ...]:
+        return (self.source,)
 
-
-@dataclass(frozen=True, slots=True)
-class SparseProduct:
-    """``out (+)= source @ block``, or by its transpose: the work is proportional to the block's entries."""
-
-    out: View
-    source: View
-    block: str
-    transposed: bool
-    accumulate: bool
+    def writes(self) -> tuple[Write, ...]:
+        return (Write(self.out, _how(self.accumulate)),)
 
     def __str__(self) -> str:
         turned = ".T" if self.transposed else ""
-        sign = "+=" if self.accumulate else "="
-        return f"sparse product {self.out} {sign} {self.source} @ {self.block}{turned}"
+        return f"product {self.out} {'+=' if self.accumulate else '='} {self.source} @ {self.weights}{turned}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +174,12 @@ class Perturb:
     scale: float
     accumulate: bool
 
+    def reads(self) -> tuple[View, ...]:
+        return ()
+
+    def writes(self) -> tuple[Write, ...]:
+        return (Write(self.out, _how(self.accumulate)),)
+
     def __str__(self) -> str:
         return f"perturb {self.out} {'+=' if self.accumulate else '='} {self.scale:g} * noise of {self.population}"
 
@@ -155,7 +188,14 @@ class Perturb:
 class Restrain:
     """Put clamped values, and the initial state at padded steps, in place of a population's computed states."""
 
+    state: View
     population: str
+
+    def reads(self) -> tuple[View, ...]:
+        return ()
+
+    def writes(self) -> tuple[Write, ...]:
+        return (Write(self.state, "change"),)
 
     def __str__(self) -> str:
         return f"restrain {self.population}"
@@ -168,6 +208,12 @@ class Silence:
     slopes: tuple[View, ...]
     population: str | None = None
 
+    def reads(self) -> tuple[View, ...]:
+        return ()
+
+    def writes(self) -> tuple[Write, ...]:
+        return tuple(Write(slope, "change") for slope in self.slopes)
+
     def __str__(self) -> str:
         where = f" where {self.population} is restrained" if self.population else " at padded steps"
         return f"silence {', '.join(map(str, self.slopes))}{where}"
@@ -175,26 +221,21 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The derivative of a matrix, all steps and examples in one product: ``source.T @ delta``."""
+    """The derivative of a matrix, all steps and examples in one product: ``source.T @ delta``; that of a block is
+    taken at its entries and nowhere else."""
 
-    matrix: str
+    weights: str
     source: View
     delta: View
 
-    def __str__(self) -> str:
-        return f"contract d{self.matrix} += {self.source}.T @ {self.delta}"
+    def reads(self) -> tuple[View, ...]:
+        return (self.source, self.delta)
 
-
-@dataclass(frozen=True, slots=True)
-class SparseContract:
-    """The derivative of a block's entries: ``source.T @ delta``, all steps and examples, there and nowhere else."""
-
-    block: str
-    source: View
-    delta: View
+    def writes(self) -> tuple[Write, ...]:
+        return ()
 
     def __str__(self) -> str:
-        return f"contract d{self.block} += {self.source}.T @ {self.delta} at its entries"
+        return f"contract d{self.weights} += {self.source}.T @ {self.delta}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,31 +245,42 @@ class Reduce:
     row: Row
     expression: Expression
 
+    def reads(self) -> tuple[View, ...]:
+        return tuple(views_in(self.expression))
+
+    def writes(self) -> tuple[Write, ...]:
+        return ()
+
     def __str__(self) -> str:
         return f"reduce d{self.row} += sum {self.expression}"
 
 
-Operation = (
-    Compute | Product | SparseProduct | Perturb | Restrain | Silence | Contract | SparseContract | Reduce
-)
+Operation = Compute | Product | Perturb | Restrain | Silence | Contract | Reduce
+
+
+def _how(accumulate: bool) -> Literal["set", "add"]:
+    return "add" if accumulate else "set"
+
+
+def settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
+    """The operation with the next flags, one for each of its writes that set or add."""
+    if isinstance(operation, Product | Perturb):
+        return replace(operation, accumulate=next(accumulate))
+    if isinstance(operation, Compute):
+        return Compute(
+            tuple(
+                item if item.replaces else replace(item, accumulate=next(accumulate))
+                for item in operation.assignments
+            )
+        )
+    return operation
 
 
 def views_of(operation: Operation) -> Iterator[View]:
     """Every view an operation reads or writes."""
-    if isinstance(operation, Compute):
-        for item in operation.assignments:
-            yield item.out
-            yield from views_in(item.expression)
-    elif isinstance(operation, Product | SparseProduct):
-        yield from (operation.out, operation.source)
-    elif isinstance(operation, Perturb):
-        yield operation.out
-    elif isinstance(operation, Contract | SparseContract):
-        yield from (operation.source, operation.delta)
-    elif isinstance(operation, Silence):
-        yield from operation.slopes
-    elif isinstance(operation, Reduce):
-        yield from views_in(operation.expression)
+    yield from operation.reads()
+    for write in operation.writes():
+        yield write.view
 
 
 def views_in(expression: Expression) -> Iterator[View]:

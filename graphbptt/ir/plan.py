@@ -2,7 +2,8 @@
 
     plan      := Plan(network, layout, buffers, vector, matrices, placements, stages, losses, initials, clear,
                       blocks, storages)
-    buffer    := Buffer(name, width, before, after, lanes)      axes (time, batch, unit), or (lane, time, batch, unit)
+    buffer    := Buffer(name, kind, stage, width, before, after, lanes, columns_of)     axes (lane, time, batch, unit)
+    kind      := state | net | delta | netdelta | slope | saved
     vector    := (RowEntry(row, value), ...)                    biases, coefficients, diagonal weights, packed
     matrix    := Matrix(name, rows, columns, entries, net)      weights packed once per sequence
     entry     := MatrixEntry(owner, use, rows, columns, diagonal, constant, pattern)
@@ -21,8 +22,9 @@ Operations, and the views and rows they work on, are in `graphbptt.ir.operations
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -36,6 +38,7 @@ from graphbptt.ir.schedule import Mode
 __all__ = [
     "EXPECTED_BATCH",
     "Buffer",
+    "BufferKind",
     "Clear",
     "InitialSite",
     "LossSite",
@@ -58,9 +61,17 @@ Selection = range | tuple[int, ...]
 """Columns or rows of a matrix: a contiguous range, or an explicit list."""
 
 
+BufferKind = Literal["state", "net", "delta", "netdelta", "slope", "saved"]
+"""What a buffer holds: states, net inputs, the derivatives of the loss by states and by net inputs, the derivatives of
+activations, and values of the forward sweep that these are computed from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
     """Memory with axes (time, batch, unit): `before` rows ahead of step 1, `after` rows behind the last step.
+
+    Only one stage writes to it, except to a delta: to this, every stage that reads the states adds. `columns_of` names
+    the buffer of states or of net inputs whose columns it repeats, if it is of another kind.
 
     Where products read several populations at once these lie side by side in the columns of each row. Elsewhere each
     may have a lane of its own, contiguous in memory, which element-wise work prefers: `lanes` of equal width, the
@@ -68,14 +79,26 @@ class Buffer:
     """
 
     name: str
+    kind: BufferKind
+    stage: int
     width: int
     before: int = 0
     after: int = 0
     lanes: int = 1
+    columns_of: str | None = None
 
     @property
     def lane_width(self) -> int:
         return self.width // self.lanes
+
+    def mirror(self, kind: BufferKind, label: str = "") -> Buffer:
+        """A buffer of another kind with the same rows and columns, named alike.
+
+        >>> Buffer("state1.2", "state", 1, 8, before=3).mirror("slope", "0_")
+        Buffer(name='slope0_1.2', kind='slope', stage=1, width=8, before=3, after=0, lanes=1, columns_of='state1.2')
+        """
+        name = f"{kind}{label}{self.name.removeprefix(self.kind)}"
+        return replace(self, name=name, kind=kind, columns_of=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +142,10 @@ class Matrix:
     entries: tuple[MatrixEntry, ...]
     net: str
 
+    def uses(self) -> list[Use]:
+        """The parameters that fill it."""
+        return [entry.use for entry in self.entries if entry.use is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class SparseBlock:
@@ -133,6 +160,10 @@ class SparseBlock:
     rows: int
     columns: int
     pattern: Pattern
+
+    def uses(self) -> list[Use]:
+        """The parameter that fills it."""
+        return [self.use]
 
     @property
     def density(self) -> float:
@@ -274,12 +305,10 @@ class Plan:
         return {buffer.name: buffer for buffer in self.buffers}
 
     @cached_property
-    def matrix(self) -> dict[str, Matrix]:
-        return {matrix.name: matrix for matrix in self.matrices}
-
-    @cached_property
-    def block(self) -> dict[str, SparseBlock]:
-        return {block.name: block for block in self.blocks}
+    def weights(self) -> dict[str, Matrix | SparseBlock]:
+        """What products multiply by."""
+        found: dict[str, Matrix | SparseBlock] = {matrix.name: matrix for matrix in self.matrices}
+        return found | {block.name: block for block in self.blocks}
 
     @cached_property
     def placement(self) -> dict[str, Placement]:

@@ -8,16 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbptt.ir.expression import Expression, calls
-from graphbptt.ir.operations import (
-    Compute,
-    Contract,
-    Operation,
-    Perturb,
-    Product,
-    Reduce,
-    SparseContract,
-    SparseProduct,
-)
+from graphbptt.ir.operations import Compute, Contract, Operation, Perturb, Product, Reduce
 from graphbptt.ir.plan import Buffer, Matrix, Plan
 
 __all__ = ["Memory", "count_flops", "count_zeros", "measure_buffers", "measure_weights"]
@@ -34,12 +25,11 @@ def count_flops(plan: Plan, operations: Iterable[Operation]) -> int:
 
 
 def _count_flops(plan: Plan, operation: Operation) -> int:
-    if isinstance(operation, Product):
-        return 2 * operation.source.width * operation.out.width
-    if isinstance(operation, Contract):
-        return 2 * operation.source.width * operation.delta.width
-    if isinstance(operation, SparseProduct | SparseContract):
-        return 2 * plan.block[operation.block].pattern.size
+    if isinstance(operation, Product | Contract):
+        weights = plan.weights[operation.weights]
+        out = operation.out if isinstance(operation, Product) else operation.delta
+        kept = operation.source.width * out.width if isinstance(weights, Matrix) else weights.pattern.size
+        return 2 * kept
     if isinstance(operation, Perturb):
         return operation.out.width * (1 + operation.accumulate)
     if isinstance(operation, Compute):

@@ -7,7 +7,6 @@ row of the vector     h.bias, (h.bias, 0.5*y.bias)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -17,9 +16,6 @@ from graphbptt.ir.parameters import FrozenArray
 from graphbptt.ir.plan import Plan
 
 __all__ = ["PlanNames", "join_names"]
-
-MIRROR = re.compile(r"(?P<kind>net|state|netdelta|delta|slope\d*_|saved\d*_)(?P<place>\d[\d.]*)")
-"""The name of a buffer: the columns of each kind are those of the states, or of the net inputs, of one place."""
 
 
 def join_names(names: Iterable[str], longest: int = 8) -> str:
@@ -37,6 +33,7 @@ class PlanNames:
 
     def __init__(self, plan: Plan) -> None:
         self._rows = plan.vector
+        self._buffers = plan.buffer
         self._columns: dict[str, list[tuple[View, str]]] = {}
         for placement in plan.placements:
             for view in (placement.state, placement.net):
@@ -51,7 +48,7 @@ class PlanNames:
 
     def view(self, view: View) -> str:
         """Whose columns a view has, and at which step."""
-        if view.buffer.startswith("state"):
+        if self._buffers[view.buffer].kind == "state":
             parts = [part + _when(shift) for part, shift in self._parts(view)]
             return join_names(parts) if len(parts) == 1 else f"({join_names(parts)})"
         return f"{view.buffer}[{join_names(part for part, _ in self._parts(view))}]{_when(view.shift)}"
@@ -66,10 +63,7 @@ class PlanNames:
 
     def _parts(self, view: View) -> Iterator[tuple[str, int]]:
         """The populations whose columns a view has, each with how many steps after the current one."""
-        match = MIRROR.fullmatch(view.buffer)
-        if match is None:
-            raise ValueError(f"a buffer of no known kind: {view.buffer}")
-        layout = ("net" if match["kind"].startswith("net") else "state") + match["place"]
+        layout = self._buffers[view.buffer].columns_of or view.buffer
         for columns, name in self._columns[layout]:
             start, stop = max(columns.start, view.start), min(columns.stop, view.stop)
             if start < stop:

@@ -8,19 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.operations import (
-    Compute,
-    Contract,
-    Operation,
-    Perturb,
-    Product,
-    Reduce,
-    Restrain,
-    SparseContract,
-    SparseProduct,
-)
+from graphbptt.ir.operations import Compute, Contract, Operation, Perturb, Product, Reduce, Restrain
 from graphbptt.ir.parameters import Group
-from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, Stage, Sweep
+from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, SparseBlock, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names
 
@@ -146,9 +136,11 @@ def _format_storages(plan: Plan) -> list[str]:
     return [head, *_align(rows)] if rows else []
 
 
-def _list_owners(matrix: Matrix, longest: int) -> str:
-    """The connections, and biases, whose weights a matrix holds."""
-    return join_names(dict.fromkeys(entry.owner for entry in matrix.entries), longest)
+def _list_owners(weights: Matrix | SparseBlock, longest: int) -> str:
+    """The connections, and biases, whose weights a matrix or a block holds."""
+    if isinstance(weights, SparseBlock):
+        return weights.owner
+    return join_names(dict.fromkeys(entry.owner for entry in weights.entries), longest)
 
 
 def _format_buffers(
@@ -220,21 +212,16 @@ def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Ite
             yield f"{names.result(item.out)} {sign} {names.expression(item.expression)}"
     elif isinstance(operation, Product):
         sign, turned = "+=" if operation.accumulate else "=", ".T" if operation.transposed else ""
-        owners = _list_owners(plan.matrix[operation.matrix], longest=4)
-        source = names.view(operation.source)
-        yield f"{names.view(operation.out)} {sign} {source} @ {operation.matrix}{turned}  ({owners})"
+        weights = plan.weights[operation.weights]
+        entries = "" if isinstance(weights, Matrix) else f", {weights.pattern}"
+        product = f"{names.view(operation.source)} @ {weights.name}{turned}{entries}"
+        yield f"{names.view(operation.out)} {sign} {product}  ({_list_owners(weights, longest=4)})"
     elif isinstance(operation, Contract):
-        owners = _list_owners(plan.matrix[operation.matrix], longest=4)
-        source, delta = names.view(operation.source), names.view(operation.delta)
-        yield f"d({operation.matrix}) = {source}.T @ {delta}, over steps and examples  ({owners})"
-    elif isinstance(operation, SparseProduct):
-        sign, turned = "+=" if operation.accumulate else "=", ".T" if operation.transposed else ""
-        block, source = plan.block[operation.block], names.view(operation.source)
-        yield f"{names.view(operation.out)} {sign} {source} @ {block.name}{turned}, {block.pattern}  ({block.owner})"
-    elif isinstance(operation, SparseContract):
-        block = plan.block[operation.block]
-        source, delta = names.view(operation.source), names.view(operation.delta)
-        yield f"d({block.name}) = {source}.T @ {delta} at {block.pattern}, over steps and examples  ({block.owner})"
+        weights = plan.weights[operation.weights]
+        entries = "" if isinstance(weights, Matrix) else f" at {weights.pattern}"
+        product = f"{names.view(operation.source)}.T @ {names.view(operation.delta)}{entries}"
+        owners = _list_owners(weights, longest=4)
+        yield f"d({weights.name}) = {product}, over steps and examples  ({owners})"
     elif isinstance(operation, Reduce):
         summed = names.expression(operation.expression)
         yield f"d({names.row(operation.row)}) = sum of {summed}, over steps and examples"

@@ -104,8 +104,10 @@ def bind_batch(
 
     Examples
     --------
-    >>> from graphbptt.ir.folded import Clamp, FoldedNetwork, FrozenArray, Population
+    >>> from graphbptt.ir.data import Clamp
     >>> from graphbptt.ir.expression import Net
+    >>> from graphbptt.ir.folded import FoldedNetwork, Population
+    >>> from graphbptt.ir.parameters import FrozenArray
     >>> x = Population("x", 2, 1, Net(), (), None, FrozenArray(0))
     >>> network = FoldedNetwork((x,), (), (), (), clamps=(Clamp("x", "data"),))
     >>> bind_batch(network, {"data": np.zeros((3, 5, 2))}).clamps[0].values.shape

@@ -53,12 +53,13 @@ def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str,
         for place, (lanes, names) in enumerate(_group(network, nodes, reach.multiplied)):
             suffix = f"{index}.{place}" if place else f"{index}"
             states |= _columns(network, f"state{suffix}", names)
-            buffers.append(Buffer(f"state{suffix}", states[names[-1]].stop, *reach.of(names), lanes))
+            stop = states[names[-1]].stop
+            buffers.append(Buffer(f"state{suffix}", "state", index, stop, *reach.of(names), lanes))
             netted = [name for name in names if name in reach.netted and component.mode != "given"]
             if netted:
                 nets |= _columns(network, f"net{suffix}", netted)
                 lanes = len(netted) if lanes > 1 else 1
-                buffers.append(Buffer(f"net{suffix}", nets[netted[-1]].stop, lanes=lanes))
+                buffers.append(Buffer(f"net{suffix}", "net", index, nets[netted[-1]].stop, lanes=lanes))
         for node in nodes:
             population = network.population[node.population]
             scale, activation = _halve_logistic(population, node.population in reach.net_losses)

@@ -8,15 +8,14 @@ and only these are cleared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Load, leaves
-from graphbptt.ir.operations import Assignment, Compute, Operation, Product, SparseProduct, View, find_runs
+from graphbptt.ir.operations import Operation, View, find_runs, settle
 from graphbptt.ir.plan import Clear, Plan, Stage
 
 __all__ = ["settle_deltas"]
@@ -53,41 +52,18 @@ def _settle_stage(stage: Stage, ledger: _Ledger) -> Stage:
         ledger.clear(
             view
         )  # these operations go block by block: a write must not undo what another block added
-    before = tuple(_settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.before)
+    before = tuple(settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.before)
     views = [view for _, operation in sweep.each for view in _written(operation)]
     aligned = all(phase == 0 for phase, _ in sweep.each)
     flags = iter(_settle_loop(views, ledger, aligned))
-    each = tuple((phase, _settle(operation, flags)) for phase, operation in sweep.each)
-    after = tuple(_settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.after)
+    each = tuple((phase, settle(operation, flags)) for phase, operation in sweep.each)
+    after = tuple(settle(operation, map(ledger.claim, _written(operation))) for operation in sweep.after)
     return replace(stage, backward=replace(sweep, before=before, each=each, after=after))
 
 
 def _written(operation: Operation) -> tuple[View, ...]:
-    """The views whose writes may have to add. An assignment that reads what it writes replaces it: it turns slopes into
-    deltas."""
-    if isinstance(operation, Product | SparseProduct):
-        return (operation.out,)
-    if isinstance(operation, Compute):
-        return tuple(item.out for item in operation.assignments if not _replaces(item))
-    return ()
-
-
-def _replaces(item: Assignment) -> bool:
-    return Load(item.out) in set(leaves(item.expression))
-
-
-def _settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
-    """The operation with the next flags, one for each view it writes."""
-    if isinstance(operation, Product | SparseProduct):
-        return replace(operation, accumulate=next(accumulate))
-    if isinstance(operation, Compute):
-        return Compute(
-            tuple(
-                item if _replaces(item) else replace(item, accumulate=next(accumulate))
-                for item in operation.assignments
-            )
-        )
-    return operation
+    """The views whose writes may have to add."""
+    return tuple(write.view for write in operation.writes() if write.how != "change")
 
 
 def _settle_loop(views: Sequence[View], ledger: _Ledger, aligned: bool) -> list[bool]:
@@ -114,7 +90,7 @@ class _Ledger:
     """What has been written, column by column, to every buffer of deltas."""
 
     def __init__(self, plan: Plan) -> None:
-        names = [buffer for buffer in plan.buffers if buffer.name.startswith(("delta", "netdelta"))]
+        names = [buffer for buffer in plan.buffers if buffer.kind in ("delta", "netdelta")]
         self._written = {buffer.name: np.zeros(buffer.width, bool) for buffer in names}
         self._clear = {buffer.name: np.zeros(buffer.width, bool) for buffer in names}
         self._edges: list[Clear] = []

@@ -18,13 +18,11 @@ from graphbptt.ir.operations import (
     Restrain,
     Row,
     Silence,
-    SparseContract,
-    SparseProduct,
     View,
     views_of,
 )
 from graphbptt.ir.parameters import Use
-from graphbptt.ir.plan import Placement, Plan, Stage
+from graphbptt.ir.plan import Buffer, Matrix, Placement, Plan, Stage
 from graphbptt.passes.column_ledger import Ledger
 from graphbptt.passes.verify_sweeps import check_backward, check_forward
 from graphbptt.passes.verify_weights import (
@@ -87,6 +85,17 @@ def _check_buffers(plan: Plan) -> Iterator[str]:
             yield f"buffer {buffer.name} has {buffer.width} columns in {buffer.lanes} lanes"
         if min(buffer.before, buffer.after) < 0:
             yield f"buffer {buffer.name} has {buffer.before} rows before the steps and {buffer.after} behind"
+        yield from _check_kind(plan, buffer)
+
+
+def _check_kind(plan: Plan, buffer: Buffer) -> Iterator[str]:
+    """States and net inputs have columns of their own, all others those of a buffer of these in the same stage."""
+    source = plan.buffer.get(buffer.columns_of or "")
+    wanted = {"state": None, "net": None, "netdelta": "net"}.get(buffer.kind, "state")
+    if (wanted is None) != (buffer.columns_of is None) or wanted != (source and source.kind):
+        yield f"buffer {buffer.name} of {buffer.kind} repeats the columns of {buffer.columns_of}"
+    elif source and (source.stage, source.width, source.lanes) != (buffer.stage, buffer.width, buffer.lanes):
+        yield f"buffer {buffer.name} differs from {source.name}, whose columns it repeats"
 
 
 def _check_placements(plan: Plan) -> Iterator[str]:
@@ -157,7 +166,7 @@ def _check_places(stage: Stage) -> Iterator[str]:
         yield f"{names}: data are computed"
     if any(phase < 0 for phase, _ in (*stage.forward.each, *stage.backward.each)):
         yield f"{names}: a phase is negative"
-    sums = Contract | SparseContract | Reduce
+    sums = Contract | Reduce
     if any(isinstance(operation, sums | Silence) for operation in stage.forward.operations()):
         yield f"{names}: a forward sweep takes derivatives"
     early = (*stage.backward.before, *(operation for _, operation in stage.backward.each))
@@ -172,8 +181,6 @@ def _check_places(stage: Stage) -> Iterator[str]:
 def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
     if isinstance(operation, Product | Contract):
         yield from _check_product(plan, operation)
-    elif isinstance(operation, SparseProduct | SparseContract):
-        yield from _check_sparse(plan, operation)
     elif isinstance(operation, Compute):
         for item in operation.assignments:
             yield from _check_expression(plan, item.expression, item.out.width)
@@ -190,38 +197,24 @@ def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
         placement = plan.placement.get(operation.population)
         if placement is None or not placement.restrained:
             yield f"{operation.population} is not restrained"
+        elif isinstance(operation, Restrain) and operation.state != placement.state:
+            yield f"{operation.state} are not the states of {operation.population}"
 
 
 def _check_product(plan: Plan, operation: Product | Contract) -> Iterator[str]:
-    matrix = plan.matrix.get(operation.matrix)
-    if matrix is None:
-        yield f"there is no matrix {operation.matrix}"
+    weights = plan.weights.get(operation.weights)
+    if weights is None:
+        yield f"there are no weights {operation.weights}"
         return
-    out = operation.out if isinstance(operation, Product) else operation.delta
-    if isinstance(operation, Product) and operation.transposed:
-        # Back to the states alone, which come first: what lies beside them has no derivative.
-        states = out
-        fits = operation.source.width == matrix.columns and states.width <= matrix.rows
-    else:
-        states = operation.source
-        fits = (states.width, out.width) == (matrix.rows, matrix.columns)
-    if not fits:
-        yield f"{operation.matrix} has shape ({matrix.rows}, {matrix.columns})"
-    if states.width > plan.buffer[states.buffer].lane_width:
-        yield f"the columns of {states} do not lie side by side"
-
-
-def _check_sparse(plan: Plan, operation: SparseProduct | SparseContract) -> Iterator[str]:
-    block = plan.block.get(operation.block)
-    if block is None:
-        yield f"there is no block {operation.block}"
-        return
-    ends = [operation.source, operation.out if isinstance(operation, SparseProduct) else operation.delta]
-    if isinstance(operation, SparseProduct) and operation.transposed:
-        ends.reverse()
-    if tuple(view.width for view in ends) != (block.rows, block.columns):
-        yield f"{operation.block} has shape ({block.rows}, {block.columns})"
-    for view in ends:
+    states, nets = operation.source, operation.out if isinstance(operation, Product) else operation.delta
+    backward = isinstance(operation, Product) and operation.transposed
+    if backward:
+        states, nets = nets, states
+    # Back to the states alone, which come first in a matrix: what lies beside them has no derivative.
+    part = backward and isinstance(weights, Matrix) and states.width <= weights.rows
+    if nets.width != weights.columns or not (part or states.width == weights.rows):
+        yield f"{operation.weights} has shape ({weights.rows}, {weights.columns})"
+    for view in (states,) if isinstance(weights, Matrix) else (states, nets):
         if view.width > plan.buffer[view.buffer].lane_width:
             yield f"the columns of {view} do not lie side by side"
 

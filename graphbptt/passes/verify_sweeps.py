@@ -14,22 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphbptt.ir.expression import Expression
-from graphbptt.ir.operations import (
-    Assignment,
-    Compute,
-    Contract,
-    Operation,
-    Perturb,
-    Product,
-    Reduce,
-    Restrain,
-    Silence,
-    SparseContract,
-    SparseProduct,
-    View,
-    views_in,
-)
+from graphbptt.ir.operations import Operation
 from graphbptt.ir.plan import LossSite, Plan, Stage, Sweep
 from graphbptt.passes.column_ledger import WHOLE, Ledger, Write
 
@@ -41,7 +26,7 @@ def check_forward(plan: Plan, ledger: Ledger) -> Iterator[str]:
     for stage in plan.stages:
         if stage.mode == "given":
             ledger.finish(plan.placement[name].state for name in stage.populations)
-        yield from _check_sweep(plan, ledger, stage, stage.forward, 1)
+        yield from _check_sweep(ledger, stage, stage.forward, 1)
     for placement in plan.placements:
         for view in (placement.state, placement.net):
             if view is not None and not ledger.is_written(view):
@@ -53,7 +38,7 @@ def check_backward(plan: Plan, ledger: Ledger) -> Iterator[str]:
     ledger.clear(plan.clear)
     yield from _check_losses(plan.losses, ledger)
     for stage in reversed(plan.stages):
-        yield from _check_sweep(plan, ledger, stage, stage.backward, -1)
+        yield from _check_sweep(ledger, stage, stage.backward, -1)
     for placement in plan.placements:
         for view in (placement.delta, placement.net_delta):
             if view is not None and not ledger.is_written(view):
@@ -79,15 +64,15 @@ class _Moment(NamedTuple):
     operation: Operation
 
 
-def _check_sweep(plan: Plan, ledger: Ledger, stage: Stage, sweep: Sweep, sense: int) -> Iterator[str]:
+def _check_sweep(ledger: Ledger, stage: Stage, sweep: Sweep, sense: int) -> Iterator[str]:
     moments = list(_list_moments(sweep, sense, -1 if stage.mode == "reverse" else 1))
-    writes = [write for moment in moments for write in _list_writes(plan, moment)]
+    writes = [write for moment in moments for write in _list_writes(moment)]
     for write in sorted(writes, key=lambda write: write.key):
         problem = ledger.write(write)
         if problem:
             yield f"{write.operation}: {problem}"
     for moment in moments:
-        for view in _list_reads(moment.operation):
+        for view in moment.operation.reads():
             problem = ledger.read(view, moment.key + view.shift * moment.pace)
             if problem:
                 yield f"{moment.operation}: {problem}"
@@ -112,41 +97,10 @@ def _list_moments(sweep: Sweep, sense: int, direction: int) -> Iterator[_Moment]
 
 
 def _count_writes(operation: Operation) -> int:
-    if isinstance(operation, Compute):
-        return len(operation.assignments)
-    return len(operation.slopes) if isinstance(operation, Silence) else 1
+    return max(1, len(operation.writes()))
 
 
-def _list_writes(plan: Plan, moment: _Moment) -> Iterator[Write]:
-    operation = moment.operation
-    parts: list[tuple[View, bool, Expression | None]] = []
-    if isinstance(operation, Product | SparseProduct | Perturb):
-        parts = [(operation.out, operation.accumulate, None)]
-    elif isinstance(operation, Compute):
-        parts = [
-            (item.out, item.accumulate or _updates(item), item.expression) for item in operation.assignments
-        ]
-    elif isinstance(operation, Restrain):
-        parts = [(plan.placement[operation.population].state, True, None)]
-    elif isinstance(operation, Silence):
-        parts = [(slope, True, None) for slope in operation.slopes]
-    for position, (view, changes, expression) in enumerate(parts):
-        key = moment.key + position + view.shift * moment.pace
-        yield Write(key, view, changes, expression, operation)
-
-
-def _updates(item: Assignment) -> bool:
-    """Whether an assignment replaces what it reads."""
-    return item.out in views_in(item.expression)
-
-
-def _list_reads(operation: Operation) -> list[View]:
-    if isinstance(operation, Product | SparseProduct):
-        return [operation.source]
-    if isinstance(operation, Contract | SparseContract):
-        return [operation.source, operation.delta]
-    if isinstance(operation, Compute):
-        return [
-            view for item in operation.assignments for view in views_in(item.expression) if view != item.out
-        ]
-    return list(views_in(operation.expression)) if isinstance(operation, Reduce) else []
+def _list_writes(moment: _Moment) -> Iterator[Write]:
+    for position, write in enumerate(moment.operation.writes()):
+        key = moment.key + position + write.view.shift * moment.pace
+        yield Write(key, write.view, write.how != "set", write.value, moment.operation)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from graphbptt.ir.expression import Load, leaves
-from graphbptt.ir.operations import Compute, Contract, Product, Reduce, Row, SparseContract, SparseProduct
+from graphbptt.ir.operations import Compute, Contract, Product, Reduce, Row
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import MatrixEntry, Plan, Selection, Stage
 
@@ -16,8 +16,8 @@ __all__ = ["check_blocks", "check_derivatives", "check_matrices", "check_product
 
 def check_matrices(plan: Plan) -> Iterator[str]:
     """Their names, and that every entry lies inside its matrix and has the shape of its part."""
-    if len(plan.matrix) < len(plan.matrices):
-        yield "two matrices have one name"
+    if len(plan.weights) < len(plan.matrices) + len(plan.blocks):
+        yield "two matrices, or blocks, have one name"
     for matrix in plan.matrices:
         for entry in matrix.entries:
             if not (_fits(entry.rows, matrix.rows) and _fits(entry.columns, matrix.columns)):
@@ -53,8 +53,6 @@ def _fills(plan: Plan, entry: MatrixEntry) -> bool:
 
 def check_blocks(plan: Plan) -> Iterator[str]:
     """The same for sparse weights that are kept as entries; and that every sparse connection is kept in one way."""
-    if len(plan.block) < len(plan.blocks) or plan.block.keys() & plan.matrix.keys():
-        yield "two blocks, or a block and a matrix, have one name"
     for block in plan.blocks:
         shape = block.use.copy_shape(plan.network.group[block.use.group].shape)
         if not block.pattern.fits(block.rows, block.columns) or shape != (block.pattern.size,):
@@ -84,7 +82,7 @@ def check_vector(plan: Plan) -> Iterator[str]:
 
 def check_products(plan: Plan) -> Iterator[str]:
     """One forward product reads each matrix, and each block."""
-    if sorted(_weights_of(product) for product, _ in _list_products(plan)) != sorted(_list_uses(plan)):
+    if sorted(product.weights for product, _ in _list_products(plan)) != sorted(plan.weights):
         yield "the matrices are not read by one forward product each"
 
 
@@ -109,36 +107,24 @@ def _is_trainable(plan: Plan, value: Use | FrozenArray | None) -> bool:
     return isinstance(value, Use) and plan.network.group[value.group].trainable
 
 
-def _weights_of(operation: Product | SparseProduct | Contract | SparseContract) -> str:
-    """The matrix, or the block, that an operation works on."""
-    return operation.matrix if isinstance(operation, Product | Contract) else operation.block
-
-
-def _list_uses(plan: Plan) -> dict[str, list[Use]]:
-    """What fills each matrix and each block."""
-    uses = {matrix.name: [entry.use for entry in matrix.entries if entry.use] for matrix in plan.matrices}
-    return uses | {block.name: [block.use] for block in plan.blocks}
-
-
-def _list_products(plan: Plan) -> Iterator[tuple[Product | SparseProduct, int]]:
+def _list_products(plan: Plan) -> Iterator[tuple[Product, int]]:
     """Every forward product, and its stage."""
     for index, stage in enumerate(plan.stages):
         for operation in stage.forward.operations():
-            if isinstance(operation, Product | SparseProduct):
+            if isinstance(operation, Product):
                 yield operation, index
 
 
 def _check_contractions(plan: Plan, live: set[int]) -> Iterator[str]:
-    uses = _list_uses(plan)
-    contractions: dict[str, list[Contract | SparseContract]] = {name: [] for name in uses}
+    contractions: dict[str, list[Contract]] = {name: [] for name in plan.weights}
     for stage in plan.stages:
         for operation in stage.backward.after:
-            if isinstance(operation, Contract | SparseContract):
-                contractions[_weights_of(operation)].append(operation)
+            if isinstance(operation, Contract):
+                contractions[operation.weights].append(operation)
     for product, index in _list_products(plan):
-        name = _weights_of(product)
+        name = product.weights
         found = contractions[name]
-        trainable = any(_is_trainable(plan, use) for use in uses[name])
+        trainable = any(_is_trainable(plan, use) for use in plan.weights[name].uses())
         if len(found) != (index in live and trainable):
             yield f"{name} is contracted {len(found)} times"
         for item in found:

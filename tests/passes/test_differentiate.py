@@ -36,10 +36,10 @@ def test_a_product_sends_deltas_through_its_transpose_and_waits_with_its_weights
     backward = stage_of(plan, "h").backward
     (_, product) = backward.each[-1]
     assert isinstance(product, Product)
-    assert (product.matrix, product.transposed, product.accumulate) == (forward.matrix, True, True)
+    assert (product.weights, product.transposed, product.accumulate) == (forward.weights, True, True)
     assert (product.out.buffer, product.out.shift) == ("delta0", -2)
     assert (product.source.buffer, product.source.width) == ("netdelta0", 3)
-    assert backward.after == (Contract(forward.matrix, forward.source, product.source),)
+    assert backward.after == (Contract(forward.weights, forward.source, product.source),)
 
 
 def test_slopes_are_computed_ahead_of_the_loop() -> None:
