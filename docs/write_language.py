@@ -218,6 +218,7 @@ def write_tables() -> Iterator[str]:
     yield "A name with one argument is an activation of its own: `tanh` is short for `tanh(net)`.\n"
     named = {name: item for name, item in (FUNCTIONS | COMPOSITES).items() if item not in ARITHMETIC}
     yield ", ".join(f"`{name}({', '.join('xy'[: item.arity])})`" for name, item in named.items())
+    yield "\n`softmax` works on the net inputs of all units of a node together: it is an activation by itself alone."
     yield "\n## Losses\n"
     yield "| loss | wanted values | options and their defaults | what it is |\n| --- | --- | --- | --- |"
     for name, rule in LOSSES.items():

@@ -103,7 +103,39 @@ def two_losses() -> FoldedNetwork:
     return fold_graph(graph, [Clamp("x", "x")], targets)
 
 
-NETWORKS = (elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor, two_losses)
+def competition() -> FoldedNetwork:
+    """Units of which one wins, and gate a loop with its share; what is wanted of them reads their net input."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("x", units=INPUTS)
+    graph.add_node("p", units=HIDDEN, activation="softmax", initial="learned")
+    graph.add_node("h", units=HIDDEN, activation="p * tanh(net) + p[t-2]")
+    graph.add_edge("x", "h", delay=0)
+    graph.add_edge("h", "h")
+    graph.add_edge("h", "p")
+    graph.add_edge("p", "p", delay=3, weight="one_to_one")
+    targets = [Target("p", "label", "cross_entropy", at="last"), Target("h", "h")]
+    return fold_graph(graph, [Clamp("x", "x")], targets)
+
+
+def forced_choice() -> FoldedNetwork:
+    """Probabilities, one of which is set here and there, are fed back and looked ahead at."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=HIDDEN, activation="tanh", initial="learned")
+    graph.add_node("y", units=HIDDEN, activation="softmax", initial="learned")
+    graph.add_node("z", units=OUTPUTS)
+    graph.add_edge("h", "h")
+    graph.add_edge("h", "y", delay=0)
+    graph.add_edge("y", "h")
+    graph.add_edge("y", "z", delay=-2)
+    clamps = [Clamp("y", "pattern_series", units=(1,), mask="teacher")]
+    return fold_graph(
+        graph, clamps, [Target("y", "label", "cross_entropy", units=(0, 1, 3)), Target("z", "y")]
+    )
+
+
+NETWORKS = (
+    elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor, two_losses, competition, forced_choice,
+)  # fmt: skip
 
 
 def draw_fields(batch: int, steps: int, padded: bool, seed: int = 0) -> dict[str, np.ndarray]:
@@ -111,10 +143,12 @@ def draw_fields(batch: int, steps: int, padded: bool, seed: int = 0) -> dict[str
     rng = np.random.default_rng(seed)
     fields: dict[str, np.ndarray] = {
         "x": rng.normal(size=(batch, steps, INPUTS)),
+        "h": rng.normal(size=(batch, steps, HIDDEN)),
         "y": rng.normal(size=(batch, steps, OUTPUTS)),
         "probability": rng.uniform(size=(batch, steps, OUTPUTS)),
         "label": rng.integers(0, OUTPUTS, batch),
         "teacher": rng.integers(0, 2, (batch, steps)),
+        "pattern_series": rng.uniform(size=(batch, steps, 1)),
         "pattern": rng.uniform(size=(batch, 1)),
     }
     return fields | ({"lengths": rng.integers(1, steps + 1, batch)} if padded else {})

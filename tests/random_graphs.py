@@ -100,6 +100,8 @@ def activations(draw: st.DrawFn, sketch: Sketch, node: str, smooth: bool) -> str
     if node in sketch.deaf:
         text = draw(st.sampled_from(WITHOUT_NET))
         return text.format(draw(readable(sketch, node)), draw(readable(sketch, node)))
+    if sketch.units[node] > 1 and draw(st.integers(0, 5)) == 5:
+        return "softmax"
     if draw(st.integers(0, 4)) == 4:
         return "logistic"  # what probabilities are wanted of
     text = draw(st.sampled_from(SMOOTH if smooth else SMOOTH + KINKED))

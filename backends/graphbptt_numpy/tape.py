@@ -24,9 +24,12 @@ from graphbptt.ir.operations import (
     Reduce,
     Restrain,
     Silence,
+    Softmax,
+    SoftmaxGradient,
     View,
 )
 from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
+from graphbptt_numpy.softmax import bind_softmax, bind_softmax_gradient
 from graphbptt_numpy.sparse import bind_sparse_contract, bind_sparse_product
 from graphbptt_numpy.workspace import Workspace
 
@@ -122,6 +125,10 @@ def _bind(space: Workspace, operation: Operation) -> Binder:
         return partial(_bind_sparse_product if sparse else _bind_product, space, operation)
     if isinstance(operation, Compute):
         return partial(_bind_instructions, space, compile_compute(operation))
+    if isinstance(operation, Softmax):
+        return partial(_bind_softmax, space, operation)
+    if isinstance(operation, SoftmaxGradient):
+        return partial(_bind_softmax_gradient, space, operation)
     if isinstance(operation, Perturb):
         return partial(_bind_perturb, space, operation)
     if isinstance(operation, Restrain):
@@ -176,6 +183,17 @@ def _call(function: Callable[..., Any], arguments: list[Array], out: Array) -> C
     if function in (np.maximum, np.minimum):
         return partial(function, *arguments, out=out)
     return partial(function, *arguments, out)
+
+
+def _bind_softmax(space: Workspace, operation: Softmax, rows: Rows) -> Iterator[Call]:
+    source, out = _view(space, operation.source, rows), _view(space, operation.out, rows)
+    return bind_softmax(source, out, space.scratch)
+
+
+def _bind_softmax_gradient(space: Workspace, operation: SoftmaxGradient, rows: Rows) -> Iterator[Call]:
+    delta, slopes, probabilities = (_view(space, view, rows) for view in operation.reads())
+    out = _view(space, operation.out, rows)
+    return bind_softmax_gradient(delta, slopes, probabilities, out, operation.accumulate, space.scratch)
 
 
 def _bind_perturb(space: Workspace, operation: Perturb, rows: Rows) -> Iterator[Call]:

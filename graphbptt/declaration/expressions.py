@@ -1,6 +1,7 @@
 """The text of an activation -> an expression tree: parsed, checked against a whitelist, never evaluated.
 
 activation := name                              short for name(net), e.g. tanh
+            | softmax | softmax(net)            over the units of the node; no part of an expression
             | sum
 sum        := sum (+ | - | * | / ) sum | sum ** constant | -sum | (sum)
             | number
@@ -61,8 +62,6 @@ OPERATORS: dict[type[ast.operator], Function] = {
     ast.Div: divide,
     ast.Pow: power,
 }
-ELSEWHERE = {"softmax": "leave the node's activation identity: cross_entropy applies the softmax itself"}
-"""What to do instead where a familiar name is no function here."""
 GRAMMAR = "an activation is made of numbers, net, states, coefficients, + - * / ** and functions"
 
 
@@ -105,6 +104,8 @@ def parse_activation(
         return ACTIVATIONS[bare]
     reader = _Reader(text, frozenset(coefficients), nodes, path)
     tree = reader.parse()
+    if tree is not None and ast.unparse(tree) == "softmax(net)":
+        return ACTIVATIONS["softmax"]
     expression: Expression = Net() if tree is None else reader.read(tree)
     if not reader.problems:
         reader.check_values(expression)
@@ -214,6 +215,8 @@ class _Reader:
             )
         if name == "identity":
             return self._note(tree, "identity stands only by itself", "write net for the weighted input")
+        if name == "softmax":
+            return self._note_softmax(tree)
         if name in CALLABLE:
             arguments = ", ".join(["net", "0"][: CALLABLE[name].arity])
             return self._note(tree, f"{name} is a function", f"apply it to something: {name}({arguments})")
@@ -244,9 +247,11 @@ class _Reader:
 
     def _read_call(self, tree: ast.expr, name: str, arguments: list[ast.expr]) -> Expression:
         operands = [self.read(argument) for argument in arguments]
+        if name == "softmax":
+            return self._note_softmax(tree)
         function = CALLABLE.get(name)
         if function is None:
-            remedy = ELSEWHERE.get(name) or did_you_mean(name, list(CALLABLE))
+            remedy = did_you_mean(name, list(CALLABLE))
             return self._note(tree, f"unknown function {name!r}", remedy)
         if len(operands) != function.arity:
             what = f"{name} takes {function.arity} argument{'s' * (function.arity > 1)}, not {len(operands)}"
@@ -257,12 +262,16 @@ class _Reader:
         if self.nodes is None or name in self.nodes:
             return True
         if self.text.strip() == name:
-            remedy = ELSEWHERE.get(name) or did_you_mean(name, [*ACTIVATIONS, *self.nodes])
+            remedy = did_you_mean(name, [*ACTIVATIONS, *self.nodes])
             self._note(tree, f"unknown activation {name!r}", remedy)
         else:
             known = ["net", *self.coefficients, *self.nodes]
             self._note(tree, f"unknown name {name!r}", did_you_mean(name, known))
         return False
+
+    def _note_softmax(self, tree: ast.expr) -> Expression:
+        what = "softmax works on all units of a node together, so it stands only by itself"
+        return self._note(tree, what, "give it a node of its own, of its net input, and read that node here")
 
     def _note(self, at: ast.expr | int | None, what: str, instead: str) -> Expression:
         if isinstance(at, ast.expr):

@@ -98,9 +98,10 @@ class Target:
         The node, and the name of the field that holds the wanted values (integer labels for cross_entropy).
     loss : {"squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"}, or {name: {option: number}}
         squared_error is half the sum over units of the squared difference; cross_entropy takes the states as logits
-        of a softmax; binary_cross_entropy takes them as probabilities; poisson takes them as rates, of counts that are
-        wanted, and leaves out the logarithm of the counts' factorials; huber is squared_error up to a difference of
-        `delta`, 1 if not said, and grows linearly from there: ``{"huber": {"delta": 0.5}}``.
+        of a softmax, or, where the activation is softmax, as these probabilities; binary_cross_entropy takes them as
+        probabilities; poisson takes them as rates, of counts that are wanted, and leaves out the logarithm of the
+        counts' factorials; huber is squared_error up to a difference of `delta`, 1 if not said, and grows linearly
+        from there: ``{"huber": {"delta": 0.5}}``.
     units : tuple of int, optional
         The units that have a target; None is all.
     at : "every", "last", Last(k), or tuple of int

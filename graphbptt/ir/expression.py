@@ -6,6 +6,7 @@
                 | Coefficient(name)              one of the node's own coefficients
                 | Load(slot)                     a value held by an executor (only after lowering)
                 | Call(function, arguments)      arithmetic, or an entry of `graphbptt.ir.functions.FUNCTIONS`
+    activation := expression | Call(softmax, (Net(),))      the softmax of the net input over the units of a node
 
 Expressions are immutable and compare by structure, so equal sub-expressions are one dictionary key: every walk below
 computes each of them once. Arithmetic operators build simplified expressions (``0 + x`` is ``x``).

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from graphbptt.ir.expression import ARITHMETIC, Expression, Function, Net, number, one
+from graphbptt.ir.expression import ARITHMETIC, Call, Expression, Function, Net, number, one
 
 Array = npt.NDArray[Any]
 
-__all__ = ["ACTIVATIONS", "COMPOSITES", "FUNCTIONS", "KINKED", "Composite"]
+__all__ = ["ACTIVATIONS", "COMPOSITES", "FUNCTIONS", "KINKED", "Composite", "is_softmax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,12 @@ def _step(x: Array, out: Array | None = None) -> Array:
 
 def _softplus(x: Array, out: Array | None = None) -> Array:
     return np.logaddexp(x, 0, out=out)
+
+
+def _softmax(x: Array, out: Array | None = None) -> Array:
+    powers: Array = np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=out), out=out)
+    powers /= powers.sum(axis=-1, keepdims=True)
+    return powers
 
 
 logistic = Function(
@@ -148,8 +154,28 @@ COMPOSITES: dict[str, Composite] = {
 FUNCTIONS: dict[str, Function] = {function.name: function for function in (*ARITHMETIC, *NAMED)}
 """Every function by name, arithmetic included."""
 
+# Not element-wise, and so no entry of the table: each value depends on all units of the node, the last axis. It is an
+# activation by itself alone, of the net input, and executors know its derivative: d -> y * (d - sum(d * y)).
+softmax = Function(
+    "softmax", 1, _softmax, lambda a, y: _raise_not_elementwise(), "softmax({})", (0, 1), costly=True
+)
+
+
+def _raise_not_elementwise() -> tuple[Expression, ...]:
+    raise AssertionError("a softmax has no derivatives unit by unit")
+
+
+def is_softmax(activation: Expression) -> bool:
+    """Whether an activation works on all units of a node together.
+
+    >>> is_softmax(ACTIVATIONS["softmax"]), is_softmax(ACTIVATIONS["tanh"])
+    (True, False)
+    """
+    return isinstance(activation, Call) and activation.function is softmax
+
+
 ACTIVATIONS = (
-    {"identity": Net()}
+    {"identity": Net(), "softmax": softmax(Net())}
     | {function.name: function(Net()) for function in NAMED if function.arity == 1}
     | {composite.name: composite(Net()) for composite in COMPOSITES.values()}
 )

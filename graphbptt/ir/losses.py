@@ -1,8 +1,8 @@
 """The losses: one table with the value and its derivative by the states, side by side.
 
 Every loss is a sum over units for one (step, example) pair; the executors average it over the pairs that have a
-target. Where a loss and an activation belong together (binary cross-entropy and the logistic function) the pair is
-computed on the net input, which is exact where the state has saturated.
+target. Where a loss and an activation belong together (binary cross-entropy and the logistic function, cross-entropy
+and softmax) the pair is computed on the net input, which is exact where the state has saturated.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class LossRule:
     `measure` maps (predicted, wanted) to the loss, (steps, batch), and its derivative by `predicted`, of its shape
     (steps, batch, units). `wanted` has that shape too, or is (steps, batch) integers where `labels` is True. `bounds`
     is the closed range the states, and real-valued targets, must lie in. Where the activation equals `canonical`, the
-    rule `on_net` is applied to the net input instead. `options` are positive numbers, with their defaults, that
-    `measure` takes by name.
+    rule `on_net` is applied to the net input instead; where clamps forbid that, `on_state`, if there is one, is applied
+    to the states. `options` are positive numbers, with their defaults, that `measure` takes by name.
     """
 
     measure: Callable[..., tuple[Array, Array]]
@@ -43,6 +43,7 @@ class LossRule:
     canonical: Expression | None = None
     on_net: LossRule | None = None
     options: Mapping[str, float] = field(default_factory=dict)
+    on_state: LossRule | None = None
 
 
 def _squared_error(predicted: Array, wanted: Array) -> tuple[Array, Array]:
@@ -53,11 +54,26 @@ def _squared_error(predicted: Array, wanted: Array) -> tuple[Array, Array]:
 
 
 def _cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """Minus the logarithm of the right unit's probability; the states are the logits of a softmax."""
+    """Minus the logarithm of the right unit's probability; the states are logits, or a `softmax` itself."""
     slope: Array = special.softmax(logits, axis=-1)
     at_label = labels[..., None]
     loss: Array = special.logsumexp(logits, axis=-1) - np.take_along_axis(logits, at_label, axis=-1)[..., 0]
     np.put_along_axis(slope, at_label, np.take_along_axis(slope, at_label, axis=-1) - 1, axis=-1)
+    return loss, slope
+
+
+def _cross_entropy_of_probabilities(probability: Array, labels: Array) -> tuple[Array, Array]:
+    """The same of the probabilities themselves; where some of them are left out, the others make up the whole."""
+    tiny = np.finfo(probability.dtype).tiny
+    at_label = labels[..., None]
+    total = np.maximum(probability.sum(axis=-1, keepdims=True), tiny)
+    chosen = np.take_along_axis(probability, at_label, axis=-1)
+    right = np.maximum(chosen, tiny)
+    loss: Array = (np.log(total) - np.log(right))[..., 0]
+    slope = np.broadcast_to(1 / total, probability.shape).copy()
+    # Below that, the logarithm is constant.
+    at_right = slope[..., :1] - np.where(right == chosen, 1 / right, 0)
+    np.put_along_axis(slope, at_label, at_right, axis=-1)
     return loss, slope
 
 
@@ -96,7 +112,13 @@ def _huber(predicted: Array, wanted: Array, delta: float = 1.0) -> tuple[Array, 
 
 LOSSES: dict[str, LossRule] = {
     "squared_error": LossRule(_squared_error),
-    "cross_entropy": LossRule(_cross_entropy, labels=True),
+    "cross_entropy": LossRule(
+        _cross_entropy,
+        labels=True,
+        canonical=ACTIVATIONS["softmax"],
+        on_net=LossRule(_cross_entropy, labels=True),
+        on_state=LossRule(_cross_entropy_of_probabilities, labels=True),
+    ),
     "binary_cross_entropy": LossRule(
         _binary_cross_entropy,
         bounds=(0, 1),
@@ -123,10 +145,8 @@ def resolve_loss(network: FoldedNetwork, target: Target) -> tuple[LossRule, Lite
     if options:
         rule = replace(rule, measure=partial(rule.measure, **options))
     clamped = any(clamp.node == target.node and clamp.at != "start" for clamp in network.clamps)
-    if (
-        rule.on_net is not None
-        and not clamped
-        and network.population[target.node].activation == rule.canonical
-    ):
-        return rule.on_net, "net"
+    if network.population[target.node].activation == rule.canonical:
+        if rule.on_net is not None and not clamped:
+            return rule.on_net, "net"
+        return rule.on_state or rule, "state"
     return rule, "state"

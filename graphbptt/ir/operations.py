@@ -5,6 +5,8 @@
     assignment := Assignment(out, expression, accumulate)
     operation  := Compute((assignment, ...))            out (+)= expression of views and rows, all in parallel
                 | Product(out, source, weights, transposed, accumulate)     out (+)= source @ W, or @ W.T
+                | Softmax(out, source)                  out = exp(source) / sum exp(source), over the units
+                | SoftmaxGradient(out, delta, slopes, probabilities, accumulate)    its derivative, by the source
                 | Perturb(out, population, scale, accumulate)       out (+)= scale * the population's noise
                 | Restrain(state, population)           set what is clamped, after the activation
                 | Silence(slopes, population)           no derivative passes where states were set, or at padded steps
@@ -42,6 +44,8 @@ __all__ = [
     "Restrain",
     "Row",
     "Silence",
+    "Softmax",
+    "SoftmaxGradient",
     "View",
     "Write",
     "find_runs",
@@ -166,6 +170,48 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Softmax:
+    """``out = exp(source) / sum exp(source)`` over the units of one population, of each example by itself."""
+
+    out: View
+    source: View
+
+    def reads(self) -> tuple[View, ...]:
+        return (self.source,)
+
+    def writes(self) -> tuple[Write, ...]:
+        return (Write(self.out, "set"),)
+
+    def __str__(self) -> str:
+        return f"softmax {self.out} = softmax {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxGradient:
+    """The derivative by the source of a softmax: with ``a = slopes * delta``, ``out (+)= a - probabilities * sum a``.
+
+    The slopes are the probabilities, but zero where a state was set: what arrives there is no derivative of a softmax,
+    though its net input still is one of those that all probabilities depend on.
+    """
+
+    out: View
+    delta: View
+    slopes: View
+    probabilities: View
+    accumulate: bool
+
+    def reads(self) -> tuple[View, ...]:
+        return (self.delta, self.slopes, self.probabilities)
+
+    def writes(self) -> tuple[Write, ...]:
+        return (Write(self.out, _how(self.accumulate)),)
+
+    def __str__(self) -> str:
+        sign = "+=" if self.accumulate else "="
+        return f"softmax gradient {self.out} {sign} a - {self.probabilities} * sum a, a = {self.slopes} * {self.delta}"
+
+
+@dataclass(frozen=True, slots=True)
 class Perturb:
     """Noise of a population's net input, for whole sequences: ``scale`` times standard normal numbers."""
 
@@ -255,7 +301,7 @@ class Reduce:
         return f"reduce d{self.row} += sum {self.expression}"
 
 
-Operation = Compute | Product | Perturb | Restrain | Silence | Contract | Reduce
+Operation = Compute | Product | Softmax | SoftmaxGradient | Perturb | Restrain | Silence | Contract | Reduce
 
 
 def _how(accumulate: bool) -> Literal["set", "add"]:
@@ -264,7 +310,7 @@ def _how(accumulate: bool) -> Literal["set", "add"]:
 
 def settle(operation: Operation, accumulate: Iterator[bool]) -> Operation:
     """The operation with the next flags, one for each of its writes that set or add."""
-    if isinstance(operation, Product | Perturb):
+    if isinstance(operation, Product | SoftmaxGradient | Perturb):
         return replace(operation, accumulate=next(accumulate))
     if isinstance(operation, Compute):
         return Compute(

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbptt.ir.expression import Expression, calls
-from graphbptt.ir.operations import Compute, Contract, Operation, Perturb, Product, Reduce
+from graphbptt.ir.operations import (
+    Compute,
+    Contract,
+    Operation,
+    Perturb,
+    Product,
+    Reduce,
+    Softmax,
+    SoftmaxGradient,
+)
 from graphbptt.ir.plan import Buffer, Matrix, Plan
 
 __all__ = ["Memory", "count_flops", "count_zeros", "measure_buffers", "measure_weights"]
@@ -30,6 +39,10 @@ def _count_flops(plan: Plan, operation: Operation) -> int:
         out = operation.out if isinstance(operation, Product) else operation.delta
         kept = operation.source.width * out.width if isinstance(weights, Matrix) else weights.pattern.size
         return 2 * kept
+    if isinstance(operation, Softmax):  # the maximum, the difference, its power, the sum, the quotient
+        return 5 * operation.out.width
+    if isinstance(operation, SoftmaxGradient):
+        return operation.out.width * (4 + operation.accumulate)
     if isinstance(operation, Perturb):
         return operation.out.width * (1 + operation.accumulate)
     if isinstance(operation, Compute):

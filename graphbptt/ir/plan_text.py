@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.operations import Compute, Contract, Operation, Perturb, Product, Reduce, Restrain
+from graphbptt.ir.operations import (
+    Compute,
+    Contract,
+    Operation,
+    Perturb,
+    Product,
+    Reduce,
+    Restrain,
+    Softmax,
+    SoftmaxGradient,
+)
 from graphbptt.ir.parameters import Group
 from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, SparseBlock, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
@@ -225,6 +235,12 @@ def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Ite
     elif isinstance(operation, Reduce):
         summed = names.expression(operation.expression)
         yield f"d({names.row(operation.row)}) = sum of {summed}, over steps and examples"
+    elif isinstance(operation, Softmax):
+        yield f"{names.view(operation.out)} = softmax({names.view(operation.source)})"
+    elif isinstance(operation, SoftmaxGradient):
+        sign, states = "+=" if operation.accumulate else "=", names.view(operation.probabilities)
+        arriving = f"{names.view(operation.slopes)} * {names.view(operation.delta)}"
+        yield f"{names.view(operation.out)} {sign} a - {states} * sum(a) over units, a = {arriving}"
     elif isinstance(operation, Perturb):
         sign = "+=" if operation.accumulate else "="
         yield f"{names.view(operation.out)} {sign} {operation.scale:g} * noise of {operation.population}"

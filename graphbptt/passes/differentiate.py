@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.losses import resolve_loss
-from graphbptt.ir.operations import Compute, Operation, Perturb, Product, Restrain
+from graphbptt.ir.operations import Compute, Operation, Perturb, Product, Restrain, Softmax
 from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import InitialSite, LossSite, Placement, Plan, Stage, Sweep
 from graphbptt.passes.find_learners import Learners, find_learners
 from graphbptt.passes.lowering.pointwise import reverse_compute
 from graphbptt.passes.lowering.products import reverse_product
 from graphbptt.passes.lowering.reversal import Reversal
-from graphbptt.passes.lowering.slopes import list_activations
+from graphbptt.passes.lowering.softmax import reverse_softmax
 
 __all__ = ["differentiate"]
 
@@ -37,6 +37,7 @@ def _pass_nothing(_reversal: Reversal, _operation: Operation, _final: list[Opera
 RULES: Mapping[type[Operation], Rule] = {
     Compute: reverse_compute,
     Product: reverse_product,
+    Softmax: reverse_softmax,
     Perturb: _pass_nothing,
     Restrain: _pass_nothing,
 }
@@ -99,8 +100,9 @@ def _moments(plan: Plan) -> dict[str, tuple[int, int]]:
     moments = {placement.population: (placement.stage, 0) for placement in plan.placements}
     for stage in plan.stages:
         for phase, operation in stage.forward.each:
-            for name, _ in list_activations(plan, operation):
-                moments[name] = (plan.placement[name].stage, phase)
+            for write in operation.writes():
+                if (name := plan.owner.get(write.view)) is not None:
+                    moments[name] = (plan.placement[name].stage, phase)
     return moments
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
+from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.parameters import FrozenArray, Use
 
@@ -18,8 +19,8 @@ class Learners:
 
     `live` ones compute states that depend on free parameters and reach a target. `starting` ones have a learned initial
     state that reaches a target. `inlined` maps a live population to the only one that reads it, where that is the
-    activation of a live population in the same step. `arriving` ones have a derivative by their state: a live
-    population reads them, or a loss does. `net_losses` are those whose net input a loss reads.
+    activation of a live population in the same step; a softmax is not inlined. `arriving` ones have a derivative by
+    their state: a live population reads them, or a loss does. `net_losses` are those whose net input a loss reads.
     """
 
     live: frozenset[str]
@@ -60,10 +61,11 @@ def find_learners(
     live = frozenset(computing & useful)
     losses = [(target.node, resolve_loss(network, target)[1]) for target in network.targets]
     targeted = {node for node, _ in losses}
+    together = {p.name for p in network.populations if is_softmax(p.activation)}
     inlined = {
         name: reader
         for name, reader in _only_readers(network, live).items()
-        if name in live - restrained - targeted and stage_of[name] == stage_of[reader]
+        if name in live - restrained - targeted - together and stage_of[name] == stage_of[reader]
     }
     arriving = {edge.source for edge in network.edges if edge.target in live}
     arriving |= {node for node, reads in losses if reads == "state"}

@@ -20,6 +20,7 @@ from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Net, State, leaves
 from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
+from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.passes.balance_weights import balance_weights
 from graphbptt.passes.fold_constraints import fold_constraints
@@ -109,6 +110,7 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
     network = fold_signs(network, [*weights, *states], problems)
     network = balance_weights(network, drawn, problems)
     _check_inputs(network, declared.nodes, problems)
+    _check_softmax(network, problems)
     check_targets(network, wanted, problems)
     if problems:
         raise SpecError(problems)
@@ -222,3 +224,11 @@ def _check_inputs(
         if nodes[name].noise:
             what = "noise adds to the net input, which the activation does not read"
             problems.append(Problem(f"node {name}.noise", what, "use net in the activation, or leave it out"))
+
+
+def _check_softmax(network: FoldedNetwork, problems: list[Problem]) -> None:
+    for population in network.populations:
+        if is_softmax(population.activation) and population.units == 1:
+            what = "a softmax over one unit is always 1"
+            remedy = "write units: the number of those that compete, or activation: logistic"
+            problems.append(Problem(f"node {population.name}.activation", what, remedy))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from graphbptt.ir.folded import Connection, FoldedNetwork
+from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import Compute, Operation, Restrain
 from graphbptt.ir.plan import Placement, Plan, Stage, Sweep
@@ -20,6 +21,7 @@ from graphbptt.passes.lowering.copies import find_joint, join_products, multiply
 from graphbptt.passes.lowering.draft import Draft, NetInputs
 from graphbptt.passes.lowering.pointwise import lower_activation, lower_bias, lower_diagonal, lower_noise
 from graphbptt.passes.lowering.products import lower_block
+from graphbptt.passes.lowering.softmax import lower_softmax
 from graphbptt.passes.merge_products import Box
 from graphbptt.passes.place_buffers import Site, place_buffers
 
@@ -117,7 +119,12 @@ def _compute(draft: Draft, here: Sequence[Site], arrivals: Arrivals, net: NetInp
         peers = [site for site in here if (site.level, site.phase) == (level, phase)]
         for item in arrivals.get(("level", phase, level), []):
             yield phase, _arrive(draft, item, net)
-        yield phase, Compute(tuple(lower_activation(draft, site) for site in peers))
+        together = [site for site in peers if is_softmax(site.activation)]
+        apart = tuple(lower_activation(draft, site) for site in peers if site not in together)
+        if apart:
+            yield phase, Compute(apart)
+        for site in together:
+            yield phase, lower_softmax(site)
         for site in peers:
             if site.population.name in draft.restrained:
                 yield phase, Restrain(site.state, site.population.name)

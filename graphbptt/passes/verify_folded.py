@@ -13,8 +13,9 @@ import numpy as np
 
 from graphbptt.errors import VerificationError
 from graphbptt.ir.data import Clamp, Last, Loss, Target
-from graphbptt.ir.expression import Coefficient, Load, State, leaves
+from graphbptt.ir.expression import Coefficient, Load, State, calls, leaves
 from graphbptt.ir.folded import Connection, ConnectionKind, FoldedNetwork, Population, Wire
+from graphbptt.ir.functions import ACTIVATIONS, is_softmax
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.parameters import Combine, FrozenArray, Group, Use
@@ -114,6 +115,9 @@ def _list_edges(network: FoldedNetwork) -> list[Connection | Wire]:
 
 def _check_activation(network: FoldedNetwork, population: Population) -> Iterator[str]:
     known = dict(population.coefficients)
+    parts = [call for call in calls([population.activation]) if is_softmax(call)]
+    if parts and population.activation != ACTIVATIONS["softmax"]:
+        yield f"the activation of {population.name} has a softmax as a part, or of more than the net input"
     for leaf in leaves(population.activation):
         if isinstance(leaf, Load):
             yield f"the activation of {population.name} holds {leaf} of an executor"

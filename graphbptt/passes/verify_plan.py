@@ -7,6 +7,7 @@ from itertools import chain
 
 from graphbptt.errors import VerificationError
 from graphbptt.ir.expression import Expression, Load, leaves
+from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import (
     Compute,
@@ -18,6 +19,8 @@ from graphbptt.ir.operations import (
     Restrain,
     Row,
     Silence,
+    Softmax,
+    SoftmaxGradient,
     View,
     views_of,
 )
@@ -167,12 +170,14 @@ def _check_places(stage: Stage) -> Iterator[str]:
     if any(phase < 0 for phase, _ in (*stage.forward.each, *stage.backward.each)):
         yield f"{names}: a phase is negative"
     sums = Contract | Reduce
-    if any(isinstance(operation, sums | Silence) for operation in stage.forward.operations()):
+    derivatives = sums | Silence | SoftmaxGradient
+    if any(isinstance(operation, derivatives) for operation in stage.forward.operations()):
         yield f"{names}: a forward sweep takes derivatives"
     early = (*stage.backward.before, *(operation for _, operation in stage.backward.each))
     if any(isinstance(operation, sums) for operation in early):
         yield f"{names}: a derivative is summed before the loop has ended"
-    if any(isinstance(operation, Restrain | Perturb) for operation in stage.backward.operations()):
+    states = Softmax | Restrain | Perturb
+    if any(isinstance(operation, states) for operation in stage.backward.operations()):
         yield f"{names}: a backward sweep sets states"
     if any(isinstance(operation, Perturb) for _, operation in stage.forward.each):
         yield f"{names}: noise is drawn inside the loop"
@@ -188,6 +193,8 @@ def _check_operation(plan: Plan, operation: Operation) -> Iterator[str]:
         if operation.row.stop > plan.vector_width:
             yield f"{operation.row} is not inside the vector"
         yield from _check_expression(plan, operation.expression, operation.row.width)
+    elif isinstance(operation, Softmax | SoftmaxGradient):
+        yield from _check_softmax(plan, operation)
     elif isinstance(operation, Perturb):
         if operation.population not in plan.placement:
             yield f"there is no population {operation.population}"
@@ -217,6 +224,25 @@ def _check_product(plan: Plan, operation: Product | Contract) -> Iterator[str]:
     for view in (states,) if isinstance(weights, Matrix) else (states, nets):
         if view.width > plan.buffer[view.buffer].lane_width:
             yield f"the columns of {view} do not lie side by side"
+
+
+def _check_softmax(plan: Plan, operation: Softmax | SoftmaxGradient) -> Iterator[str]:
+    """It joins the net input and the states of a population that is a softmax, or their derivatives."""
+    places = [
+        placement
+        for placement in plan.placements
+        if is_softmax(plan.network.population[placement.population].activation)
+    ]
+    if isinstance(operation, Softmax):
+        fits = any(operation.source == placement.net for placement in places)
+    else:
+        ends = operation.out, operation.delta
+        fits = any(ends == (placement.net_delta, placement.delta) for placement in places)
+    if not fits:
+        yield "it is not that of a population"
+    views = (*operation.reads(), operation.out)
+    if len({view.width for view in views}) > 1 or any(view.shift for view in views):
+        yield "its views differ in width, or are not those of the current step"
 
 
 def _check_expression(plan: Plan, expression: Expression, width: int) -> Iterator[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
-from graphbptt.ir.expression import Coefficient, Net, State, gradients
+from graphbptt.ir.expression import Coefficient, Expression, Leaf, Net, State, gradients
 from graphbptt.ir.folded import Connection, FoldedNetwork
+from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.parameters import Use
@@ -140,7 +141,10 @@ def _derive_vertex(
     population = forward.network.population[node]
     coefficients = dict(population.coefficients)
     values = leaf_values(forward, vertex)
-    for leaf, slope in gradients(population.activation).items():
+    if is_softmax(population.activation):
+        probabilities = evaluate(population.activation, values)
+        by_net = by_net + probabilities * (delta - (delta * probabilities).sum(axis=-1, keepdims=True))
+    for leaf, slope in _list_slopes(population.activation):
         by_leaf = np.where(delta != 0, delta * evaluate(slope, values), 0)
         if isinstance(leaf, Net):
             by_net = by_net + by_leaf
@@ -160,6 +164,11 @@ def _derive_vertex(
             if edge.weight is not None:
                 source_state = forward.states[arc.source][:, pick_units(edge.from_units)]
                 yield Copy(edge.name, edge.weight, step), _by_weight(edge, source_state.T @ arriving)
+
+
+def _list_slopes(activation: Expression) -> Iterable[tuple[Leaf, Expression]]:
+    """The derivatives of an activation that works unit by unit."""
+    return () if is_softmax(activation) else gradients(activation).items()
 
 
 def _by_weight(edge: Connection, by_matrix: Array) -> Array:

@@ -9,7 +9,7 @@ import pytest
 from graphbptt.declaration.expressions import DEEPEST_NESTING, parse_activation
 from graphbptt.errors import SpecError
 from graphbptt.ir.expression import Coefficient, Expression, Net, Number, State, gradients, substitute
-from graphbptt.ir.functions import ACTIVATIONS, exp, maximum, tanh
+from graphbptt.ir.functions import ACTIVATIONS, exp, maximum, softmax, tanh
 
 NODES = ["h", "cell", "forget"]
 
@@ -47,6 +47,8 @@ def test_bare_name_is_the_function_of_net(name: str) -> None:
         ("exp(tanh(net) - 1)", exp(tanh(Net()) - Number(1))),
         ("maximum(net, 0)", maximum(Net(), 0)),
         ("tanh(\n  net\n)", tanh(Net())),
+        ("softmax", softmax(Net())),
+        (" softmax( net )", softmax(Net())),
     ],
 )
 def test_meaning(text: str, expression: Expression) -> None:
@@ -57,12 +59,9 @@ def test_meaning(text: str, expression: Expression) -> None:
     ("text", "what", "instead"),
     [
         ("tahn", "unknown activation 'tahn' at column 1", "did you mean 'tanh'?"),
-        ("softmax", "unknown activation 'softmax' at column 1", "cross_entropy applies the softmax itself"),
-        (
-            "2 * softmax(net)",
-            "unknown function 'softmax' at column 5",
-            "cross_entropy applies the softmax itself",
-        ),
+        ("2 * softmax(net)", "stands only by itself at column 5", "give it a node of its own"),
+        ("softmax(2 * net)", "stands only by itself at column 1", "give it a node of its own"),
+        ("softmax + net", "stands only by itself at column 1", "give it a node of its own"),
         ("net + cel[t-1]", "unknown name 'cel' at column 7", "did you mean 'cell'?"),
         ("net * rat", "unknown name 'rat' at column 7", "did you mean 'rate'?"),
         ("tahn(net)", "unknown function 'tahn' at column 1", "did you mean 'tanh'?"),

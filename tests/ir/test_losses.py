@@ -14,8 +14,11 @@ import graphbptt
 from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
 from graphbptt.errors import DataError, SpecError
+from graphbptt.gradients import check_gradients
 from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES, resolve_loss
+from graphbptt.model import Model
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
 
@@ -117,3 +120,55 @@ def test_rates_and_counts_are_not_negative() -> None:
     model = graphbptt.compile(declare("exp"), [Clamp("x", "x")], [Target("y", "counts", "poisson")], "numpy")
     with pytest.raises(DataError, match="poisson takes values from 0 to inf"):
         model.loss_and_gradients({"x": np.zeros((1, 2, 2)), "counts": -np.ones((1, 2, 3))})
+
+
+def choose(*clamps: Clamp, units: tuple[int, ...] | None = None) -> FoldedNetwork:
+    targets = [Target("y", "label", "cross_entropy", units)]
+    return fold_graph(declare("softmax"), [Clamp("x", "x"), *clamps], targets)
+
+
+def test_cross_entropy_of_a_softmax_is_taken_on_its_net_input_where_it_is_free() -> None:
+    free, forced = choose(), choose(Clamp("y", "p", mask="m"))
+    assert resolve_loss(free, free.targets[0]) == (LOSSES["cross_entropy"].on_net, "net")
+    assert resolve_loss(forced, forced.targets[0]) == (LOSSES["cross_entropy"].on_state, "state")
+    logits = fold_graph(declare("identity"), [Clamp("x", "x")], [Target("y", "label", "cross_entropy")])
+    assert resolve_loss(logits, logits.targets[0]) == (LOSSES["cross_entropy"], "state")
+
+
+@pytest.mark.parametrize("units", [None, (2, 0)])
+def test_cross_entropy_is_the_same_of_net_inputs_and_of_probabilities(units: tuple[int, ...] | None) -> None:
+    """Of some of the units, it is that of their share of what these have together."""
+    rng = np.random.default_rng(3)
+    fields = {
+        "x": rng.normal(size=(4, 5, 2)),
+        "label": rng.integers(0, 2, (4, 5)),
+        "p": rng.uniform(size=(4, 5, 3)),
+        "m": np.zeros((4, 5)),  # no state is set
+    }
+    found = []
+    for network in (choose(units=units), choose(Clamp("y", "p", mask="m"), units=units)):
+        model = Model(compile_network(network), "numpy", "float64")
+        model.vector[...] = np.random.default_rng(4).normal(size=model.vector.size)
+        found.append(model.loss_and_gradients(fields))
+        assert check_gradients(model, fields).error < 1e-6
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
+    for name, gradient in found[0][1].items():
+        np.testing.assert_allclose(gradient, found[1][1][name], rtol=0, atol=1e-12)
+
+
+def test_a_probability_of_zero_has_a_finite_loss() -> None:
+    rule = LOSSES["cross_entropy"].on_state
+    assert rule is not None
+    loss, slope = rule.measure(np.array([[[0.0, 1.0], [0.0, 0.0]]]), np.zeros((1, 2), int))
+    assert np.isfinite(loss).all()
+    assert np.isfinite(slope).all()
+
+
+def test_far_from_the_label_the_slope_of_a_saturated_softmax_is_exact() -> None:
+    """The state of the right unit is 0 in this precision; on the net input the loss still tells how far it is off."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("y", units=2, activation="softmax", bias={"init": [2000.0, 0.0]})
+    model = graphbptt.compile(graph, [], [Target("y", "label", "cross_entropy")], "numpy", "float64")
+    loss, gradients = model.loss_and_gradients({"label": [[1]]})
+    assert loss == 2000
+    np.testing.assert_array_equal(gradients["y.bias"], [1, -1])

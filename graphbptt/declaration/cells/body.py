@@ -73,8 +73,16 @@ def _check_activation(name: str) -> str:
     return name
 
 
+def _check_function(name: str) -> str:
+    if _check_activation(name) == "softmax":
+        raise mistake("softmax works on all units together, not unit by unit", "write e.g. tanh")
+    return name
+
+
 ActivationName = Annotated[str, AfterValidator(_check_activation)]
-"""The name of a function, not an expression."""
+"""The name of an activation, not an expression."""
+FunctionName = Annotated[str, AfterValidator(_check_function)]
+"""The same, of a function that works unit by unit and so can be a part of an expression."""
 
 
 def activate(name: str) -> Expression:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from graphbptt.declaration.cells.body import ActivationName, Body, CellNode, WithRecurrence, activate, spread
+from graphbptt.declaration.cells.body import Body, CellNode, FunctionName, WithRecurrence, activate, spread
 from graphbptt.declaration.values import Count, mistake
 from graphbptt.ir.expression import State
 
@@ -29,7 +29,7 @@ class Clockwork(WithRecurrence):
         min_length=1,
         description="The period of each module, in steps, from short to long.",
     )
-    activation: ActivationName = Field(default="tanh", description="The name of a function.")
+    activation: FunctionName = Field(default="tanh", description="The name of a function.")
 
     @field_validator("periods")
     @classmethod

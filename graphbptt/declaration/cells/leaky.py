@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from graphbptt.declaration.cells.body import ActivationName, Body, CellNode, WithRecurrence, activate
+from graphbptt.declaration.cells.body import Body, CellNode, FunctionName, WithRecurrence, activate
 from graphbptt.declaration.values import Real, Values, mistake
 from graphbptt.ir.expression import Coefficient, Expression, State
 from graphbptt.ir.functions import logistic
@@ -32,7 +32,7 @@ class Leaky(WithRecurrence):
     learned: bool = Field(
         default=False, description="Whether the time constants are learned, one for each unit."
     )
-    activation: ActivationName = Field(default="tanh", description="The name of a function.")
+    activation: FunctionName = Field(default="tanh", description="The name of a function.")
 
     @model_validator(mode="after")
     def _check_pace(self) -> Leaky:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from graphbptt.ir.expression import Call, Expression, Leaf, Load, Number, calls, gradients, substitute
-from graphbptt.ir.operations import Assignment, Compute, Operation, View
+from graphbptt.ir.operations import Assignment, Compute, Operation, Softmax, View
 from graphbptt.ir.plan import Buffer, BufferKind, Plan, Sweep
 from graphbptt.passes.find_learners import Learners
 
@@ -29,13 +29,15 @@ def list_activations(plan: Plan, operation: Operation) -> Iterator[tuple[str, As
 class Slopes:
     """The derivatives of each population's state by the leaves of its activation, as expressions: its `trees`.
 
-    `saved` holds what the forward sweep keeps for them, by population; `mirrors` the buffers this needs.
+    `saved` holds what the forward sweep keeps for them, by population, `softmaxes` where it keeps a softmax; `mirrors`
+    are the buffers this needs.
     """
 
     plan: Plan
     learners: Learners
     trees: dict[str, dict[Leaf, Expression]] = field(default_factory=dict)
     saved: dict[str, list[Assignment]] = field(default_factory=dict)
+    softmaxes: dict[str, View] = field(default_factory=dict)
     mirrors: dict[str, Buffer] = field(default_factory=dict)
 
     def mirror(self, kind: BufferKind, label: str, name: str) -> View:
@@ -80,6 +82,11 @@ class Slopes:
         kept.insert(0, Assignment(view, part))
         return view
 
+    def keep_softmax(self, name: str) -> View:
+        """Where the forward sweep keeps the softmax of a population some of whose states are set."""
+        self.softmaxes[name] = self.mirror("saved", "_", name)
+        return self.softmaxes[name]
+
     def save(self, sweep: Sweep) -> Sweep:
         """The forward sweep, which now also stores what the slopes need again."""
         return Sweep(
@@ -90,6 +97,10 @@ class Slopes:
 
     def _save(self, operation: Operation) -> Iterator[Operation]:
         """First what is kept, innermost first, then the operation in terms of it."""
+        if isinstance(operation, Softmax) and (kept_at := self.softmaxes.get(self.plan.owner[operation.out])):
+            yield replace(operation, out=kept_at)
+            yield Compute((Assignment(operation.out, Load(kept_at)),))
+            return
         kept = [
             part for name, _ in list_activations(self.plan, operation) for part in self.saved.get(name, ())
         ]

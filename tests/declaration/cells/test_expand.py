@@ -20,6 +20,7 @@ from graphbptt.passes.fold_graph import fold_graph
 
 CELLS: list[Any] = [
     {"rnn": {"activation": "relu"}},
+    {"rnn": {"activation": "softmax"}},
     "lstm",
     {"lstm": {"peepholes": True, "reverse": True}},
     "gru",
@@ -149,6 +150,7 @@ def test_ports_and_names_inside() -> None:
         (draw({"lstm": {"forgetbias": 1}}), "unknown key 'forgetbias'; did you mean 'forget_bias'?"),
         (draw({"gru": {"reset": "afte"}}), "'afte' is not among the choices; did you mean 'after'?"),
         (draw({"rnn": {"activation": "tahn"}}), "unknown activation 'tahn'; did you mean 'tanh'?"),
+        (draw({"leaky": {"activation": "softmax"}}), "softmax works on all units together, not unit by unit"),
         (draw({"leaky": {"tau": 0.5}}), "a time constant of 0.5, with steps of 1; write tau at least dt"),
         (draw({"clockwork": {"periods": [1, 2, 4]}}), "4 units cannot be 3 modules of equal size"),
         (draw({"clockwork": {"periods": [2, 1]}}), "the periods do not rise"),
