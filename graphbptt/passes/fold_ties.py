@@ -295,7 +295,8 @@ def _agree_on_init(
             problems.append(
                 Problem(f"{spoken[0][0].parameter.path}.init", what, "keep the init of one of them")
             )
-        return spoken[0][1]
+        # They may differ by rounding.
+        return min(spoken, key=lambda said: said[0].parameter.name)[1]
     path = f"{members[0].parameter.path}.init"
     plain = [member for member in members if member.use.index is None]
     defaults = {member.parameter.default for member in plain or members}

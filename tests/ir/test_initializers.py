@@ -162,3 +162,43 @@ def test_a_draw_depends_on_its_group_and_the_seed_alone(case: Case, random: Any)
     assert set(again) - set(drawn) == {"another->another", "another.bias"}
     for name, values in drawn.items():
         np.testing.assert_array_equal(values, again[name])
+
+
+def test_merged_and_tied_weights_start_alike_in_any_order() -> None:
+    """Weights of one packed matrix are drawn one by one, and tied ones once: neither order nor neighbours matter."""
+    edges: list[tuple[str, str, dict[str, Any]]] = [
+        ("x", "a", {}),
+        ("x", "b", {"init": "he"}),
+        ("h", "a", {"tie": "W"}),
+        ("h", "b", {"tie": {"group": "W", "scale": -2}, "init": "orthogonal"}),
+        ("a", "h", {"tie": {"group": "W", "transpose": True}}),
+        ("b", "h", {}),
+    ]
+
+    def start(names: str, edges: list[tuple[str, str, dict[str, Any]]]) -> graphbptt.Model:
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(names, units=4, activation="tanh")
+        graph.add_edges_from(edges)
+        return graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy", seed=7)
+
+    plain = start("xabh", edges)
+    more = start("uhbaxv", [("u", "v", {}), ("x", "v", {}), *reversed(edges), ("h", "u", {"init": "he"})])
+    for model in (plain, more):
+        owners = [{entry.owner for entry in matrix.entries} for matrix in model.plan.matrices]
+        assert any({"h->a", "h->b"} <= found for found in owners)
+    for name, values in plain.parameters.items():
+        np.testing.assert_array_equal(more.parameters[name], values)
+
+
+def test_members_that_start_alike_but_for_rounding_are_drawn_by_name() -> None:
+    edges: list[tuple[str, str, dict[str, Any]]] = [
+        ("a", "b", {"tie": {"group": "W", "scale": 3}, "init": np.full((2, 2), 0.3)}),
+        ("b", "c", {"tie": "W", "init": np.full((2, 2), 0.1)}),
+    ]
+    found = []
+    for order in ("abc", "cba"):
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(order, units=2)
+        graph.add_edges_from(edges)
+        found.append(values_of(nx.MultiDiGraph(graph), 0)["W"])
+    np.testing.assert_array_equal(found[0], found[1])
