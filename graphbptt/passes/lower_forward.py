@@ -120,7 +120,7 @@ def _compute(draft: Draft, here: Sequence[Site], arrivals: Arrivals, net: NetInp
         for item in arrivals.get(("level", phase, level), []):
             yield phase, _arrive(draft, item, net)
         together = [site for site in peers if is_softmax(site.activation)]
-        apart = tuple(lower_activation(draft, site) for site in peers if site not in together)
+        apart = tuple(lower_activation(draft, site) for site in peers if not is_softmax(site.activation))
         if apart:
             yield phase, Compute(apart)
         for site in together:

@@ -23,17 +23,19 @@ DOUBLE = np.dtype(np.float64)
 
 
 def gated() -> FoldedNetwork:
-    """Products, gates, delays and a reverse scan, with a loss at the last step only."""
+    """Products, gates, a softmax, delays and a reverse scan, with a loss at the last step only."""
     nodes: dict[str, dict[str, Any]] = {
         "x": {"units": 3},
         "g": {"units": 4, "activation": "logistic"},
-        "h": {"units": 4, "activation": "g * tanh(net) + 0.5 * h[t-2]", "initial": "learned"},
+        "p": {"units": 4, "activation": "softmax"},
+        "h": {"units": 4, "activation": "g * p * tanh(net) + 0.5 * h[t-2]", "initial": "learned"},
         "b": {"units": 4, "activation": "tanh"},
         "y": {"units": 2},
     }
     edges = [
         ("x", "g", 0),
         ("h", "g", 1),
+        ("h", "p", 1),
         ("h", "h", 1),
         ("x", "b", 0),
         ("b", "b", -1),
