@@ -26,7 +26,6 @@ from pydantic_core import PydanticUndefined
 from graphbptt.declaration.cells.choice import CellChoice
 from graphbptt.declaration.cells.table import SHIPPED
 from graphbptt.declaration.choices import Choice
-from graphbptt.declaration.graph_files import GraphFile
 from graphbptt.declaration.schema import SpecDeclaration
 from graphbptt.declaration.sparse import Places
 from graphbptt.ir.data import Last, Loss
@@ -57,7 +56,7 @@ WORDS: Mapping[Any, str] = {
 }
 """What the types of values are called."""
 
-ROOTS = (SpecDeclaration, GraphFile, *(cell.options for cell in SHIPPED.values()))
+ROOTS = (SpecDeclaration, *(cell.options for cell in SHIPPED.values()))
 """The mappings from which all others are found: those whose place another reads by itself."""
 
 HEAD = """# The language of a spec

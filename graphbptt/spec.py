@@ -127,11 +127,12 @@ class Spec:
     def format(self) -> str:
         """The spec as YAML, overrides included, with absolute paths: it can be run from anywhere."""
         content: dict[str, Any] = dict(self.declaration.source.data)
-        data = dict(content.get("data") or {})
-        for key in ("csv", "npz"):
-            if key in data:
-                data[key] = str((self.path.parent / data[key]).resolve())
-        text: str = yaml.safe_dump({**content, "data": data}, sort_keys=False, allow_unicode=True)
+        for section, keys in {"network": ("graph", "node_table"), "data": ("csv", "npz")}.items():
+            if section in content:
+                said = dict(content[section])
+                paths = {key: str((self.path.parent / said[key]).resolve()) for key in keys if key in said}
+                content[section] = {**said, **paths}
+        text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         return text
 
     def locate(self, error: SpecError) -> SpecError:

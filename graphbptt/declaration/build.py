@@ -8,6 +8,7 @@ from typing import Any
 import networkx as nx
 
 from graphbptt.declaration.graph import name_edges, name_nodes
+from graphbptt.declaration.graph_files.file_graph import FileGraph, FilePlaces
 from graphbptt.declaration.mistakes import format_path
 from graphbptt.declaration.places import remember_places
 from graphbptt.declaration.read import Declaration
@@ -20,6 +21,8 @@ __all__ = ["build_clamps", "build_graph", "build_targets"]
 
 def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
     """The graph of a declaration: attributes as written, with the place of each remembered."""
+    if declaration.file_graph is not None:
+        return _take_graph(declaration, declaration.file_graph)
     network = declaration.source.data["network"]
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     if network.get("cells"):
@@ -35,6 +38,19 @@ def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
         edges.append((edge["from"], edge["to"], key))
     names = {edge: name for edge, _, name in name_edges(graph, name_nodes(graph))}
     remember_places(graph, dict(_list_places(declaration, [names[edge] for edge in edges])))
+    return graph
+
+
+def _take_graph(declaration: Declaration, read: FileGraph) -> nx.MultiDiGraph[str]:
+    """The graph of a file, with what the spec says besides."""
+    network = declaration.source.data["network"]
+    graph = read.graph
+    for key in ("cells", "constraints"):
+        if network.get(key):
+            graph.graph[key] = network[key]
+    otherwise = declaration.source.place(("network", "graph"))
+    said = dict(_list_places(declaration, ()))
+    remember_places(graph, FilePlaces(read, {"": otherwise, **said}))
     return graph
 
 

@@ -172,6 +172,10 @@ def name_edges(
     for source, neighbours in graph.adjacency():
         for target, data in neighbours.items():
             parallel: Any = data if graph.is_multigraph() else {0: data}
+            if len(parallel) == 1:
+                ((key, attributes),) = parallel.items()
+                yield (source, target, key), attributes, f"{names[source]}->{names[target]}"
+                continue
             delays = {key: str(attributes.get("delay", 1)) for key, attributes in parallel.items()}
             sharing = Counter(delays.values())
             for key, attributes in parallel.items():

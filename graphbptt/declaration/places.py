@@ -2,12 +2,12 @@
 
 A graph that was read from a file remembers, for every path under which a problem may be reported (``node h``,
 ``node h.units``, ``edge x->h``, ``clamp x``, ``target y``, ...), the place that declared it. A path without a
-place of its own has that of the nearest path around it.
+place of its own has that of the nearest path around it; around all of them is the empty path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +21,11 @@ KEY = "graphbptt.places"
 ORIGINS = "graphbptt.origins"
 
 
-def remember_places(graph: nx.DiGraph[Any], places: Mapping[str, Place]) -> None:
-    """Keep the places of a graph's parts with the graph."""
-    graph.graph[KEY] = dict(places)
+def remember_places(
+    graph: nx.DiGraph[Any], places: Mapping[str, Place] | Callable[[], Mapping[str, Place]]
+) -> None:
+    """Keep the places of a graph's parts with the graph, or what lists them when they are asked for."""
+    graph.graph[KEY] = places if callable(places) else dict(places)
 
 
 def remember_origins(graph: nx.DiGraph[Any], origins: Mapping[str, str]) -> None:
@@ -39,11 +41,19 @@ def find_place(graph: nx.DiGraph[Any], path: str) -> Place | None:
     >>> print(find_place(graph, "node h.units"))
     a.yaml:3:5
     """
-    places: Mapping[str, Place] = graph.graph.get(KEY, {})
-    origins: Mapping[str, str] = graph.graph.get(ORIGINS, {})
+    return _find_place(_list_places(graph), graph.graph.get(ORIGINS, {}), path)
+
+
+def _list_places(graph: nx.DiGraph[Any]) -> Mapping[str, Place]:
+    kept = graph.graph.get(KEY, {})
+    places: Mapping[str, Place] = kept() if callable(kept) else kept
+    return places
+
+
+def _find_place(places: Mapping[str, Place], origins: Mapping[str, str], path: str) -> Place | None:
     around = [path, *_cut(path)]
     origin = next((origins[outer] + path.removeprefix(outer) for outer in around if outer in origins), path)
-    return next((places[outer] for outer in (origin, *_cut(origin)) if outer in places), None)
+    return next((places[outer] for outer in (origin, *_cut(origin), "") if outer in places), None)
 
 
 def _cut(path: str) -> Iterator[str]:
@@ -57,9 +67,10 @@ def locate(error: SpecError, graph: nx.DiGraph[Any]) -> SpecError:
     """The same error, each of its problems with its place in the file that declared the graph."""
     if not isinstance(graph, nx.DiGraph):
         return error
+    places, origins = _list_places(graph), graph.graph.get(ORIGINS, {})
     return SpecError(
         order_by_place(
-            replace(problem, place=problem.place or find_place(graph, problem.path))
+            replace(problem, place=problem.place or _find_place(places, origins, problem.path))
             for problem in error.problems
         )
     )

@@ -7,13 +7,15 @@ graph that `graphbptt.declaration.build` makes of a declaration.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from graphbptt.declaration.graph_files import open_graph_file
+from graphbptt.declaration.graph_files.file_graph import FileGraph
+from graphbptt.declaration.graph_files.read import read_graph_file
+from graphbptt.declaration.graph_files.schema import GraphFile
 from graphbptt.declaration.mistakes import Mistake, describe_mistakes
 from graphbptt.declaration.places import order_by_place
 from graphbptt.declaration.schema import SpecDeclaration
@@ -34,10 +36,13 @@ class Declaration:
     spec : SpecDeclaration
         The meaning of it: `network`, `inputs`, `targets`, `data`, `training`, `backend`, `dtype`, `seed`,
         `description`.
+    file_graph : FileGraph, optional
+        The graph, where the network names a file.
     """
 
     source: Source
     spec: SpecDeclaration
+    file_graph: FileGraph | None = None
 
 
 def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declaration:
@@ -56,8 +61,8 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
         With every problem found, each as ``file:line:column: path: what is wrong; what to write instead``.
     """
     source = read_source(path, overrides)
-    open_graph_file(source, Path(path).parent)
-    nodes = _find_nodes(source.data)
+    file_graph = _read_file_graph(source, Path(path).parent)
+    nodes = _find_nodes(source.data) if file_graph is None else dict(file_graph.graph.nodes)
     names = NodeNames(nodes)
     mistakes = list(_find_strangers(source.data, names))
     context = {"nodes": names, "readable": names, "cells": _find_cells(source.data)}
@@ -67,7 +72,38 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
         mistakes = [*describe_mistakes(error, SpecDeclaration, source.data), *mistakes]
     if mistakes:
         raise SpecError(order_by_place(map(source.report, mistakes)))
-    return Declaration(source, spec)
+    return Declaration(source, spec, file_graph)
+
+
+def _read_file_graph(source: Source, folder: Path) -> FileGraph | None:
+    """The graph in the file that the network names, if it names one.
+
+    Raises
+    ------
+    SpecError
+        It cannot be read, or `network` says what does not go with a file.
+    """
+    network = source.data.get("network")
+    if not isinstance(network, dict) or "graph" not in network:
+        return None
+    try:
+        declared = GraphFile.model_validate(network, context={"cells": _find_cells(source.data)})
+    except ValidationError as error:
+        mistakes = describe_mistakes(error, GraphFile, network)
+        raise SpecError(
+            order_by_place(
+                source.report(replace(mistake, path=("network", *mistake.path))) for mistake in mistakes
+            )
+        ) from None
+    try:
+        return read_graph_file(declared, folder)
+    except SpecError as error:
+        raise SpecError(
+            problem
+            if problem.place is not None
+            else replace(problem, place=source.place(tuple(problem.path.split("."))))
+            for problem in error.problems
+        ) from None
 
 
 class NodeNames(frozenset[str]):

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainValidator, Tag
 
 from graphbptt.declaration.choices import Section
+from graphbptt.declaration.graph_files.schema import GraphFile
 from graphbptt.declaration.losses import read_loss
 from graphbptt.declaration.network_schema import Name, NetworkDeclaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
@@ -88,11 +89,22 @@ def _open_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _choose_network(value: Any) -> str:
+    named = isinstance(value, GraphFile) or (isinstance(value, Mapping) and "graph" in value)
+    return "file" if named else "written"
+
+
+Network = Annotated[
+    Annotated[NetworkDeclaration, Tag("written")] | Annotated[GraphFile, Tag("file")],
+    Discriminator(_choose_network),
+]
+
+
 class SpecDeclaration(Section):
     """A whole spec file."""
 
     description: str = Field("", description="What the spec shows; printed by the command line.")
-    network: NetworkDeclaration = Field(description="The graph.")
+    network: Network = Field(description="The graph, written out or in a file.")
     inputs: dict[str, Annotated[list[ClampDeclaration], BeforeValidator(_open_list)]] = Field(
         default={}, description="What is given, by node: one clamp or a list of them."
     )

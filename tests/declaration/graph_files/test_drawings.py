@@ -1,4 +1,4 @@
-"""Graphs in files of their own."""
+"""Graphs in the files of drawing programs."""
 
 from __future__ import annotations
 
@@ -90,13 +90,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "holds no graph" in read_problem(write_spec(tmp_path, "a.json"))
     (tmp_path / "a.gml").write_text("graph [")
     assert "holds no graph" in read_problem(write_spec(tmp_path, "a.gml"))
+    (tmp_path / "a.gml").write_text("graph [ directed 1 ]")
+    assert "has no nodes" in read_problem(write_spec(tmp_path, "a.gml"))
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     graph = draw()
     graph.edges["h", "h"]["weight"] = float("inf")
     nx.write_graphml(graph, tmp_path / "a.graphml")
-    assert "NaN or infinite" in read_problem(write_spec(tmp_path, "a.graphml"))
+    assert "the weight inf is no finite number" in read_problem(write_spec(tmp_path, "a.graphml"))
 
 
 def test_keys_that_do_not_go_with_a_file(tmp_path: Path) -> None:

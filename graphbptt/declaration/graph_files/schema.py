@@ -1,0 +1,55 @@
+"""What a spec says of a network whose graph is in a file.
+
+    network := {graph: path, columns, node_table, node_columns, node_defaults, edge_defaults, constraints, cells}
+
+`columns` and the table of nodes go with edge lists and adjacency matrices; the other kinds of file have their own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
+
+from graphbptt.declaration.cells.template import CellDeclaration
+from graphbptt.declaration.choices import Section
+from graphbptt.declaration.graph import keep_keys
+from graphbptt.declaration.network_schema import ConnectionDeclaration, Name, NodeDeclaration
+
+__all__ = ["GraphFile"]
+
+
+def _check_defaults(model: type[BaseModel], value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    model.model_validate(dict(keep_keys(model, value)), context=info.context)
+    return value
+
+
+class GraphFile(Section):
+    """``network:`` where the graph is in a file."""
+
+    graph: Name = Field(
+        description="A GraphML, GML, node-link JSON, CSV, TSV or npz file; its path starts at the spec."
+    )
+    columns: dict[Name, Name] = Field(
+        default={},
+        description="The columns of a table that are not called like their attribute; source and target are the ends.",
+    )
+    node_table: Name | None = Field(
+        None, description="A CSV or TSV file with a row a node; its path starts at the spec."
+    )
+    node_columns: dict[Name, Name] = Field(
+        default={}, description="The columns of the table of nodes, as in columns; node is the name."
+    )
+    node_defaults: Annotated[
+        dict[str, Any], AfterValidator(lambda value, info: _check_defaults(NodeDeclaration, value, info))
+    ] = Field(default={}, description="Attributes of nodes that do not say otherwise.")
+    edge_defaults: Annotated[
+        dict[str, Any],
+        AfterValidator(lambda value, info: _check_defaults(ConnectionDeclaration, value, info)),
+    ] = Field(default={}, description="Attributes of edges that do not say otherwise.")
+    constraints: list[Name] = Field(
+        default=[], description="Linear equalities between parameters, as beside nodes and edges."
+    )
+    cells: dict[Name, CellDeclaration] = Field(
+        default={}, description="Cells of the user's own, as beside nodes and edges."
+    )
