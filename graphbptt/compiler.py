@@ -9,6 +9,7 @@ import networkx as nx
 import numpy.typing as npt
 
 from graphbptt.declaration.cells.expand import expand_cells
+from graphbptt.declaration.edge_ties.tie_edges import tie_edges
 from graphbptt.declaration.graph import name_nodes
 from graphbptt.declaration.places import locate
 from graphbptt.errors import SpecError
@@ -100,7 +101,7 @@ def compile(  # the public name, used as graphbptt.compile
     >>> model.run({"numbers": [[[1], [2], [3]]]})["sum"][0, :, 0].tolist()
     [1.0, 3.0, 6.0]
     """
-    graph = expand_cells(graph)
+    graph = expand_cells(tie_edges(graph))
     network = fold_graph(graph, inputs, targets)
     try:
         plan = compile_network(network)

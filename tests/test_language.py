@@ -35,7 +35,7 @@ def test_every_key_has_a_meaning_and_an_example_that_can_be_read(
     )
     path = tmp_path / "spec.yaml"
     nx.write_graphml(nx.DiGraph([("x", "h"), ("h", "y")]), tmp_path / "worm.graphml")
-    (tmp_path / "worm.tsv").write_text("pre\tpost\tsynapses\tsign\nx\th\t3\t1\nh\ty\t2\t-1\n")
+    (tmp_path / "worm.tsv").write_text("pre\tpost\tsynapses\nx\th\t3\nh\ty\t2\n")
     (tmp_path / "neurons.csv").write_text("neuron,class\nx,A\nh,B\ny,B\n")
     path.write_text(yaml.safe_dump(LANGUAGE.build_example(EXAMPLES, section, key)))
     read_declaration(path)

@@ -7,6 +7,8 @@ from typing import Any
 
 import networkx as nx
 
+from graphbptt.declaration.edge_ties.rules import TieRules
+from graphbptt.declaration.edge_ties.tie_edges import tie_edges
 from graphbptt.declaration.graph import name_edges, name_nodes
 from graphbptt.declaration.graph_files.file_graph import FileGraph, FilePlaces
 from graphbptt.declaration.mistakes import format_path
@@ -45,12 +47,13 @@ def _take_graph(declaration: Declaration, read: FileGraph) -> nx.MultiDiGraph[st
     """The graph of a file, with what the spec says besides."""
     network = declaration.source.data["network"]
     graph = read.graph
-    for key in ("cells", "constraints"):
+    for key in ("cells", "constraints", *TieRules.model_fields):
         if network.get(key):
             graph.graph[key] = network[key]
     otherwise = declaration.source.place(("network", "graph"))
     said = dict(_list_places(declaration, ()))
     remember_places(graph, FilePlaces(read, {"": otherwise, **said}))
+    tie_edges(graph, in_place=True)
     return graph
 
 
@@ -105,6 +108,8 @@ def _list_places(declaration: Declaration, edges: Sequence[str]) -> Iterator[tup
                 owner = f"cell {cell}.edges.{index}"
             case ("network", "cells", str(cell), *inner):
                 owner = f"cell {cell}"
+            case ("network", "ties_by" | "factors" as key, *inner):
+                owner = f"network.{key}"
             case ("inputs" | "targets" as section, str(node), *inner):
                 owner = f"clamp {node}" if section == "inputs" else f"target {node}"
                 alone = len(spec.inputs[node] if section == "inputs" else spec.targets[node]) == 1

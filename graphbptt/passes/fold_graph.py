@@ -13,6 +13,7 @@ from typing import Any
 import networkx as nx
 
 from graphbptt.declaration.cells.expand import expand_cells
+from graphbptt.declaration.edge_ties.tie_edges import tie_edges
 from graphbptt.declaration.graph import read_graph
 from graphbptt.declaration.network_schema import NodeDeclaration, Parameter
 from graphbptt.declaration.places import locate
@@ -71,7 +72,7 @@ def fold_graph(
       group x->h: shape (2, 3), sum, init glorot(gain=1)
       clamp x to input at every
     """
-    graph = expand_cells(graph)
+    graph = expand_cells(tie_edges(graph))
     try:
         return _fold(graph, inputs, targets)
     except SpecError as error:

@@ -81,6 +81,7 @@ def read_adjacency(path: Path, declared: GraphFile, nodes: NodeTable | None) -> 
         values,
         lambda row: f"edge {sources[row]}->{targets[row]}",
         lambda row, key: None,
+        declared.factors,
     )
     table = nodes or NodeTable({name: {} for name in names})
     graph, _ = connect(table, sources, targets, None, list_attributes(values, len(sources)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from graphbptt.declaration.graph_files.cells import Cell, Keys, find_mistakes, read_cells
@@ -15,7 +15,12 @@ Columns = Mapping[str, Sequence[Cell]]
 
 
 def read_columns(
-    table: Table, chosen: Mapping[str, str], ends: Sequence[str], model: Keys, name: Callable[[int], str]
+    table: Table,
+    chosen: Mapping[str, str],
+    ends: Sequence[str],
+    model: Keys,
+    name: Callable[[int], str],
+    factors: Collection[str] = (),
 ) -> Columns:
     """The columns of a table by attribute.
 
@@ -30,6 +35,8 @@ def read_columns(
         What has the attributes.
     name : callable
         The path under which problems of a row are reported.
+    factors : collection of str
+        The attributes that are factors of ties, and so are no keys of the language.
 
     Raises
     ------
@@ -45,14 +52,20 @@ def read_columns(
         attribute = renamed.get(column, column)
         if column in ends or (column not in renamed and attribute in chosen):
             continue
-        columns[attribute] = read_cells(texts, alone=attribute in model.model_fields)
+        columns[attribute] = read_cells(
+            texts, alone=attribute in model.model_fields and attribute not in factors
+        )
         origins[attribute] = column
-    check_columns(model, columns, name, lambda row, attribute: table.place(row, origins[attribute]))
+    check_columns(model, columns, name, lambda row, attribute: table.place(row, origins[attribute]), factors)
     return columns
 
 
 def check_columns(
-    model: Keys, columns: Columns, name: Callable[[int], str], place: Callable[[int, str], Place | None]
+    model: Keys,
+    columns: Columns,
+    name: Callable[[int], str],
+    place: Callable[[int, str], Place | None],
+    factors: Collection[str] = (),
 ) -> None:
     """Check the columns that are keys of the language.
 
@@ -62,7 +75,7 @@ def check_columns(
         With what cannot stand there, each by the first row that has it.
     """
     problems = []
-    for key in columns.keys() & model.model_fields.keys():
+    for key in (columns.keys() & model.model_fields.keys()) - set(factors):
         for row, mistake in find_mistakes(model, key, columns[key]):
             problems.append(Problem(f"{name(row)}.{key}", mistake.what, mistake.instead, place(row, key)))
             if len(problems) == SHOWN:

@@ -12,7 +12,7 @@ from typing import Any
 
 import networkx as nx
 
-from graphbptt.declaration.graph_files.attributes import Columns, list_attributes, read_columns
+from graphbptt.declaration.graph_files.attributes import list_attributes, read_columns
 from graphbptt.declaration.graph_files.file_graph import FileGraph, Located
 from graphbptt.declaration.graph_files.nodes import NodeTable, read_names
 from graphbptt.declaration.graph_files.schema import GraphFile
@@ -53,14 +53,18 @@ def read_edge_list(path: Path, declared: GraphFile, nodes: NodeTable | None) -> 
             [names[end] for end in ENDS],
             ConnectionDeclaration,
             lambda row: f"edge {sources[row]}->{targets[row]}",
+            declared.factors,
         )
     )
     keys = columns.pop("key", None)
-    _reject_twins(sources, targets, keys, columns, table)
+    told = keys if keys is not None else columns.get("delay")
+    if told is None:
+        told = [0] * len(sources)  # which are their keys in the graph, too
+    _reject_twins(sources, targets, told, table)
     if nodes is not None:
         _reject_strangers(sources, targets, nodes, table, names)
     rows = list_attributes(columns, len(sources))
-    graph, taken = connect(nodes, sources, targets, keys, rows)
+    graph, taken = connect(nodes, sources, targets, keys if "delay" in columns else told, rows)
     located = Located(table.file, table.lines, (sources, targets, taken))
     return FileGraph(graph, None if nodes is None else nodes.located, located)
 
@@ -87,14 +91,9 @@ def connect(
 
 
 def _reject_twins(
-    sources: Sequence[str],
-    targets: Sequence[str],
-    keys: Sequence[Hashable] | None,
-    columns: Columns,
-    table: Table,
+    sources: Sequence[str], targets: Sequence[str], told: Sequence[Hashable], table: Table
 ) -> None:
     """Edges between the same nodes have different keys or, where there are no keys, different delays."""
-    told = keys if keys is not None else columns.get("delay", [None] * len(sources))
     edges = list(zip(sources, targets, told, strict=True))
     if len(set(edges)) == len(edges):
         return

@@ -91,7 +91,7 @@ def _speak(graph: nx.MultiDiGraph[Any], declared: GraphFile) -> nx.MultiDiGraph[
             attributes.setdefault(key, value)
     problems: list[Problem] = []
     for source, target, attributes in graph.edges(data=True):
-        weight = attributes.get("weight")
+        weight = attributes.get("weight") if "weight" not in declared.factors else None
         if isinstance(weight, int | float) and not isinstance(weight, bool):
             if not -np.inf < weight < np.inf:
                 what = f"the weight {weight} is no finite number"

@@ -1,6 +1,7 @@
 """What a spec says of a network whose graph is in a file.
 
-    network := {graph: path, columns, node_table, node_columns, node_defaults, edge_defaults, constraints, cells}
+    network := {graph: path, columns, node_table, node_columns, node_defaults, edge_defaults, ties_by, factors,
+                constraints, cells}
 
 `columns` and the table of nodes go with edge lists and adjacency matrices; the other kinds of file have their own.
 """
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, model_validator
 
 from graphbptt.declaration.cells.template import CellDeclaration
 from graphbptt.declaration.choices import Section
+from graphbptt.declaration.edge_ties.rules import Factors, TiesBy, check_rules
 from graphbptt.declaration.graph import keep_keys
 from graphbptt.declaration.network_schema import ConnectionDeclaration, Name, NodeDeclaration
 
@@ -47,9 +49,16 @@ class GraphFile(Section):
         dict[str, Any],
         AfterValidator(lambda value, info: _check_defaults(ConnectionDeclaration, value, info)),
     ] = Field(default={}, description="Attributes of edges that do not say otherwise.")
+    ties_by: TiesBy = None
+    factors: Factors = ()
     constraints: list[Name] = Field(
         default=[], description="Linear equalities between parameters, as beside nodes and edges."
     )
     cells: dict[Name, CellDeclaration] = Field(
         default={}, description="Cells of the user's own, as beside nodes and edges."
     )
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> GraphFile:
+        check_rules(self.ties_by, self.factors)
+        return self

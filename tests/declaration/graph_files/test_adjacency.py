@@ -56,7 +56,7 @@ def test_a_matrix_with_a_table_of_nodes(tmp_path: Path) -> None:
 
 
 def test_arrays_with_an_entry_an_edge(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", pre=[0, 1, 1], target=[1, 1, 2], n=[3, 4, 5], sign=[1.0, -1.0, 1.0])
+    np.savez(tmp_path / "a.npz", pre=[0, 1, 1], target=[1, 1, 2], n=[3, 4, 5], polarity=[1.0, -1.0, 1.0])
     graph = load(tmp_path, ", columns: {source: pre, count: n}").graph
     assert [data["count"] for _, _, data in graph.edges(data=True)] == [3, 4, 5]
     assert list(graph.edges()) == [("0", "1"), ("1", "1"), ("1", "2")]
