@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import graphbptt
+from benchmarks.figures import BLIND, PLAIN, PROMISES, SIMPLE
 from graphbptt.training.metrics import RELATIVE_VARIANCE
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -32,7 +33,8 @@ def test_every_spec_runs_and_says_what_to_expect(path: Path) -> None:
     comment = path.read_text().split("network:")[0]
     assert comment.startswith("# ")
     assert "xpect" in comment
-    few = ["data.examples=500"] if "examples:" in path.read_text() else []
+    declared = graphbptt.load(path).declaration.spec.data
+    few = ["data.examples=500"] if declared and (declared.examples or 0) > 500 else []
     untrained, _ = run_spec(path.name, *few, "training.epochs=1", "training.batch=100000")
     trained, _ = run_spec(path.name, *few, "training.epochs=4")
     for part, evaluation in trained.items():
@@ -41,6 +43,10 @@ def test_every_spec_runs_and_says_what_to_expect(path: Path) -> None:
         assert evaluation.loss is not None
         assert math.isfinite(evaluation.loss)
         assert evaluation.loss < before
+
+
+def test_every_spec_promises_a_figure() -> None:
+    assert {path.stem for path in ALL} == {promise.spec for promise in PROMISES}
 
 
 def test_sunspots_are_predicted_better_than_by_a_linear_autoregression() -> None:
@@ -85,5 +91,19 @@ def test_long_short_term_memory_adds_numbers_far_apart() -> None:
     short = ("data.steps=30", "data.examples=5000", "data.test.examples=500", "training.epochs=8")
     figures, _ = run_spec("adding.yaml", *short)
     assert figures["test"].figures["sum"]["mean squared error"] < 0.01
-    simple, _ = run_spec("adding.yaml", *short, "network.nodes.memory.cell=rnn", "training.epochs=4")
+    simple, _ = run_spec("adding.yaml", *short, *SIMPLE.overrides, "training.epochs=4")
     assert simple["test"].figures["sum"]["mean squared error"] > 0.1
+
+
+def test_a_clockwork_network_plays_a_wave_that_a_plain_one_does_not() -> None:
+    figures, _ = run_spec("clockwork.yaml")
+    assert figures["train"].figures["wave"]["mean squared error"] < 0.005
+    plain, _ = run_spec("clockwork.yaml", *PLAIN.overrides)
+    assert plain["train"].figures["wave"]["mean squared error"] > 0.01
+
+
+def test_a_pair_that_looks_both_ways_knows_what_one_that_looks_back_can_only_guess() -> None:
+    figures, _ = run_spec("bidirectional.yaml")
+    assert figures["test"].figures["parity"]["bits right"] == 1
+    blind, _ = run_spec("bidirectional.yaml", *BLIND.overrides, "training.epochs=4")
+    assert abs(blind["test"].figures["parity"]["bits right"] - 0.5) < 0.02

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from graphbptt.declaration.task_choices import TaskChoice
 from graphbptt.errors import DataError
@@ -64,3 +65,43 @@ def test_the_marked_numbers_are_one_in_each_half_and_add_up() -> None:
     assert np.var(fields["sum"]) == pytest.approx(1 / 6, rel=0.1)
     with pytest.raises(DataError, match="1 step for two numbers"):
         draw("adding", 1, 10)
+
+
+def test_a_wave_is_the_same_in_every_example_and_made_of_the_periods_asked_for() -> None:
+    wave = draw("wave", 4096, 3, components=4, shortest=16, longest=64)["wave"]
+    assert wave.shape == (3, 4096, 1)
+    assert (wave == wave[0]).all()
+    power = np.abs(np.fft.rfft(wave[0, :, 0])) ** 2
+    within = slice(4096 // 64 - 1, 4096 // 16 + 2)
+    assert power[within].sum() > 0.98 * power.sum()
+    assert wave.var() == pytest.approx(1, abs=0.1)
+    assert (
+        draw("wave", 9, 1, components=4, shortest=16, longest=64)["wave"][0].tolist() == wave[0, :9].tolist()
+    )
+    with pytest.raises(ValidationError, match="a shortest period of 9 and a longest one of 8"):
+        draw("wave", 9, 1, shortest=9, longest=8)
+
+
+def test_the_parity_is_that_of_the_bits_around() -> None:
+    fields = draw("parity_around", 12, 20, past=2, future=3)
+    bits, parity, inside = (fields[name] for name in ("bits", "parity", "inside"))
+    assert inside.tolist() == [[0, 0, *[1] * 7, 0, 0, 0]] * 20
+    for step in range(2, 9):
+        assert (parity[:, step] == (bits[:, step - 2] + bits[:, step + 3]) % 2).all()
+    with pytest.raises(
+        DataError, match="5 steps, of which none has a bit 2 steps before and one 3 steps after"
+    ):
+        draw("parity_around", 5, 20, past=2, future=3)
+
+
+def test_the_evidence_is_for_the_choice_as_strong_as_its_coherence() -> None:
+    fields = draw("perceptual_decision", 30, 5000, coherences=[0.25], noise=0.5, pause=10)
+    evidence, choice = fields["evidence"], fields["choice"]
+    assert not evidence[:, 20:].any()
+    assert choice.mean() == pytest.approx(0.5, abs=0.05)
+    everyone = np.arange(5000)
+    means = [evidence[everyone, :20, choice].mean(), evidence[everyone, :20, 1 - choice].mean()]
+    np.testing.assert_allclose(means, [0.625, 0.375], atol=0.01)
+    np.testing.assert_allclose(evidence[everyone, :20, choice].std(), 0.5, atol=0.01)
+    with pytest.raises(DataError, match="a pause of 10 of 10 steps leaves none for evidence"):
+        draw("perceptual_decision", 10, 1, pause=10)
