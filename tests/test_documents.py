@@ -14,33 +14,45 @@ import pytest
 import graphbptt
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_networkx_example_prints_what_it_says() -> None:
-    (example,) = blocks("python")
-    said = re.findall(r"^print\(.*\)  # (.*)$", example, flags=re.MULTILINE)
-    printed = io.StringIO()
+@pytest.mark.parametrize("document", ["README.md", "docs/tour.md"])
+def test_examples_print_what_they_say(document: str) -> None:
+    examples = blocks(document, "python")
+    said = re.findall(r"^print\(.*\)  # (.*)$", "".join(examples), flags=re.MULTILINE)
+    printed, names = io.StringIO(), {}
     with contextlib.redirect_stdout(printed):
-        exec(compile(example, "README.md", "exec"), {})
-    assert printed.getvalue().splitlines() == said == ["1.0"]
+        for example in examples:
+            exec(compile(example, document, "exec"), names)
+    assert printed.getvalue().splitlines() == said
+    assert said
 
 
-def test_spec_example_compiles(tmp_path: Path) -> None:
-    (example,) = blocks("yaml")
+def test_spec_examples_compile(tmp_path: Path) -> None:
+    addition, memory = blocks("README.md", "yaml")
     path = tmp_path / "spec.yaml"
-    path.write_text(example)
+    path.write_text(addition)
     model = graphbptt.load(path).compile()
     assert list(model.parameters) == [
         "bits->hidden", "hidden->hidden", "hidden->sum", "hidden.bias", "hidden.initial", "sum.bias",
     ]  # fmt: skip
+    assert memory in (ROOT / "specs/adding.yaml").read_text()
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+def test_the_gallery_shows_every_spec() -> None:
+    shown = re.findall(
+        r"^\| \[(\w+)\]\(\.\./specs/(\w+)\.yaml\) \|", (ROOT / "docs/gallery.md").read_text(), re.MULTILINE
+    )
+    assert sorted(shown) == [(path.stem, path.stem) for path in SPECS]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/tour.md", "docs/gallery.md"])
 def test_links(document: str) -> None:
     path = ROOT / document
     links = [link for link in re.findall(r"\]\(([^)]+)\)", path.read_text()) if "://" not in link]
