@@ -50,7 +50,7 @@ class Executable(Protocol):
         """
 
     def loss(self, parameters: Array, batch: Batch) -> Array:
-        """The mean loss of each target, before its weight."""
+        """The mean of each term of the network's loss (`FoldedNetwork.terms`), before its weight."""
 
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
         """The same; writes the derivative of the weighted total by the free parameters into `gradient`."""

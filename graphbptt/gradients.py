@@ -101,7 +101,7 @@ def check_gradients(
     """Compare the derivatives of a model's backend with finite differences.
 
     The model is rebuilt in float64 with the same parameters and the same backend, and left as it is. In a
-    group that averages its copies, the quotient is divided by their number.
+    group that averages its copies, the quotient is divided by their number, that of its penalty left aside.
 
     Parameters
     ----------
@@ -145,6 +145,9 @@ def check_batch(
     def measure() -> float:
         return network.total_loss(exact.losses(batch))
 
+    def weigh() -> float:
+        return sum(exact.penalties().values())
+
     # A loss, or the states it compares, carries a rounding error which a quotient divides by its spacing.
     # What is smaller than a million times that counts as if it were this large.
     floor = 1e6 * np.finfo(np.float64).eps * max(1.0, abs(loss)) / spacing
@@ -154,12 +157,16 @@ def check_batch(
         if not group.trainable or not group.size:
             continue
         entries = np.sort(rng.choice(group.size, min(group.size, limit), replace=False))
-        quotients = [_differentiate(measure, exact.vector, slot.offset + int(k), spacing) for k in entries]
+        places = [slot.offset + int(k) for k in entries]
+        quotients = np.array([_differentiate(measure, exact.vector, k, spacing) for k in places])
         shared: Array | int = 1
         if group.combine == "mean":
             shared = np.maximum(counted.count_entries(batch.steps, group.name).ravel()[entries], 1)
+        expected = quotients / shared
+        if group.penalty is not None:
+            expected += [_differentiate(weigh, exact.vector, k, spacing) for k in places]
         computed = gradient[slot.offset : slot.stop][entries]
-        reports.append(_compare(slot, entries, computed, np.array(quotients) / shared, floor))
+        reports.append(_compare(slot, entries, computed, expected, floor))
     return GradientReport(loss, tuple(reports))
 
 

@@ -6,7 +6,7 @@ and gives results back under the user's names with axes (batch, time, units).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from graphbptt.backend import find_backend
 from graphbptt.errors import DataError, Problem, SpecError, did_you_mean
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.layout import ParameterLayout, draw_parameters
+from graphbptt.ir.layout import ParameterLayout, add_penalty_slopes, draw_parameters, measure_penalties
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
@@ -136,6 +136,7 @@ class Model:
         if self.projection is not None:
             self.projection.start(self.vector, plan.layout, plan.network.group)
         self.parameters = Parameters(plan.layout, self.vector)
+        self._penalized = tuple(group for group in plan.network.groups if group.penalty is not None)
         self._executable = chosen.build(plan, self.dtype)
 
     @property
@@ -255,12 +256,27 @@ class Model:
         return CarriedState(self._executable.history(step), offset)
 
     def losses(self, batch: Batch) -> Array:
-        """The mean loss of each target, before its weight, for an already bound batch."""
+        """The mean of each term of the loss that reads states, before its weight, for an already bound batch: of the
+        targets, then of the penalties on states."""
         return self._executable.loss(self.vector, batch)
+
+    def losses_and_gradient(self, batch: Batch, gradient: Array) -> Array:
+        """The same; writes the derivative of the total loss by ``vector[:free]`` into `gradient`."""
+        losses = self._executable.loss_and_gradient(self.vector, batch, gradient)
+        add_penalty_slopes(self._penalized, self.plan.layout, self.vector, gradient)
+        return losses
+
+    def penalties(self) -> dict[str, float]:
+        """The penalty on each weight-sharing group that has one, for the parameters as they are."""
+        return measure_penalties(self._penalized, self.plan.layout, self.vector)
+
+    def total_loss(self, losses: Iterable[float]) -> float:
+        """The total, with the penalties on parameters, given the mean of each term that reads states."""
+        return self.network.total_loss(losses) + sum(self.penalties().values())
 
     def loss_and_gradient(self, batch: Batch, gradient: Array) -> float:
         """The total loss of a bound batch; writes its derivative by ``vector[:free]`` into `gradient`."""
-        return self.network.total_loss(self._executable.loss_and_gradient(self.vector, batch, gradient))
+        return self.total_loss(self.losses_and_gradient(batch, gradient))
 
     def loss_and_gradients(
         self, fields: Fields, steps: int | None = None, noise: bool | int = True

@@ -124,6 +124,15 @@ def targets(draw: st.DrawFn, frame: Frame, node: str, free: list[int], probabili
     )
 
 
+def find_free(given: list[Clamp], node: str, units: int) -> list[int]:
+    """The units of a node that are not data at every step."""
+    always: set[int] = set()
+    for clamp in given:
+        if clamp.node == node and clamp.at == "every" and clamp.mask is None:
+            always.update(range(units) if clamp.units is None else clamp.units)
+    return [unit for unit in range(units) if unit not in always]
+
+
 @st.composite
 def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
     """A case; a `smooth` one has derivatives everywhere, so that differences can be compared with them, and in a
@@ -142,14 +151,17 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
         given.append(draw(clamps(frame, node, population.units, population.history)))
     wanted = []
     for node in draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)):
-        always: set[int] = set()
-        for clamp in given:
-            if clamp.node == node and clamp.at == "every" and clamp.mask is None:
-                always.update(range(bare.population[node].units) if clamp.units is None else clamp.units)
-        free = [unit for unit in range(bare.population[node].units) if unit not in always]
+        free = find_free(given, node, bare.population[node].units)
         probabilities = graph.nodes[node]["activation"] == "logistic"
         if free:
             wanted.append(draw(targets(frame, node, free, probabilities)))
+    for node in draw(st.lists(st.sampled_from(nodes), max_size=2)):
+        # Absolute values have a kink at 0, where right executors may differ; logistic states stay away from it.
+        factors = (
+            ({"l1": 0.4, "l2": 0.2}, {"l1": 1.3}) if graph.nodes[node]["activation"] == "logistic" else ()
+        )
+        if find_free(given, node, bare.population[node].units):
+            graph.nodes[node]["penalty"] = draw(st.sampled_from(({"l2": 0.6}, *factors)))
     if lengths is not None:
         frame.fields["lengths"] = lengths
     return Case(graph, given, wanted, frame.fields, steps, seed)

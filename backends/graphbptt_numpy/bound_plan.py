@@ -23,7 +23,7 @@ from graphbptt_numpy.boundary import (
     set_initial_states,
 )
 from graphbptt_numpy.copies import bind_averaging, bind_combining, bind_packing
-from graphbptt_numpy.losses import TargetLoss
+from graphbptt_numpy.losses import TermLoss
 from graphbptt_numpy.tape import Tape
 from graphbptt_numpy.workspace import Workspace
 
@@ -42,7 +42,7 @@ class BoundPlan:
         self._changing = bind_initial_states(plan, space)
         self._forward = [Tape(space, index, backward=False) for index in range(len(plan.stages))]
         self._averaging: dict[int, list[Any]] = {}
-        self._losses = [TargetLoss(plan, space, site) for site in plan.losses]
+        self._losses = [TermLoss(plan, space, site) for site in plan.losses]
 
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
 

@@ -1,4 +1,4 @@
-"""Where targets meet states: the mean loss of each target, and its derivative added to the deltas."""
+"""Where the loss meets states: the mean of each of its terms, and its derivative added to the deltas."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.plan import LossSite, Plan
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["TargetLoss"]
+__all__ = ["TermLoss"]
 
 Array = npt.NDArray[Any]
 
 
-class TargetLoss:
-    """One target of a network, bound to the memory it reads and adds to."""
+class TermLoss:
+    """One term of a network's loss, bound to the memory it reads and adds to."""
 
     def __init__(self, plan: Plan, space: Workspace, site: LossSite) -> None:
-        self._target = plan.network.targets[site.target]
-        self._index = site.target
-        self._rule, _ = resolve_loss(plan.network, self._target)
-        self._units = None if self._target.units is None else list(self._target.units)
+        self._term = plan.network.terms[site.term]
+        self._index = site.term
+        self._rule, _ = resolve_loss(plan.network, self._term)
+        self._units = None if self._term.units is None else list(self._term.units)
         self._predicted = space.whole(site.predicted)
         self._space, self._site = space, site
 
     def mean(self, batch: Batch, differentiate: bool) -> float:
-        """The mean loss over the (step, example) pairs that have a target; adds its derivative if asked."""
-        bound = batch.targets[self._index]
+        """The mean over the (step, example) pairs that count; adds its derivative if asked."""
+        bound = batch.terms[self._index]
         rows, weights = bound.rows, bound.weights[bound.rows]
         if not len(weights):
             if differentiate and self._delta is not None and not self._site.accumulate:
@@ -43,7 +43,7 @@ class TargetLoss:
         loss, slope = self._rule.measure(predicted, bound.values[rows])
         mean = float(np.vdot(weights, loss)) / bound.count
         if differentiate and self._delta is not None:
-            factor = self._target.weight / bound.count
+            factor = self._term.weight / bound.count
             factors = (weights * factor)[..., None] if bound.weight is None else bound.weight * factor
             self._pass_on(self._delta, rows, slope, factors)
         return mean

@@ -2,14 +2,15 @@
 
     network    := {nodes: {name: node, ...}, edges: [edge, ...], cells: {name: cell, ...},
                    constraints: [text, ...]}
-    node       := {cell, units, coefficients, activation, bias, initial, noise, sign}
-    connection := {delay, weight, init, trainable, sign, from_units, to_units, from_port, to_port, tie}
+    node       := {cell, units, coefficients, activation, bias, initial, noise, sign, penalty}
+    connection := {delay, weight, init, trainable, sign, from_units, to_units, from_port, to_port, tie, penalty}
     sign       := excitatory | inhibitory
     edge       := connection | {from, to}
     bias       := true | false | values | parameter
     initial    := values | learned | parameter
     coefficient := values | parameter
-    parameter  := {init, trainable, tie}
+    parameter  := {init, trainable, tie, penalty}
+    penalty    := {l1, l2}
     tie        := name | {group, scale, transpose, index, factors, combine}
     weight     := dense | one_to_one | scalar | wire | {sparse, storage}
 
@@ -58,6 +59,7 @@ from graphbptt.ir.expression import Expression, Net
 from graphbptt.ir.folded import ConnectionKind
 from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.parameters import Combine, FrozenArray
+from graphbptt.ir.penalties import Penalty
 from graphbptt.ir.signs import Sign
 
 __all__ = [
@@ -137,6 +139,24 @@ class Tie(Section):
         return IndexMap(self.index.positions, self.factors.values)
 
 
+class PenaltyDeclaration(Section):
+    """A term of the loss that wants numbers to be small."""
+
+    l1: Annotated[Real, Field(ge=0)] = Field(0.0, description="The factor of the sum of absolute values.")
+    l2: Annotated[Real, Field(ge=0)] = Field(0.0, description="The factor of half the sum of squares.")
+
+    @model_validator(mode="after")
+    def _reject_nothing(self) -> PenaltyDeclaration:
+        if not self.model_fields_set:
+            raise mistake("a penalty without factors", "write {l1: ...}, {l2: ...}, or both")
+        return self
+
+    @property
+    def penalty(self) -> Penalty:
+        """The same as a part of the network; of zeros alone it is none."""
+        return Penalty(self.l1, self.l2)
+
+
 class Parameter(Section):
     """Something learned, or drawn once and kept (`trainable` false)."""
 
@@ -148,6 +168,9 @@ class Parameter(Section):
         None, description="Whether it is learned; true if nobody in its group says otherwise."
     )
     tie: Tie | None = Field(None, description="The weight-sharing group whose parameter it is.")
+    penalty: PenaltyDeclaration | None = Field(
+        None, description="What it adds to the loss, once for its whole weight-sharing group."
+    )
 
 
 def _read_coefficient(value: Any) -> FrozenArray | Parameter:
@@ -241,6 +264,10 @@ class NodeDeclaration(Section):
     sign: Sign | None = Field(
         None, description="Dale's law: the sign of the weights of all edges that leave it; training keeps it."
     )
+    penalty: PenaltyDeclaration | None = Field(
+        None,
+        description="What its states add to the loss: their sum over units, the mean over steps and examples.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -309,7 +336,8 @@ class ConnectionDeclaration(Parameter):
 
     @model_validator(mode="after")
     def _reject_dead_keys(self) -> ConnectionDeclaration:
-        dead = [key for key in ("init", "trainable", "tie", "sign") if getattr(self, key) is not None]
+        keys = ("init", "trainable", "tie", "sign", "penalty")
+        dead = [key for key in keys if getattr(self, key) is not None]
         if self.weight == "wire" and dead:
             raise mistake(
                 f"a wire has no weight, so {dead[0]} means nothing", "write weight: scalar, or leave it out"

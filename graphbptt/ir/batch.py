@@ -1,8 +1,9 @@
 """A batch: the data of one call, checked and laid out as the executors read it.
 
-    batch  := Batch(size, steps, lengths, clamps, targets, carried, noise)
+    batch  := Batch(size, steps, lengths, clamps, targets, carried, noise, penalties)
     clamp  := BoundClamp(values, mask)          one for each clamp of the network, in its order
-    target := BoundTarget(values, weights)      one for each target of the network, in its order
+    target := BoundTarget(values, weights)      one for each target of the network, in its order; and for each of its
+                                                penalties on states, which have no values
     carried := CarriedState(rows, offset)       what a batch goes on from, in place of the initial state
     noise  := Noise(seed, example)              what the noise of states is drawn from
 
@@ -41,7 +42,7 @@ class BoundClamp:
 
 @dataclass(frozen=True, eq=False)
 class BoundTarget:
-    """The wanted values of one target.
+    """The wanted values of one target, or of a penalty, of which nothing is wanted: (steps, 0) values.
 
     `values` has shape (steps, batch, units), or (steps, batch) of integers for cross_entropy. `weights` has shape
     (steps, batch): the weight of each (step, example) pair in the mean, zero where there is no target (other steps,
@@ -96,6 +97,12 @@ class Batch:
     targets: tuple[BoundTarget, ...]
     carried: CarriedState | None = None
     noise: Noise | None = None
+    penalties: tuple[BoundTarget, ...] = ()
+
+    @property
+    def terms(self) -> tuple[BoundTarget, ...]:
+        """What is bound for the terms of the network's loss, in their order."""
+        return (*self.targets, *self.penalties)
 
     @property
     def offset(self) -> int:

@@ -1,7 +1,8 @@
 """The folded network: what was declared, validated, with every name resolved and every tie made explicit.
 
     network    := FoldedNetwork(populations, connections, wires, groups, clamps, targets, constraints)
-    population := Population(name, units, history, activation, coefficients, bias, initial, noise)
+    population := Population(name, units, history, activation, coefficients, bias, initial, noise,
+                             penalty)
     connection := Connection(name, source, target, delay, kind, weight, from_units, to_units,
                              pattern, storage, sign)
     wire       := Wire(source, target, delay)           a state that an activation reads
@@ -27,6 +28,7 @@ from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.parameters import FrozenArray, Group, Use
+from graphbptt.ir.penalties import Penalty, StatePenalty
 from graphbptt.ir.signs import Sign
 
 __all__ = ["Connection", "ConnectionKind", "FoldedNetwork", "Population", "Storage", "Wire"]
@@ -44,7 +46,8 @@ class Population:
     wire reads it, and at least 1. `initial` holds those rows, broadcastable to ``(D, units)``: row k stands for step
     -k, and for step T+1+k after a sequence's last step T. `bias` is None where there is none. A coefficient is a
     constant or a use of a group, of shape ``()`` or ``(units,)``. `noise` is the standard deviation of the Gaussian
-    numbers that are added to the net input, independently for each step, example and unit.
+    numbers that are added to the net input, independently for each step, example and unit. `penalty` is that on its
+    states; data, which nothing can make smaller, have none.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Population:
     bias: Use | None
     initial: Use | FrozenArray
     noise: float = 0.0
+    penalty: Penalty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,12 @@ class FoldedNetwork:
     def group(self) -> dict[str, Group]:
         """The groups by name."""
         return {group.name: group for group in self.groups}
+
+    @cached_property
+    def terms(self) -> tuple[Target | StatePenalty, ...]:
+        """The terms of the loss that read states: the targets as declared, then the penalties by population."""
+        penalties = (StatePenalty(p.name, p.penalty) for p in self.populations if p.penalty is not None)
+        return (*self.targets, *penalties)
 
     @cached_property
     def given(self) -> frozenset[str]:
@@ -228,9 +238,9 @@ class FoldedNetwork:
         return number
 
     def total_loss(self, means: Iterable[float]) -> float:
-        """The sum of weight times mean over the targets, given the mean loss of each."""
+        """The sum of weight times mean over the `terms`, given the mean of each."""
         return sum(
-            (target.weight * float(mean) for target, mean in zip(self.targets, means, strict=True)), start=0.0
+            (term.weight * float(mean) for term, mean in zip(self.terms, means, strict=True)), start=0.0
         )
 
     def __str__(self) -> str:

@@ -25,6 +25,7 @@ def format_folded(network: FoldedNetwork) -> str:
             f" bias {population.bias or 'none'}, initial {initial}, history {population.history}"
             + (f", noise {population.noise:g}" if population.noise else "")
             + (f",{coefficients}" if coefficients else "")
+            + (f", penalty {population.penalty}" if population.penalty else "")
         )
     for connection in network.connections:
         part = "".join(
@@ -42,7 +43,8 @@ def format_folded(network: FoldedNetwork) -> str:
     for group in network.groups:
         kind = group.combine if group.trainable else "fixed"
         init = group.init if isinstance(group.init, Initializer) else _short(group.init)
-        lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}")
+        penalty = f", penalty {group.penalty}" if group.penalty else ""
+        lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}{penalty}")
     lines.extend(f"  constraint {constraint}" for constraint in network.constraints)
     lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
     lines.extend(

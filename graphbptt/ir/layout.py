@@ -9,6 +9,7 @@ The free (trainable) groups come first, so that an optimizer works on one contig
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,16 @@ import numpy.typing as npt
 
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.initializers import draw_group
+from graphbptt.ir.parameters import Group
 
-__all__ = ["ParameterLayout", "Slot", "draw_parameters", "place_parameters"]
+__all__ = [
+    "ParameterLayout",
+    "Slot",
+    "add_penalty_slopes",
+    "draw_parameters",
+    "measure_penalties",
+    "place_parameters",
+]
 
 Array = npt.NDArray[Any]
 
@@ -77,3 +86,24 @@ def draw_parameters(
     for group in network.groups:
         layout.view(vector, group.name)[...] = draw_group(group, seed)
     return vector
+
+
+def measure_penalties(groups: Iterable[Group], layout: ParameterLayout, vector: Array) -> dict[str, float]:
+    """The penalty on each of these groups that has one, given the flat vector."""
+    with np.errstate(over="ignore"):  # what overflows is named as a loss that is not finite
+        return {
+            group.name: float(group.penalty.measure(layout.view(vector, group.name).ravel()))
+            for group in groups
+            if group.penalty is not None
+        }
+
+
+def add_penalty_slopes(
+    groups: Iterable[Group], layout: ParameterLayout, vector: Array, gradient: Array
+) -> None:
+    """Add the derivatives of these groups' penalties to the flat gradient of the free parameters."""
+    for group in groups:
+        if group.penalty is not None:
+            slot = layout.slot[group.name]
+            part = slice(slot.offset, slot.stop)
+            gradient[part] += group.penalty.slope(vector[part])

@@ -20,6 +20,7 @@ from graphbptt.ir.data import Loss, Target
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
+from graphbptt.ir.penalties import Penalty, StatePenalty
 
 __all__ = ["LOSSES", "LossRule", "resolve_loss"]
 
@@ -110,6 +111,11 @@ def _huber(predicted: Array, wanted: Array, delta: float = 1.0) -> tuple[Array, 
     return (slope * (difference - 0.5 * slope)).sum(axis=-1), slope
 
 
+def _penalty(states: Array, wanted: Array, penalty: Penalty) -> tuple[Array, Array]:  # noqa: ARG001
+    """The penalty on a node's states; nothing is wanted but that they are small."""
+    return penalty.measure(states), penalty.slope(states)
+
+
 LOSSES: dict[str, LossRule] = {
     "squared_error": LossRule(_squared_error),
     "cross_entropy": LossRule(
@@ -135,11 +141,15 @@ LOSSES: dict[str, LossRule] = {
 }
 
 
-def resolve_loss(network: FoldedNetwork, target: Target) -> tuple[LossRule, Literal["state", "net"]]:
-    """The rule a target uses, and whether it reads the states of its node or the net input.
+def resolve_loss(
+    network: FoldedNetwork, target: Target | StatePenalty
+) -> tuple[LossRule, Literal["state", "net"]]:
+    """The rule a term of the loss uses, and whether it reads the states of its node or the net input.
 
     A node with clamps other than at the start is read at its state, since there a clamp may stand for the activation.
     """
+    if isinstance(target, StatePenalty):
+        return LossRule(partial(_penalty, penalty=target.penalty)), "state"
     rule = LOSSES[target.loss_name]
     options = dict(target.loss.options) if isinstance(target.loss, Loss) else {}
     if options:

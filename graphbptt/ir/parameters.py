@@ -2,7 +2,7 @@
 
 constant := FrozenArray(values)
 init     := Initializer(name, arguments) | constant
-group    := Group(name, shape, init, trainable, combine, fans, signs, balance)
+group    := Group(name, shape, init, trainable, combine, fans, signs, balance, penalty)
 use      := Use(group, scale, transpose, index)   one copy of a group: scale * P, scale * P.T, or
                                                   scale * what an index map reads from P
 """
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.indices import IndexMap
+from graphbptt.ir.penalties import Penalty
 
 __all__ = ["Combine", "FrozenArray", "Group", "Initializer", "Use"]
 
@@ -70,7 +71,7 @@ class Group:
     initial states; any other where all its copies are read through index maps. `fans` are the mean fan-in and fan-out
     of the units that it connects, where the shape does not tell them. `signs` are 1 where a number may not be negative,
     -1 where it may not be positive, else 0, of the group's shape or one for all; None where all are free. `balance`,
-    broadcastable to the shape, is what a `balanced` draw is multiplied by.
+    broadcastable to the shape, is what a `balanced` draw is multiplied by. Only a trainable group has a `penalty`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Group:
     fans: tuple[float, float] | None = None
     signs: FrozenArray | None = None
     balance: FrozenArray | None = None
+    penalty: Penalty | None = None
 
     @property
     def size(self) -> int:

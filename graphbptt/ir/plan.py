@@ -12,7 +12,7 @@
     stage     := Stage(mode, populations, forward, backward)
     sweep     := Sweep(before, each, after)                     whole-sequence operations around a loop over steps
     placement := Placement(population, stage, state, net, delta, net_delta, restrained)
-    loss      := LossSite(target, predicted, delta, accumulate) where a target is read and its derivative goes
+    loss      := LossSite(term, predicted, delta, accumulate)   where a term of the loss reads, and adds to
     initial   := InitialSite(population, use, delta)            where a learned initial state's derivative is gathered
     clear     := Clear(view, rows)                              what of the deltas starts at zero
 
@@ -241,13 +241,13 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class LossSite:
-    """Where a target of the network is read (`predicted`), and where its derivative goes, if anywhere.
+    """Where a term of the network's loss reads (`predicted`), and where its derivative goes, if anywhere.
 
     It is added there or, if it is the first to arrive and comes from all units, written: zero at the steps that have
     no target.
     """
 
-    target: int
+    term: int
     predicted: View
     delta: View | None
     accumulate: bool = True

@@ -56,6 +56,7 @@ def format_plan(
     names, kind = PlanNames(plan), np.dtype(dtype)
     sections = [
         _format_parameters(plan, steps),
+        _format_penalties(plan.network),
         _format_matrices(plan, kind.itemsize),
         _format_storages(plan),
         _format_buffers(plan, names, kind, size),
@@ -110,7 +111,13 @@ def _format_line(slope: int, rest: int) -> str:
 def _describe_sharing(group: Group) -> str:
     if not group.trainable:
         return "fixed"
-    return "derivatives averaged" if group.combine == "mean" else "derivatives added"
+    combined = "derivatives averaged" if group.combine == "mean" else "derivatives added"
+    return f"{combined}, penalty {group.penalty}" if group.penalty else combined
+
+
+def _format_penalties(network: FoldedNetwork) -> list[str]:
+    rows = [f"  {p.penalty} of the states of {p.name}" for p in network.populations if p.penalty]
+    return ["penalties: means over all steps and examples, added to the loss", *rows] if rows else []
 
 
 def _format_matrices(plan: Plan, itemsize: int) -> list[str]:

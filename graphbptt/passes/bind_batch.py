@@ -7,8 +7,9 @@ may be anything: it is replaced by zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,17 @@ def bind_batch(
         tuple(bound_targets),
         carried,
         noise,
+        tuple(_bind_penalties(network, frame)) if targets else (),
     )
+
+
+def _bind_penalties(network: FoldedNetwork, frame: _Frame) -> Iterator[BoundTarget]:
+    """All real pairs of every penalty on states."""
+    if len(network.terms) == len(network.targets):
+        return
+    real = np.ones((frame.steps, frame.size), np.bool_) if frame.real is None else frame.real
+    bound = BoundTarget(np.empty((frame.steps, 0)), real.astype(frame.dtype), float(real.sum()))
+    yield from repeat(bound, len(network.terms) - len(network.targets))
 
 
 def _count_units(network: FoldedNetwork, item: Clamp | Target) -> int:

@@ -74,6 +74,7 @@ def cut_batch(
         tuple(_cut_target(bound, start, stop, wanted) for bound in batch.targets),
         carried,
         batch.noise,
+        tuple(_cut_target(bound, start, stop, wanted) for bound in batch.penalties),
     )
 
 

@@ -108,9 +108,9 @@ def _moments(plan: Plan) -> dict[str, tuple[int, int]]:
 
 def _place_losses(plan: Plan) -> tuple[LossSite, ...]:
     sites = []
-    for index, target in enumerate(plan.network.targets):
-        placement = plan.placement[target.node]
-        _, reads = resolve_loss(plan.network, target)
+    for index, term in enumerate(plan.network.terms):
+        placement = plan.placement[term.node]
+        _, reads = resolve_loss(plan.network, term)
         if reads == "net" and placement.net is not None:
             sites.append(LossSite(index, placement.net, placement.net_delta))
         else:

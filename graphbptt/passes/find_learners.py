@@ -57,9 +57,9 @@ def find_learners(
     computing = owners | _reachable(
         {name for start in starting for name in readers.get(start, ())} | owners, readers
     )
-    useful = _reachable((target.node for target in network.targets), sources)
+    useful = _reachable((term.node for term in network.terms), sources)
     live = frozenset(computing & useful)
-    losses = [(target.node, resolve_loss(network, target)[1]) for target in network.targets]
+    losses = [(term.node, resolve_loss(network, term)[1]) for term in network.terms]
     targeted = {node for node, _ in losses}
     together = {p.name for p in network.populations if is_softmax(p.activation)}
     inlined = {

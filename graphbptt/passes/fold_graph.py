@@ -195,6 +195,7 @@ def _populate(name: str, node: NodeDeclaration, history: int, uses: Mapping[str,
         uses.get(f"{name}.bias"),
         node.initial if isinstance(node.initial, FrozenArray) else uses[f"{name}.initial"],
         node.noise,
+        (node.penalty.penalty or None) if node.penalty is not None else None,
     )
 
 
@@ -216,6 +217,14 @@ def _check_inputs(
             what = f"it adds to the net input of {connection.target}, whose activation does not read net"
             remedy = f"use net in the activation of {connection.target}, or remove the edge"
             problems.append(Problem(f"edge {connection.name}", what, remedy))
+    for name in sorted(network.given):
+        if nodes[name].penalty is not None:
+            what = f"all states of {name} are clamped to data, so nothing can make them smaller"
+            problems.append(
+                Problem(
+                    f"node {name}.penalty", what, "leave it out, or put it on a node that computes its states"
+                )
+            )
     for name in sorted(deaf):
         if nodes[name].bias:
             what = "a bias adds to the net input, which the activation does not read"

@@ -19,6 +19,7 @@ from graphbptt.errors import Problem, did_you_mean
 from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.parameters import Combine, FrozenArray, Group, Initializer, Use
+from graphbptt.ir.penalties import Penalty
 
 __all__ = ["DeclaredParameter", "fold_ties"]
 
@@ -210,9 +211,27 @@ def _form_group(name: str, members: Sequence[Member], problems: list[Problem]) -
         problems,
     )
     init = _agree_on_init(name, shape, members, problems)
+    penalty = _agree_on_penalty(name, members, trainable is not False, problems)
     if len(problems) > before or init is None:
         return None
-    return Group(name, shape, init, trainable is not False, combine or "sum", _find_fans(members))
+    fans = _find_fans(members)
+    return Group(name, shape, init, trainable is not False, combine or "sum", fans, penalty=penalty)
+
+
+def _agree_on_penalty(
+    group: str, members: Sequence[Member], trainable: bool, problems: list[Problem]
+) -> Penalty | None:
+    """The penalty on a group, which its members say together: it is taken once, of the group's own numbers."""
+    said = [(m, own.penalty) for m in members if (own := m.parameter.declared.penalty) is not None]
+    penalty = _agree(group, "penalty", said, problems)
+    if penalty and not trainable:
+        what = f"{group!r} is not trained, so nothing can make it smaller"
+        problems.append(
+            Problem(
+                f"{said[0][0].parameter.path}.penalty", what, "leave it out, or leave out trainable: false"
+            )
+        )
+    return penalty or None
 
 
 def _find_fans(members: Sequence[Member]) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ def settle_deltas(plan: Plan) -> Plan:
     losses = tuple(
         site
         if site.delta is None
-        else replace(site, accumulate=_settle_loss(plan, site.delta, site.target, ledger))
+        else replace(site, accumulate=_settle_loss(plan, site.delta, site.term, ledger))
         for site in plan.losses
     )
     settled = [_settle_stage(stage, ledger) for stage in reversed(plan.stages)]
@@ -38,9 +38,9 @@ def settle_deltas(plan: Plan) -> Plan:
     return replace(plan, stages=tuple(reversed(settled)), losses=losses, clear=ledger.cleared())
 
 
-def _settle_loss(plan: Plan, delta: View, target: int, ledger: _Ledger) -> bool:
-    """Whether the derivative of a target must add; that of some of a node's units leaves out the others."""
-    if plan.network.targets[target].units is not None:
+def _settle_loss(plan: Plan, delta: View, term: int, ledger: _Ledger) -> bool:
+    """Whether the derivative of a term must add; that of some of a node's units leaves out the others."""
+    if plan.network.terms[term].units is not None:
         ledger.clear(delta)
         return True
     return ledger.claim(delta)

@@ -19,6 +19,7 @@ from graphbptt.ir.functions import ACTIVATIONS, is_softmax
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.parameters import Combine, FrozenArray, Group, Use
+from graphbptt.ir.penalties import Penalty
 from graphbptt.ir.signs import Sign, demand_sign
 
 __all__ = ["verify_folded"]
@@ -78,6 +79,10 @@ def _check_population(network: FoldedNetwork, population: Population) -> Iterato
         yield f"{name} has no units"
     if not 0 <= population.noise < math.inf:
         yield f"{name} has the noise {population.noise}"
+    if population.penalty is not None and not _is_penalty(population.penalty):
+        yield f"{name} has the penalty {population.penalty}"
+    if population.penalty is not None and name in network.given:
+        yield f"{name} is given and has a penalty"
     yield from _check_activation(network, population)
     rows = (population.history, *vector)
     constant = isinstance(population.initial, FrozenArray)
@@ -207,6 +212,13 @@ def _check_groups(network: FoldedNetwork) -> Iterator[str]:
             yield f"group {group.name} cannot start as {group.init}"
         if group.signs != _find_signs(network, group):
             yield f"the signs of group {group.name} are not those that connections ask for"
+        if group.penalty is not None and not (group.trainable and _is_penalty(group.penalty)):
+            yield f"group {group.name} has the penalty {group.penalty}"
+
+
+def _is_penalty(penalty: Penalty) -> bool:
+    factors = penalty.l1, penalty.l2
+    return bool(penalty) and all(0 <= factor < math.inf for factor in factors)
 
 
 def _find_signs(network: FoldedNetwork, group: Group) -> FrozenArray | None:

@@ -137,9 +137,9 @@ def _list_views(plan: Plan) -> Iterator[tuple[object, View]]:
             for view in views_of(operation):
                 yield operation, view
     for site in plan.losses:
-        yield f"target {site.target}", site.predicted
+        yield f"term {site.term}", site.predicted
         if site.delta is not None:
-            yield f"target {site.target}", site.delta
+            yield f"term {site.term}", site.delta
     for initial in plan.initials:
         yield f"the initial state of {initial.population}", initial.delta
     for item in plan.clear:
@@ -256,19 +256,19 @@ def _check_expression(plan: Plan, expression: Expression, width: int) -> Iterato
 
 
 def _check_losses(plan: Plan) -> Iterator[str]:
-    if [site.target for site in plan.losses] != list(range(len(plan.network.targets))):
-        yield "the losses are not those of the targets"
+    if [site.term for site in plan.losses] != list(range(len(plan.network.terms))):
+        yield "the losses are not those of the network"
         return
-    for site, target in zip(plan.losses, plan.network.targets, strict=True):
-        placement = plan.placement[target.node]
-        _, reads = resolve_loss(plan.network, target)
+    for site, term in zip(plan.losses, plan.network.terms, strict=True):
+        placement = plan.placement[term.node]
+        _, reads = resolve_loss(plan.network, term)
         wanted = (
             (placement.net, placement.net_delta) if reads == "net" else (placement.state, placement.delta)
         )
         if (site.predicted, site.delta) != wanted:
-            yield f"target {site.target} does not read the {reads} of {target.node}, or not to its delta"
-        if not site.accumulate and target.units is not None:
-            yield f"target {site.target} writes the deltas of some units of {target.node} only"
+            yield f"term {site.term} does not read the {reads} of {term.node}, or not to its delta"
+        if not site.accumulate and term.units is not None:
+            yield f"term {site.term} writes the deltas of some units of {term.node} only"
 
 
 def _check_noise(plan: Plan) -> Iterator[str]:

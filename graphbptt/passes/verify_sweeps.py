@@ -50,9 +50,9 @@ def _check_losses(losses: Iterable[LossSite], ledger: Ledger) -> Iterator[str]:
         if site.delta is None:
             continue
         if site.accumulate and not ledger.is_written(site.delta):
-            yield f"the derivative of target {site.target} is added to {site.delta}, which is not cleared"
+            yield f"the derivative of term {site.term} is added to {site.delta}, which is not cleared"
         if not site.accumulate and ledger.is_begun(site.delta):
-            yield f"the derivative of target {site.target} overwrites {site.delta}"
+            yield f"the derivative of term {site.term} overwrites {site.delta}"
         ledger.finish((site.delta,))
 
 

@@ -106,16 +106,16 @@ def reference_gradient(forward: ForwardPass, layout: ParameterLayout) -> Array:
 
 
 def _derive_losses(forward: ForwardPass, by_state: dict[Vertex, Array], by_net: dict[Vertex, Array]) -> None:
-    for target, bound in zip(forward.network.targets, forward.batch.targets, strict=True):
+    for term, bound in zip(forward.network.terms, forward.batch.terms, strict=True):
         if not bound.count:
             continue
-        rule, reads = resolve_loss(forward.network, target)
-        units = pick_units(target.units)
-        _, slope = rule.measure(forward.series(target.node, reads)[..., units], bound.values)
-        weights = (target.weight / bound.count * bound.weights)[..., None]
+        rule, reads = resolve_loss(forward.network, term)
+        units = pick_units(term.units)
+        _, slope = rule.measure(forward.series(term.node, reads)[..., units], bound.values)
+        weights = (term.weight / bound.count * bound.weights)[..., None]
         derivative = np.where(weights != 0, weights * slope, 0)
         for step in range(1, forward.unrolled.steps + 1):
-            (by_state if reads == "state" else by_net)[target.node, step][:, units] += derivative[step - 1]
+            (by_state if reads == "state" else by_net)[term.node, step][:, units] += derivative[step - 1]
 
 
 def _leave_padding(forward: ForwardPass, vertex: Vertex, delta: Array, by_initial: dict[str, Array]) -> Array:

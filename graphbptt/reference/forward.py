@@ -85,11 +85,11 @@ def run_reference(
 
 
 def measure_losses(forward: ForwardPass) -> Array:
-    """The mean loss of each target, before its weight; 0 where the target has no step in this batch."""
+    """The mean of each term of the loss, before its weight; 0 where it has no step in this batch."""
     losses = []
-    for target, bound in zip(forward.network.targets, forward.batch.targets, strict=True):
-        rule, reads = resolve_loss(forward.network, target)
-        predicted = forward.series(target.node, reads)[..., pick_units(target.units)]
+    for term, bound in zip(forward.network.terms, forward.batch.terms, strict=True):
+        rule, reads = resolve_loss(forward.network, term)
+        predicted = forward.series(term.node, reads)[..., pick_units(term.units)]
         value, _ = rule.measure(predicted, bound.values)
         total = np.sum(np.where(bound.weights != 0, bound.weights * value, 0))
         losses.append(total / bound.count if bound.count else 0.0)

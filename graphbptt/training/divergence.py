@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.errors import DivergenceError
-from graphbptt.ir.batch import Batch
+from graphbptt.ir.batch import Batch, BoundTarget
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset
 from graphbptt.training.evaluation import CHUNK
@@ -79,18 +79,23 @@ def find_first_loss(model: Model, bound: Batch) -> tuple[str, int] | None:
             finite = middle
         else:
             infinite = middle
-    target = int((~np.isfinite(_losses_until(model, bound, infinite))).argmax())
-    return model.network.targets[target].node, infinite
+    term = int((~np.isfinite(_losses_until(model, bound, infinite))).argmax())
+    return model.network.terms[term].node, infinite
 
 
 def _losses_until(model: Model, bound: Batch, step: int) -> Array:
-    targets = []
-    for target in bound.targets:
-        weights = target.weights.copy()
-        weights[step:] = 0
-        targets.append(replace(target, weights=weights))
+    targets, penalties = (
+        tuple(_count_until(term, step) for term in terms) for terms in (bound.targets, bound.penalties)
+    )
     with np.errstate(all="ignore"):
-        return model.losses(replace(bound, targets=tuple(targets)))
+        return model.losses(replace(bound, targets=targets, penalties=penalties))
+
+
+def _count_until(term: BoundTarget, step: int) -> BoundTarget:
+    """The same without the steps after `step`; the mean still divides by them."""
+    weights = term.weights.copy()
+    weights[step:] = 0
+    return replace(term, weights=weights)
 
 
 def _name_derivative(model: Model, gradient: Array | None) -> str:

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
+from graphbptt.ir.penalties import StatePenalty
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset
 from graphbptt.training.metrics import Figures, Tally, label_targets
 
-__all__ = ["CHUNK", "Evaluation", "evaluate", "measure_loss"]
+__all__ = ["CHUNK", "Evaluation", "LossTally", "evaluate", "measure_loss"]
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +26,7 @@ CHUNK = 512
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The total loss (of the network; a baseline has none) and the figures of every target."""
+    """The total loss (of the network; a baseline has none) and the figures of every target and every penalty."""
 
     loss: float | None
     figures: Figures
@@ -53,22 +54,27 @@ def evaluate(
     """
     tally = Tally()
     labels = label_targets(model.network)
-    losses = _Losses(model)
+    losses = LossTally(model)
     for bound in _bind_chunks(model, data, chunk, noise):
-        losses.add(bound)
+        losses.add(bound, model.losses(bound))
         states = model.states(bound)
         for label, target, wanted in zip(labels, model.network.targets, bound.targets, strict=True):
             state = np.swapaxes(states[model.nodes[target.node]], 0, 1)
             predicted = state if target.units is None else state[..., list(target.units)]
             tally.measure(label, target, (predicted, wanted.values, wanted.weights), variance or {})
+    for term, mean in zip(model.network.terms, losses.means(), strict=True):
+        if isinstance(term, StatePenalty):
+            tally.add(term.node, "penalty on states", (mean, 1))
+    for group, penalty in model.penalties().items():
+        tally.add(group, "penalty on weights", (penalty, 1))
     return Evaluation(losses.total(), tally.figures())
 
 
 def measure_loss(model: Model, data: Dataset, chunk: int = CHUNK) -> float:
     """The total loss over all of `data`; NaN where no target has a step."""
-    losses = _Losses(model)
+    losses = LossTally(model)
     for bound in _bind_chunks(model, data, chunk):
-        losses.add(bound)
+        losses.add(bound, model.losses(bound))
     return losses.total()
 
 
@@ -81,21 +87,33 @@ def _bind_chunks(model: Model, data: Dataset, chunk: int, noise: bool | int = Tr
         first += bound.size
 
 
-class _Losses:
-    """The losses of chunks, combined as if they had been one batch."""
+class LossTally:
+    """The losses of chunks or windows, combined as if they had been one batch.
+
+    Parameters may change between windows: their penalties are averaged, each window weighing as much as it has pairs.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._sums = np.zeros(len(model.network.targets))
-        self._counts = np.zeros(len(model.network.targets))
+        self._sums = np.zeros(len(model.network.terms))
+        self._counts = np.zeros(len(model.network.terms))
+        self._penalty = self.pairs = 0.0
 
-    def add(self, bound: Batch) -> None:
-        counts = np.array([target.count for target in bound.targets])
-        self._sums += np.asarray(self._model.losses(bound), np.float64) * counts
+    def add(self, bound: Batch, losses: Array) -> None:
+        """Add the means of all terms of the loss over one batch, and the penalties on the parameters as they are."""
+        counts = np.array([term.count for term in bound.terms])
+        self._sums += np.asarray(losses, np.float64) * counts
         self._counts += counts
+        pairs = float(counts.sum()) if counts.size else 1.0  # without terms, one loss is like another
+        self._penalty += pairs * sum(self._model.penalties().values())
+        self.pairs += pairs
+
+    def means(self) -> Array:
+        """The mean of each term over all that was added; 0 where it had no step."""
+        return self._sums / np.where(self._counts > 0, self._counts, 1)
 
     def total(self) -> float:
-        if not self._counts.any() and self._counts.size:
+        """The total loss; NaN where no term had a step."""
+        if not self.pairs:
             return math.nan
-        means = self._sums / np.where(self._counts > 0, self._counts, 1)
-        return self._model.network.total_loss(means)
+        return self._model.network.total_loss(self.means()) + self._penalty / self.pairs

@@ -22,7 +22,7 @@ from graphbptt.model import Model
 from graphbptt.training.admission import check_parts, check_purpose
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.divergence import explain_divergence
-from graphbptt.training.evaluation import measure_loss
+from graphbptt.training.evaluation import LossTally, measure_loss
 from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer
 from graphbptt.training.windows import cut_windows
 
@@ -94,7 +94,8 @@ def train(
     truncate : mapping, optional
         ``{"steps": k, "stride": s}``, truncated backpropagation: an update after every s steps (k where it is absent),
         whose derivatives pass back over at most k steps. Each has the mean loss of its own s steps, so that the
-        optimizer's rate means the same however short they are; without a target in them there is none. Learned
+        optimizer's rate means the same however short they are; without a target, or a penalty on states, in
+        them there is none. Penalties on parameters are whole in every update. Learned
         initial states have a derivative where an update's k steps reach them. Validation is not truncated.
     stateful : bool
         Each example goes on from the one at its place in the batch before, which may be of any length: the examples
@@ -196,27 +197,27 @@ class _Run:
                 carried = self.model.carry(bound.steps, offset=0)
 
     def _train_on(self, data: Dataset, bound: Batch, number: int) -> float:
-        """Update after every window; the mean loss over the pairs that have a target, each before its update."""
-        pairs = sum(target.count for target in bound.targets)
+        """Update after every window; the loss of all of them together, each before its update."""
+        tally = LossTally(self.model)
         self.noise_seed = int(self.noise.integers(2**63))
         bound = replace(bound, noise=Noise(self.noise_seed))
-        mean = 0.0
         for window in cut_windows(self.model, bound, self.settings.truncate):
-            wanted = sum(target.count for target in window.targets)
-            if wanted:
-                mean += self._update(data, window, number) * (wanted / pairs)
+            if any(term.count for term in window.terms):
+                self._update(data, window, number, tally)
             else:
                 self.model.losses(window)  # for the states that the next one goes on from
-        return mean
+        return tally.total() if tally.pairs else 0.0
 
-    def _update(self, data: Dataset, bound: Batch, number: int) -> float:
+    def _update(self, data: Dataset, bound: Batch, number: int, tally: LossTally) -> None:
         # The loss below is that of these parameters, not of those after the update.
         self.candidate[...] = self.free
         # Overflow shows in the loss or the gradient, and is named there.
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = self.model.loss_and_gradient(bound, self.gradient)
+            losses = self.model.losses_and_gradient(bound, self.gradient)
+            loss = self.model.total_loss(losses)
             norm = clip_norm(self.gradient, self.settings.clip or math.inf)
         self._check_finite(loss + norm, data, number)
+        tally.add(bound, losses)
         try:
             with np.errstate(over="raise"):
                 self.rule.update(self.gradient, self.state, self.free)
@@ -225,7 +226,6 @@ class _Run:
         except FloatingPointError:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, data, number)
-        return loss
 
     def _check_finite(self, number: float, data: Dataset, epoch: int, where: str = "") -> None:
         if not math.isfinite(number):

@@ -138,7 +138,7 @@ def test_losses_on_probabilities_read_the_net_input() -> None:
     targets = [Target("y", "p", "binary_cross_entropy"), Target("y", "v"), Target("z", "c", "cross_entropy")]
     plan = derive(draw(nodes, ("h", "y", 0), ("h", "z", 0), ("h", "h", 1), targets=targets))
     y, z = plan.placement["y"], plan.placement["z"]
-    assert [(site.target, site.predicted, site.delta) for site in plan.losses] == [
+    assert [(site.term, site.predicted, site.delta) for site in plan.losses] == [
         (0, y.net, y.net_delta),
         (1, y.state, y.delta),
         (2, z.state, z.delta),

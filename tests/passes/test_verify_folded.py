@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from graphbptt.ir.expression import Load, Net, State
 from graphbptt.ir.folded import FoldedNetwork, Wire
 from graphbptt.ir.indices import IndexMap, Pattern
 from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
+from graphbptt.ir.penalties import Penalty
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.verify_folded import verify_folded
 
@@ -86,6 +88,14 @@ def test_the_numbers_above() -> None:
         (put("connections", HH, weight=Use("V")), "group V is not declared"),
         (lambda n: replace(n, groups=(*n.groups, Group("z", (), FrozenArray(0)))), "group z is not used"),
         (put("populations", Y, units=0), "y has no units"),
+        (put("populations", H, penalty=Penalty()), "h has the penalty 0"),
+        (put("populations", H, penalty=Penalty(1, -1)), "h has the penalty 1 * l1 + -1 * l2"),
+        (
+            lambda n: put("populations", X, penalty=Penalty(1))(replace(n, clamps=(Clamp("x", "x"),))),
+            "x is given and has a penalty",
+        ),
+        (put("groups", W, penalty=Penalty(math.inf)), "group W has the penalty inf * l1"),
+        (put("groups", W, penalty=Penalty(1), trainable=False), "group W has the penalty 1 * l1"),
         (put("populations", X, history=2), "the history of x is not the largest delay"),
         (put("populations", H, history=1), "the history of h is not the largest delay"),
         (put("populations", H, activation=Net()), "the wires are not the states that activations read"),

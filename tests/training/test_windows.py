@@ -78,10 +78,10 @@ def test_windows_forward_are_the_run(case: Case, data: st.DataObject) -> None:
     batch = model.bind(case.fields, case.steps)
     steps = data.draw(st.integers(1, case.steps), "steps")
     truncation = Truncation(steps=steps, stride=data.draw(st.integers(1, steps), "stride"))
-    total = np.zeros(len(batch.targets))
+    total = np.zeros(len(batch.terms))
     for window in cut_windows(model, batch, truncation):
-        total += model.losses(window) * [target.count for target in window.targets]
-    whole = model.losses(batch) * [target.count for target in batch.targets]
+        total += model.losses(window) * [term.count for term in window.terms]
+    whole = model.losses(batch) * [term.count for term in batch.terms]
     np.testing.assert_allclose(total, whole, rtol=1e-11, atol=1e-12)
 
 
