@@ -1,61 +1,75 @@
-"""``python -m benchmarks``: time compiled networks beside hand-written ones and write the tables.
+"""``python -m benchmarks``: time compiled networks beside those written by hand and write the tables.
 
-python -m benchmarks                        every workload, results/numpy.json and .md
-python -m benchmarks tanh-16 lstm           some of them, by name or by network, printed only
-python -m benchmarks compile                the compiler alone, printed only
+python -m benchmarks                                     every workload: results/cpu.json and .md
+python -m benchmarks --workloads rnn,tiny                some of them
+python -m benchmarks --contenders numpy,torch_loop       some of the contenders
+python -m benchmarks --workloads compile                 the compiler alone
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from benchmarks.compilation import time_compilation
 from benchmarks.machine import describe_machine
-from benchmarks.measure import check_agreement, time_contenders
-from benchmarks.problem import draw_problem
-from benchmarks.registry import WORKLOADS, Workload, list_contenders
-from benchmarks.report import Comparison, format_results, write_results
-from benchmarks.workloads.compilation import time_compilation
+from benchmarks.measure import measure_workload
+from benchmarks.registry import WORKLOADS
+from benchmarks.report import RESULTS, format_measurement, format_results, write_results
+
+EVERY_CONTENDER = tuple(dict.fromkeys(name for item in WORKLOADS.values() for name in item.contenders))
 
 
 def main() -> None:
-    networks = list(dict.fromkeys(workload.network.name for workload in WORKLOADS.values()))
-    choices = [*WORKLOADS, *networks, "compile"]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "workloads", nargs="*", metavar="WORKLOAD", help=f"all, or some of: {', '.join(choices)}"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--backend", default="numpy", help="the backend that runs the compiled network")
+    known = [*WORKLOADS, "compile"]
+    parser.add_argument(
+        "--workloads", default=",".join(known), metavar="A,B", help=f"some of: {', '.join(known)}"
+    )
+    parser.add_argument(
+        "--contenders",
+        default=",".join(EVERY_CONTENDER),
+        metavar="X,Y",
+        help=f"some of: {', '.join(EVERY_CONTENDER)}",
+    )
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
-    parser.add_argument("--seconds", type=float, default=10, help="the least time for each workload")
     parser.add_argument("--rounds", type=int, default=20, help="the least number of rounds for each workload")
+    parser.add_argument("--seconds", type=float, default=10, help="the least time for each workload")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="where the results go, the table beside it; else it is printed",
+    )
     options = parser.parse_args()
-    unknown = set(options.workloads) - set(choices)
-    if unknown:
-        parser.error(f"unknown workload {', '.join(sorted(unknown))}; known: {', '.join(choices)}")
-    chosen = options.workloads or choices
-    comparisons = [
-        compare(workload, options.backend, options.dtype, options.seconds, options.rounds)
-        for name, workload in WORKLOADS.items()
-        if {name, workload.network.name} & set(chosen)
-    ]
-    compilation = time_compilation() if "compile" in chosen else []
+    workloads = _choose(parser, options.workloads, known)
+    contenders = _choose(parser, options.contenders, list(EVERY_CONTENDER))
+    measurements = []
+    for name in workloads:
+        if name in WORKLOADS:
+            workload = WORKLOADS[name]
+            chosen = tuple(contender for contender in workload.contenders if contender in contenders)
+            measurements.append(
+                measure_workload(workload, chosen, options.dtype, options.seconds, options.rounds)
+            )
+            print(format_measurement(measurements[-1]), flush=True)
+    compilation = time_compilation() if "compile" in workloads else []
     machine = describe_machine()
-    if options.workloads:
-        print(format_results(machine, comparisons, compilation))
-    else:
-        suffix = "" if options.dtype == "float32" else f"-{options.dtype}"
-        print(write_results(f"{options.backend}{suffix}", machine, comparisons, compilation))
+    print(format_results(machine, (), compilation))
+    complete = set(workloads) == set(known) and set(contenders) == set(EVERY_CONTENDER)
+    path = options.json or (RESULTS / "cpu.json" if complete else None)
+    if path is not None:
+        write_results(path, machine, measurements, compilation)
 
 
-def compare(workload: Workload, backend: str, dtype: str, seconds: float, rounds: int) -> Comparison:
-    """Check that all contenders agree on one problem, then time them."""
-    problem = draw_problem(workload.sizes, dtype)
-    contenders = {
-        name: prepare(problem) for name, prepare in list_contenders(workload.network, backend).items()
-    }
-    difference = check_agreement(contenders)
-    timings = time_contenders(contenders, seconds, rounds)
-    return Comparison(workload, dtype, backend, timings, difference)
+def _choose(parser: argparse.ArgumentParser, names: str, known: list[str]) -> list[str]:
+    chosen = [name for name in names.split(",") if name]
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    return chosen
 
 
 if __name__ == "__main__":

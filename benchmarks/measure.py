@@ -1,30 +1,45 @@
-"""Pairwise timing: every contender in every round, in turn, after all agree on loss and gradients."""
+"""Pairwise timing: every contender in a process of its own, in interleaved rounds, after all agree.
+
+The processes wait while others are timed, so that no two compute at the same time.
+"""
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import itertools
+import json
+import select
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from benchmarks.registry import Contender
+from benchmarks.problem import Array
+from benchmarks.registry import Workload, draw_problem
 
-__all__ = ["Timing", "check_agreement", "time_contenders"]
+__all__ = ["Measurement", "Timing", "measure_workload"]
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
-SAMPLE_SECONDS = 0.005
-"""Calls are repeated within a sample until it lasts this long, so that the clock costs nothing beside them."""
+SAMPLE_SECONDS = 0.02
+"""Calls are repeated within a sample until it lasts this long, so that the clock and the waking cost nothing."""
+PATIENCE = 120
+"""The seconds that a contender may take to compile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The seconds per call of one contender, one number per round."""
+    """The seconds per call of one contender, one number per round; those until the first call was done; megabytes."""
 
     seconds: tuple[float, ...]
+    compile_s: float
+    peak_mb: float
 
     @property
     def minimum(self) -> float:
@@ -35,55 +50,139 @@ class Timing:
         return statistics.median(self.seconds)
 
 
-def check_agreement(contenders: Mapping[str, Contender]) -> float:
-    """The largest relative difference from the first contender, norm-wise per array.
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The contenders of one workload that ran, and why others did not; `difference` is the largest relative one
+    between those that ran, norm-wise per array."""
+
+    workload: Workload
+    dtype: str
+    timings: Mapping[str, Timing]
+    absent: Mapping[str, str]
+    difference: float
+
+
+class _Process:
+    """A contender's process; see `benchmarks.worker`."""
+
+    def __init__(self, workload: Workload, contender: str, problem: Path, result: Path) -> None:
+        self.result = result
+        command = [sys.executable, "-m", "benchmarks.worker"]
+        command += [workload.name, contender, str(problem), str(result)]
+        self.errors = result.with_suffix(".txt")
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        self.compile_s = self._read(PATIENCE)["compile_s"]
+
+    def ask(self, seconds: float) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return self._read(None)["seconds"]
+
+    def close(self) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        peak = self._read(None)["peak_mb"]
+        self.process.wait()
+        return peak
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _read(self, patience: float | None) -> dict[str, float]:
+        """The next answer.
+
+        Raises
+        ------
+        RuntimeError
+            The process ended, or did not answer in time; says why.
+        """
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], patience)
+        line = self.process.stdout.readline() if ready else ""
+        if line:
+            answer: dict[str, float] = json.loads(line)
+            return answer
+        self.kill()
+        reasons = self.errors.read_text().strip().splitlines()
+        raise RuntimeError(
+            reasons[-1].partition(": ")[2] if ready and reasons else f"not ready after {patience:g} s"
+        )
+
+
+def measure_workload(
+    workload: Workload, contenders: tuple[str, ...], dtype: str, seconds: float, rounds: int
+) -> Measurement:
+    """Start the contenders, let them agree, and time them: until `rounds` are done, and on for `seconds` in all.
 
     Raises
     ------
     ValueError
-        It is above what rounding in this precision explains; names the contender and the array.
+        Two contenders differ by more than rounding explains; names them and the array.
     """
-    (reference, first), *others = contenders.items()
-    loss = first()
-    expected = {name: array.copy() for name, array in first.gradients.items()}
+    problem = draw_problem(workload, dtype)
+    with TemporaryDirectory() as folder, contextlib.ExitStack() as running:
+        path = Path(folder, "problem.npz")
+        problem.save(path)
+        processes: dict[str, _Process] = {}
+        absent: dict[str, str] = {}
+        for name in contenders:
+            try:
+                processes[name] = _Process(workload, name, path, Path(folder, f"{name}.npz"))
+                running.callback(processes[name].kill)
+            except RuntimeError as error:
+                absent[name] = str(error)
+        results = {name: process.result for name, process in processes.items() if name != "floor"}
+        difference = _compare(workload, results, dtype)
+        samples = {name: list[float]() for name in processes}
+        for name in _take_turns(list(processes), seconds, rounds):
+            samples[name].append(processes[name].ask(SAMPLE_SECONDS))
+        timings = {
+            name: Timing(tuple(samples[name]), process.compile_s, process.close())
+            for name, process in processes.items()
+        }
+    return Measurement(workload, dtype, timings, absent, difference)
+
+
+def _take_turns(names: list[str], seconds: float, rounds: int) -> Iterator[str]:
+    end = time.perf_counter() + seconds
+    for done in itertools.count(1):
+        yield from names
+        names = [*names[1:], *names[:1]]
+        if done >= rounds and time.perf_counter() > end:
+            return
+
+
+def _compare(workload: Workload, results: Mapping[str, Path], dtype: str) -> float:
+    """The largest relative difference from the first contender."""
+    read = {name: _read_result(workload, path) for name, path in results.items()}
+    if not read:
+        return 0.0
+    (reference, expected), *others = read.items()
     worst = 0.0
-    for name, contender in others:
-        errors = {"loss": abs(contender() - loss) / abs(loss)}
-        for array, gradient in contender.gradients.items():
-            norm = np.linalg.norm(expected[array])
-            errors[array] = float(np.linalg.norm(gradient - expected[array]) / norm)
-        array, error = max(errors.items(), key=lambda item: item[1])
-        if not error <= TOLERANCE[expected["bias"].dtype.name]:
-            raise ValueError(f"{name} and {reference} differ in {array} by {error:.1e}")
-        worst = max(worst, error)
+    for name, arrays in others:
+        for array, value in arrays.items():
+            norm = float(np.linalg.norm(expected[array]))
+            error = float(np.linalg.norm(value - expected[array])) / (norm or 1.0)
+            if not error <= TOLERANCE[dtype]:
+                raise ValueError(
+                    f"{workload.name}: {name} and {reference} differ in {array} by {error:.1e} of its norm"
+                )
+            worst = max(worst, error)
     return worst
 
 
-def time_contenders(contenders: Mapping[str, Contender], seconds: float, rounds: int) -> dict[str, Timing]:
-    """Time all contenders in interleaved rounds: until `rounds` are done, and on for `seconds` in all."""
-    repeats = {name: _count_repeats(contender) for name, contender in contenders.items()}
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
-    order = list(contenders)
-    gc.disable()
-    try:
-        end = time.perf_counter() + seconds
-        for done in itertools.count(1):
-            for name in order:
-                samples[name].append(_time_calls(contenders[name], repeats[name]))
-            order = [*order[1:], order[0]]
-            if done >= rounds and time.perf_counter() > end:
-                break
-    finally:
-        gc.enable()
-    return {name: Timing(tuple(values)) for name, values in samples.items()}
-
-
-def _count_repeats(contender: Contender) -> int:
-    return max(1, round(SAMPLE_SECONDS / min(_time_calls(contender, 1) for _ in range(3))))
-
-
-def _time_calls(contender: Contender, repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        contender()
-    return (time.perf_counter() - start) / repeats
+def _read_result(workload: Workload, path: Path) -> dict[str, Array]:
+    """The loss and every gradient under the name of graphbptt's group."""
+    with np.load(path, allow_pickle=False) as archive:
+        named: dict[str, Any] = {
+            name.removeprefix("of "): archive[name] for name in archive.files if name.startswith("of ")
+        }
+        loss = archive["loss"]
+    if workload.timed == "step":
+        return named
+    return {"the loss": loss, **workload.network.split(named, workload.sizes)}

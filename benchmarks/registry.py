@@ -1,72 +1,148 @@
-"""What there is to measure: workloads by name, and for each network the contenders that can run it."""
+"""What there is to measure: workloads by name, each with the contenders that can run it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Literal, Protocol
 
-from benchmarks.contenders.compiled import Compiled
-from benchmarks.contenders.lstm_augmented import LstmAugmented
-from benchmarks.contenders.lstm_hoisted import LstmHoisted
-from benchmarks.contenders.sparse_rows import SparseRows
-from benchmarks.contenders.tanh_augmented import TanhAugmented
-from benchmarks.contenders.tanh_hoisted import TanhHoisted
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.networks.clockwork import Clockwork
+from benchmarks.networks.custom import Custom
+from benchmarks.networks.gru import Gru
+from benchmarks.networks.leaky import Leaky
+from benchmarks.networks.lstm import Lstm
+from benchmarks.networks.network import Network
+from benchmarks.networks.sparse import Sparse
+from benchmarks.networks.tanh import Tanh
 from benchmarks.problem import Gradients, Problem, Sizes
-from benchmarks.workloads.lstm import LSTM
-from benchmarks.workloads.network import Network
-from benchmarks.workloads.sparse import SPARSE
-from benchmarks.workloads.tanh import TANH
 
-__all__ = ["HAND_WRITTEN", "WORKLOADS", "Contender", "Workload", "list_contenders"]
+__all__ = ["OURS", "WORKLOADS", "Contender", "Workload", "draw_problem", "find_contender"]
+
+OURS = ("numpy", "reference")
+"""The contenders that are backends of graphbptt."""
 
 
 class Contender(Protocol):
-    """A problem made ready: a call computes loss and gradients, and is what is timed."""
+    """A problem made ready: a call does what is timed."""
 
-    def __call__(self) -> float: ...
+    def __call__(self) -> float:
+        """The loss; after a single step, an output."""
 
     @property
     def gradients(self) -> Gradients:
-        """What the last call computed, by the names of `Sizes.shapes`."""
+        """What the last call computed, by the names of `Network.shapes`; after a single step, the outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A network at one size, and the ratio to the fastest hand-written contender that is asked of the compiled one."""
+    """A network at one size.
 
+    `aims` says for some contenders at most how many times the fastest peer's time they should take. A call computes
+    loss and gradients of a batch or, where `timed` is ``"step"``, one step forward.
+    """
+
+    name: str
     network: Network
     sizes: Sizes
-    limit: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.network.name}-{self.sizes.hidden}"
+    contenders: tuple[str, ...]
+    aims: Mapping[str, float] = field(default_factory=dict)
+    timed: Literal["gradients", "step"] = "gradients"
 
 
-# (inputs, hidden, batch, steps) and the ratio asked for.
-SIZES = (((32, 128, 32, 100), 1.1), ((64, 256, 64, 100), 1.1), ((8, 16, 1, 100), 1.5))
+LOOPS = ("torch_loop", "torch_compile", "jax")
+ALL = ("numpy", "torch", *LOOPS, "floor")
+NO_MODULE = ("numpy", *LOOPS, "floor")
 
+# Sizes: inputs, hidden, batch, steps.
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        *(
-            Workload(network, Sizes(*sizes, gates=len(network.gates)), limit)
-            for network in (TANH, LSTM)
-            for sizes, limit in SIZES
+        Workload("rnn", Tanh(), Sizes(64, 256, 64, 256), ALL),
+        Workload("lstm_small", Lstm(), Sizes(32, 128, 32, 256), ALL),
+        Workload("lstm_large", Lstm(), Sizes(128, 512, 64, 100), ALL),
+        Workload("gru", Gru(), Sizes(128, 256, 64, 100), ALL),
+        Workload("custom", Custom(), Sizes(64, 3 * 128, 32, 256), NO_MODULE),
+        Workload("clockwork", Clockwork(), Sizes(64, 8 * 64, 32, 512), NO_MODULE),
+        Workload("leaky", Leaky(), Sizes(64, 512, 128, 200), NO_MODULE),
+        # One step of PyTorch's or JAX's sparse products and their derivatives takes longer than ten of SciPy's.
+        Workload(
+            "sparse",
+            Sparse(),
+            Sizes(32, 10_000, 32, 100, 1_000_000),
+            ("numpy", "scipy"),
+            {"numpy": 1.2},
         ),
-        Workload(SPARSE, Sizes(32, 10_000, 32, 100, gates=1, entries=1_000_000), 1.2),
+        Workload("tiny", Tanh(), Sizes(8, 16, 1, 1000), ALL),
+        Workload("step", Tanh(), Sizes(8, 64, 1, 100), ("numpy", *LOOPS), timed="step"),
+        *(
+            Workload(f"{network.name}_{hidden}_by_hand", network, Sizes(*sizes), contenders, {"numpy": aim})
+            for network in (Tanh(), Lstm())
+            for contenders in (("numpy", "hoisted", "augmented"),)
+            for hidden, sizes, aim in (
+                (128, (32, 128, 32, 100), 1.1),
+                (256, (64, 256, 64, 100), 1.1),
+                (16, (8, 16, 1, 100), 1.5),
+            )
+        ),
     )
 }
 
-HAND_WRITTEN: dict[str, dict[str, Callable[[Problem], Contender]]] = {
-    "tanh": {"hoisted": TanhHoisted, "augmented": TanhAugmented},
-    "lstm": {"hoisted": LstmHoisted, "augmented": LstmAugmented},
-    "sparse": {"rows": SparseRows},
-}
+
+def find_contender(name: str, workload: Workload) -> Callable[[Network, Problem, bool], Contender]:
+    """What makes a contender of a network, a problem and whether there is noise; only what it needs is imported.
+
+    Raises
+    ------
+    ImportError
+        Its library is not installed.
+    """
+    step = workload.timed == "step"
+    if name in OURS:
+        return partial(_load("compiled", "CompiledStep" if step else "Compiled"), backend=name)
+    if name in ("torch_loop", "torch_compile"):
+        make = _load("torch_loop", "TorchStep" if step else "TorchLoop")
+        return partial(make, compiled=name == "torch_compile")
+    if name == "jax":
+        return _load("jax_scan", "JaxStep" if step else "JaxScan")
+    if name == "torch":
+        return _load("torch_module", "TorchModule")
+    if name == "floor":
+        return _load("floor", "Floor")
+    network = workload.network.name
+    modules = {"scipy": ("sparse_rows", "SparseRows")} | {
+        way: (f"{network}_{way}", f"{network.capitalize()}{way.capitalize()}")
+        for way in ("hoisted", "augmented")
+    }
+    make = _load(f"by_hand.{modules[name][0]}", modules[name][1])
+    return lambda network, problem, noisy: make(problem)
 
 
-def list_contenders(network: Network, backend: str) -> dict[str, Callable[[Problem], Contender]]:
-    """The compiled network on `backend`, by that backend's name, and the hand-written ones."""
-    return {backend: partial(Compiled, network, backend=backend), **HAND_WRITTEN[network.name]}
+def _load(module: str, name: str) -> Callable[..., Any]:
+    made: Callable[..., Any] = getattr(import_module(f"benchmarks.contenders.{module}"), name)
+    return made
+
+
+def draw_problem(workload: Workload, dtype: npt.DTypeLike = "float32", seed: int = 0) -> Problem:
+    """Standard normal data, weights of variance one over their fan-in: states neither vanish nor saturate."""
+    network, sizes = workload.network, workload.sizes
+    rng = np.random.default_rng(seed)
+    parameters = {name: np.zeros(shape, dtype) for name, shape in network.shapes(sizes).items()}
+    fan_in = {"input": sizes.inputs + sizes.fan_in, "recurrent": sizes.inputs + sizes.fan_in}
+    drawn = {
+        name: rng.normal(0, fan_in.get(name, array.shape[-2] if array.ndim > 1 else 16) ** -0.5, array.shape)
+        for name, array in parameters.items()
+    }
+    named = network.split({name: array.astype(dtype) for name, array in drawn.items()}, sizes)
+    for group, view in network.split(parameters, sizes).items():
+        view[...] = named[group]
+    network.obey(parameters, sizes)
+
+    def draw(width: int) -> Any:
+        return rng.normal(0, 1, (sizes.steps, sizes.batch, width)).astype(dtype)
+
+    return Problem(sizes, draw(sizes.inputs), draw(sizes.outputs), parameters)

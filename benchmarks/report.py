@@ -3,108 +3,80 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.measure import Timing
-from benchmarks.registry import Workload
+from benchmarks.measure import Measurement
+from benchmarks.registry import OURS
 
-__all__ = ["RESULTS", "Comparison", "write_results"]
+__all__ = ["RESULTS", "format_measurement", "format_results", "list_rows", "write_results"]
 
 RESULTS = Path(__file__).parent / "results"
 
+HEAD = ("contender", "min, ms", "median, ms", "ratio", "aim", "compile, s", "peak, MB")
+EXPLANATION = """\
+Loss and all gradients of one batch (of `step`: one step forward, as a stream takes it). Every contender is a process
+of its own; minimum and median are over interleaved rounds of one run. The ratio is that of the minimum to the minimum
+of the fastest peer, one that is neither ours nor the floor; aim is what we want it to be at most. Before they are
+timed, all contenders agree on loss and gradients; the largest relative difference, norm-wise per array, stands under
+each workload. Compile: from the declaration to the end of the first call, libraries imported before. Peak: resident
+memory of the process, libraries included. The floor is the time of the network's matrix products at the rate of a
+large one, measured in the same run."""
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The compiled network, called `ours`, beside the hand-written ones on one workload."""
 
-    workload: Workload
-    dtype: str
-    ours: str
-    timings: dict[str, Timing]
-    difference: float
+def find_fastest_peer(measurement: Measurement) -> str | None:
+    peers = {
+        name: timing.minimum
+        for name, timing in measurement.timings.items()
+        if name not in OURS and name != "floor"
+    }
+    return min(peers, key=peers.__getitem__, default=None)
 
-    @property
-    def fastest(self) -> str:
-        """The hand-written contender with the least minimum."""
-        peers = {name: timing.minimum for name, timing in self.timings.items() if name != self.ours}
-        return min(peers, key=peers.__getitem__)
 
-    @property
-    def ratio(self) -> float:
-        """The minimum of ours over the minimum of the fastest hand-written."""
-        return self.timings[self.ours].minimum / self.timings[self.fastest].minimum
-
-    @property
-    def median_ratio(self) -> float:
-        return self.timings[self.ours].median / self.timings[self.fastest].median
-
-    def row(self) -> list[str]:
-        """The cells of the table."""
-        ours, peer = self.timings[self.ours], self.timings[self.fastest]
-        return [
-            self.workload.network.name,
-            str(self.workload.sizes),
-            self.dtype,
-            *(f"{1e3 * timing.minimum:.3f} / {1e3 * timing.median:.3f}" for timing in (ours, peer)),
-            self.fastest,
-            f"{self.ratio:.2f} / {self.median_ratio:.2f}",
-            f"{self.workload.limit}",
-            f"{self.difference:.0e}",
-        ]
+def list_rows(measurements: Sequence[Measurement]) -> Iterator[dict[str, Any]]:
+    """A row for every contender that ran."""
+    for measurement in measurements:
+        peer = find_fastest_peer(measurement)
+        for name, timing in measurement.timings.items():
+            yield {
+                "workload": measurement.workload.name,
+                "contender": name,
+                "min_ms": 1e3 * timing.minimum,
+                "median_ms": 1e3 * timing.median,
+                "ratio": timing.minimum / measurement.timings[peer].minimum if peer else None,
+                "median_ratio": timing.median / measurement.timings[peer].median if peer else None,
+                "aim": measurement.workload.aims.get(name),
+                "rounds": len(timing.seconds),
+                "compile_s": timing.compile_s,
+                "peak_mb": timing.peak_mb,
+            }
 
 
 def write_results(
-    name: str, machine: dict[str, str], comparisons: Sequence[Comparison], compilation: Sequence[float]
-) -> str:
-    """Write ``results/<name>.json`` and ``.md``; returns the Markdown."""
-    RESULTS.mkdir(exist_ok=True)
+    path: Path, machine: dict[str, str], measurements: Sequence[Measurement], compilation: Sequence[float]
+) -> None:
+    """Write the JSON to `path` and the Markdown beside it."""
     record = {
         "machine": machine,
-        "workloads": [
-            {
-                "network": item.workload.network.name,
-                "sizes": str(item.workload.sizes),
-                "dtype": item.dtype,
-                "ratio": item.ratio,
-                "median_ratio": item.median_ratio,
-                "limit": item.workload.limit,
-                "fastest_hand_written": item.fastest,
-                "difference": item.difference,
-                "seconds": {
-                    contender: {"minimum": t.minimum, "median": t.median, "rounds": len(t.seconds)}
-                    for contender, t in item.timings.items()
-                },
-            }
-            for item in comparisons
-        ],
+        "rows": list(list_rows(measurements)),
+        "absent": {item.workload.name: dict(item.absent) for item in measurements if item.absent},
         "compilation_seconds": list(compilation),
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    text = format_results(machine, comparisons, compilation)
-    (RESULTS / f"{name}.md").write_text(text)
-    return text
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    path.with_suffix(".md").write_text(format_results(machine, measurements, compilation))
 
 
 def format_results(
-    machine: dict[str, str], comparisons: Sequence[Comparison], compilation: Sequence[float]
+    machine: dict[str, str], measurements: Sequence[Measurement], compilation: Sequence[float]
 ) -> str:
     """The table, with what it was measured on."""
-    ours = comparisons[0].ours if comparisons else "compiled"
     lines = ["# Speed", "", *(f"- {key}: {value}" for key, value in machine.items()), ""]
-    if comparisons:
-        head = ["network", "(inputs, hidden, batch, steps)", "dtype", f"{ours}, ms", "hand-written, ms"]
-        head += ["fastest by hand", "ratio", "limit", "difference"]
-        rows = [head, ["---"] * len(head), *(comparison.row() for comparison in comparisons)]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
-        lines += [
-            "",
-            "Loss and all gradients of one batch. Times and ratios are minimum / median over interleaved rounds of",
-            "one run, against the hand-written contender with the least minimum. The difference is the largest",
-            "relative one, norm-wise per array, between all contenders.",
-            "",
-        ]
+    if measurements:
+        lines += [EXPLANATION, ""]
+    for measurement in measurements:
+        lines += [format_measurement(measurement), ""]
     if compilation:
         lines += [
             f"1,000 populations and 10,000 edges compile in {min(compilation):.2f} s "
@@ -112,3 +84,29 @@ def format_results(
             "",
         ]
     return "\n".join(lines)
+
+
+def format_measurement(measurement: Measurement) -> str:
+    """One workload's table."""
+    workload = measurement.workload
+    table = [HEAD, ("---",) * len(HEAD), *map(_format_row, list_rows([measurement]))]
+    lines = [
+        f"## {workload.name}: (inputs, hidden, batch, steps) = {workload.sizes}, {measurement.dtype}",
+        "",
+    ]
+    lines += [f"| {' | '.join(row)} |" for row in table]
+    lines += ["", f"Largest difference {measurement.difference:.0e}."]
+    lines += [f"No {name}: {reason}." for name, reason in measurement.absent.items()]
+    return "\n".join(lines)
+
+
+def _format_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["contender"],
+        f"{row['min_ms']:.3f}",
+        f"{row['median_ms']:.3f}",
+        "" if row["ratio"] is None else f"{row['ratio']:.2f} / {row['median_ratio']:.2f}",
+        "" if row["aim"] is None else f"{row['aim']:g}",
+        f"{row['compile_s']:.2f}",
+        f"{row['peak_mb']:.0f}",
+    )

@@ -5,27 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 import graphbptt
+from benchmarks.networks.network import Network
 from benchmarks.problem import Gradients, Problem
-from benchmarks.workloads.network import Network
 
-__all__ = ["Compiled"]
+__all__ = ["Compiled", "CompiledStep", "compile_network"]
+
+
+def compile_network(network: Network, problem: Problem, noisy: bool, backend: str) -> graphbptt.Model:
+    """The compiled network with the problem's parameters."""
+    sizes = problem.sizes
+    model = graphbptt.compile(
+        network.declare(sizes, noisy),
+        inputs=network.inputs(sizes),
+        targets=network.targets(sizes),
+        backend=backend,
+        dtype=problem.dtype,
+    )
+    for group, values in network.split(problem.parameters, sizes).items():
+        model.parameters[group] = values
+    return model
 
 
 class Compiled:
-    """The same call as the hand-written contenders': loss and all gradients of a batch that is bound once."""
+    """The same call as the peers': loss and all gradients of a batch that is bound once."""
 
-    def __init__(self, network: Network, problem: Problem, backend: str) -> None:
-        self.network = network
-        self.problem = problem
-        self.model = graphbptt.compile(
-            network.declare(problem.sizes),
-            inputs=network.inputs,
-            targets=network.targets,
-            backend=backend,
-            dtype=problem.dtype,
-        )
-        for group, values in network.split(problem.parameters).items():
-            self.model.parameters[group] = values
+    def __init__(self, network: Network, problem: Problem, noisy: bool, backend: str) -> None:
+        self.network, self.problem = network, problem
+        self.model = compile_network(network, problem, noisy, backend)
         fields = {"x": problem.x.swapaxes(0, 1), "wanted": problem.wanted.swapaxes(0, 1)}
         self.batch = self.model.bind(fields)
         self.gradient = np.zeros(self.model.plan.layout.free, problem.dtype)
@@ -35,8 +41,26 @@ class Compiled:
 
     @property
     def gradients(self) -> Gradients:
-        """The gradients in the hand-written form, gates side by side."""
-        arrays = {name: np.zeros_like(array) for name, array in self.problem.parameters.items()}
-        for group, view in self.network.split(arrays).items():
+        arrays = self.problem.empty_gradients()
+        for group, view in self.network.split(arrays, self.problem.sizes).items():
             view[...] = self.model.plan.layout.view(self.gradient, group)
         return arrays
+
+
+class CompiledStep:
+    """One step of a stream, `Model.step`."""
+
+    def __init__(self, network: Network, problem: Problem, noisy: bool, backend: str) -> None:
+        self.model = compile_network(network, problem, noisy, backend)
+        self.x = [{"x": row} for row in problem.x]
+        self.output = problem.x[0]
+        self.taken = 0
+
+    def __call__(self) -> float:
+        self.output = self.model.step(self.x[self.taken % len(self.x)])["y"]
+        self.taken += 1
+        return float(self.output[0, 0])
+
+    @property
+    def gradients(self) -> Gradients:
+        return {"y": self.output}

@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.contenders.lstm_factors import find_factors
-from benchmarks.contenders.readout import Readout
-from benchmarks.memory import allocate, pad_width, split_steps
-from benchmarks.problem import Array, Gradients, Problem
+from benchmarks.contenders.by_hand.lstm_factors import find_factors
+from benchmarks.contenders.by_hand.memory import allocate, pad_width, split_steps
+from benchmarks.contenders.by_hand.readout import Readout
+from benchmarks.problem import Array, Problem
 
 __all__ = ["LstmHoisted"]
 
@@ -41,7 +41,7 @@ class LstmHoisted:
         sizes, dtype = problem.sizes, problem.dtype
         steps, batch, hidden, inputs = sizes.steps, sizes.batch, sizes.hidden, sizes.inputs
         self.problem = problem
-        self.gradients: Gradients = {name: np.zeros(shape, dtype) for name, shape in sizes.shapes().items()}
+        self.gradients = problem.empty_gradients()
         self.readout = Readout(problem, scale=0.5)
         self.x = allocate((steps, batch, pad_width(inputs + 1, dtype)), dtype)[..., : inputs + 1]
         self.x[..., inputs] = 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.contenders.readout import Readout
-from benchmarks.memory import allocate, pad_width, split_steps
-from benchmarks.problem import Gradients, Problem
+from benchmarks.contenders.by_hand.memory import allocate, pad_width, split_steps
+from benchmarks.contenders.by_hand.readout import Readout
+from benchmarks.problem import Problem
 
 __all__ = ["TanhHoisted"]
 
@@ -24,7 +24,7 @@ class TanhHoisted:
         sizes, dtype = problem.sizes, problem.dtype
         steps, batch, hidden, inputs = sizes.steps, sizes.batch, sizes.hidden, sizes.inputs
         self.problem = problem
-        self.gradients: Gradients = {name: np.zeros(shape, dtype) for name, shape in sizes.shapes().items()}
+        self.gradients = problem.empty_gradients()
         self.readout = Readout(problem)
         padded = allocate((steps, batch, pad_width(inputs + 1, dtype)), dtype)
         self.x = padded[..., : inputs + 1]

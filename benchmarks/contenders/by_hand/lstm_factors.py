@@ -1,4 +1,4 @@
-"""What the derivatives by an LSTM's state and cell are multiplied by, see `benchmarks.contenders.lstm_hoisted`."""
+"""What the derivatives by an LSTM's state and cell are multiplied by, see `lstm_hoisted`."""
 
 from __future__ import annotations
 

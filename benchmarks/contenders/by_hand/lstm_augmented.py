@@ -1,7 +1,7 @@
 """An LSTM by hand, for small states: as few calls as can be, since each costs more than its arithmetic.
 
-The arithmetic, and what is kept, are those of `benchmarks.contenders.lstm_hoisted`; here everything a step reads or
-writes lies side by side in one row, so that neighbours share a call:
+The arithmetic, and what is kept, are those of `lstm_hoisted` beside it; here everything a step reads or writes lies
+side by side in one row, so that neighbours share a call:
 
     forward   [state[t-1], x[t], 1] @ weights -> [O, I, F, g], beside which stands cell[t-1]
               [I, F] * [g, cell] is one call
@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.contenders.lstm_factors import find_factors
-from benchmarks.contenders.readout import Readout
-from benchmarks.memory import allocate, pad_width
-from benchmarks.problem import Array, Gradients, Problem
+from benchmarks.contenders.by_hand.lstm_factors import find_factors
+from benchmarks.contenders.by_hand.memory import allocate, pad_width
+from benchmarks.contenders.by_hand.readout import Readout
+from benchmarks.problem import Array, Problem
 
 __all__ = ["LstmAugmented"]
 
@@ -32,7 +32,7 @@ class LstmAugmented:
         sizes, dtype = problem.sizes, problem.dtype
         steps, batch, hidden, outputs = sizes.steps, sizes.batch, sizes.hidden, sizes.outputs
         self.problem = problem
-        self.gradients: Gradients = {name: np.zeros(shape, dtype) for name, shape in sizes.shapes().items()}
+        self.gradients = problem.empty_gradients()
         self.readout = Readout(problem, scale=0.5)
         width = pad_width(hidden + sizes.inputs + 1, dtype)
         self.rows = allocate((steps + 1, batch, width), dtype)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.contenders.readout import Readout
-from benchmarks.memory import allocate, pad_width
-from benchmarks.problem import Gradients, Problem
+from benchmarks.contenders.by_hand.memory import allocate, pad_width
+from benchmarks.contenders.by_hand.readout import Readout
+from benchmarks.problem import Problem
 
 __all__ = ["TanhAugmented"]
 
@@ -28,7 +28,7 @@ class TanhAugmented:
         steps, batch, hidden = sizes.steps, sizes.batch, sizes.hidden
         width, back = pad_width(hidden + sizes.inputs + 1, dtype), pad_width(hidden + sizes.outputs, dtype)
         self.problem = problem
-        self.gradients: Gradients = {name: np.zeros(shape, dtype) for name, shape in sizes.shapes().items()}
+        self.gradients = problem.empty_gradients()
         self.readout = Readout(problem)
         self.rows = allocate((steps + 1, batch, width), dtype)
         self.rows[:-1, :, hidden + sizes.inputs] = 1

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-from benchmarks.problem import Array, Gradients, Problem
-from benchmarks.workloads.sparse import draw_places
+from benchmarks.networks.sparse import draw_places
+from benchmarks.problem import Array, Problem
 
 __all__ = ["SparseRows"]
 
@@ -28,7 +28,7 @@ class SparseRows:
         sizes, dtype = problem.sizes, problem.dtype
         steps, batch, hidden = sizes.steps, sizes.batch, sizes.hidden
         self.problem = problem
-        self.gradients: Gradients = {name: np.zeros(shape, dtype) for name, shape in sizes.shapes().items()}
+        self.gradients = problem.empty_gradients()
         rows, columns = draw_places(sizes)
         self.columns = columns.astype(np.int32)
         self.starts = np.searchsorted(rows, np.arange(hidden + 1)).astype(np.int32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.memory import allocate
+from benchmarks.contenders.by_hand.memory import allocate
 from benchmarks.problem import Array, Gradients, Problem
 
 __all__ = ["Readout"]

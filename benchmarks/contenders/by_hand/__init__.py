@@ -1,0 +1,1 @@
+"""Networks written by hand with NumPy and SciPy, a file each."""

@@ -1,0 +1,38 @@
+"""The floor: how long the network's matrix products would take at the rate of one large product."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.networks.network import Network
+from benchmarks.problem import Gradients, Problem
+
+__all__ = ["Floor"]
+
+SIDE = 1024
+"""A product of this size reaches what the linear algebra library can do."""
+
+PASSES = 3
+"""Forward, the derivative by the states and the derivative by the weights: as many products."""
+
+
+class Floor:
+    """A call multiplies two large matrices; its time, times `scale`, is the floor of the network."""
+
+    def __init__(self, network: Network, problem: Problem, noisy: bool) -> None:
+        del noisy
+        sizes = problem.sizes
+        weights = network.split(problem.parameters, sizes).items()
+        per_step = sum(array.size for name, array in weights if not name.endswith(".bias"))
+        self.scale = PASSES * per_step * sizes.steps * sizes.batch / SIDE**3
+        rng = np.random.default_rng(0)
+        self.left, self.right = (rng.random((SIDE, SIDE)).astype(problem.dtype) for _ in range(2))
+        self.out = np.empty_like(self.left)
+
+    def __call__(self) -> float:
+        np.dot(self.left, self.right, self.out)
+        return 0.0
+
+    @property
+    def gradients(self) -> Gradients:
+        return {}

@@ -1,0 +1,121 @@
+"""The network in PyTorch by hand: a loop over the steps, eager or compiled in pieces, and automatic differentiation.
+
+What does not recur, the input's projection and the readout, is done for all steps at once. Compiled is a function of a
+few steps, because tracing all of them takes minutes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.networks.network import Network, Operations
+from benchmarks.problem import Gradients, Problem
+
+__all__ = ["TorchLoop", "TorchStep", "list_operations"]
+
+PIECE = 16
+"""The largest number of steps that are compiled together."""
+
+
+def list_operations(dtype: np.dtype[Any]) -> Operations:
+    precision = torch.float32 if dtype == np.float32 else torch.float64
+
+    def scatter(entries: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
+        places = torch.from_numpy(rows), torch.from_numpy(columns)
+        return torch.zeros(shape, dtype=precision).index_put(places, entries)
+
+    return Operations(
+        tanh=torch.tanh,
+        logistic=torch.sigmoid,
+        relu=torch.relu,
+        concatenate=lambda parts: torch.cat(list(parts), -1),
+        stack=lambda parts: torch.stack(list(parts)),
+        zeros=lambda *shape: torch.zeros(shape, dtype=precision),
+        constant=lambda array: torch.tensor(array, dtype=precision),
+        scatter=scatter,
+        normal=lambda *shape: torch.randn(shape, dtype=precision),
+    )
+
+
+def _pick(projected: Any, index: int | slice) -> Any:
+    return tuple(part[index] for part in projected) if isinstance(projected, tuple) else projected[index]
+
+
+class TorchLoop:
+    """Loss and gradients by automatic differentiation."""
+
+    def __init__(self, network: Network, problem: Problem, noisy: bool, compiled: bool = False) -> None:
+        self.network, self.noisy, self.sizes = network, noisy, problem.sizes
+        self.ops = list_operations(problem.dtype)
+        self.parameters = {
+            name: torch.tensor(array, requires_grad=True) for name, array in problem.parameters.items()
+        }
+        self.x, self.wanted = torch.tensor(problem.x), torch.tensor(problem.wanted)
+        steps = problem.sizes.steps
+        self.piece = max(n for n in range(1, PIECE + 1) if steps % n == 0) if compiled else steps
+        self.walk = torch.compile(self._walk_traced) if compiled else self._walk
+
+    def _walk(self, p: Any, carry: Any, projected: Any) -> tuple[Any, Any]:
+        states = []
+        for step in range(self.piece):
+            carry, state = self.network.step_at(self.ops, p, carry, _pick(projected, step), step + 1)
+            states.append(state)
+        return carry, torch.stack(states)
+
+    def _walk_traced(self, p: Any, carry: Any, projected: Any) -> tuple[Any, Any]:
+        states = []
+        for step in range(self.piece):
+            carry, state = self.network.step(self.ops, p, carry, _pick(projected, step))
+            states.append(state)
+        return carry, torch.stack(states)
+
+    def __call__(self) -> float:
+        for parameter in self.parameters.values():
+            parameter.grad = None
+        p = self.network.complete(self.ops, self.parameters, self.sizes)
+        projected = self.network.project(self.ops, p, self.x, self.noisy)
+        carry = self.network.start(self.ops, p, self.sizes.batch)
+        pieces = []
+        for first in range(0, self.sizes.steps, self.piece):
+            carry, states = self.walk(p, carry, _pick(projected, slice(first, first + self.piece)))
+            pieces.append(states)
+        error = self.network.read_out(p, torch.cat(pieces)) - self.wanted
+        loss = 0.5 * (error * error).sum() / (self.sizes.steps * self.sizes.batch)
+        loss.backward()
+        return float(loss.item())
+
+    @property
+    def gradients(self) -> Gradients:
+        grads: dict[str, Any] = {name: parameter.grad for name, parameter in self.parameters.items()}
+        return {name: grad.numpy() for name, grad in grads.items()}
+
+
+class TorchStep:
+    """One step of the network, eager or compiled, nothing kept for derivatives."""
+
+    def __init__(self, network: Network, problem: Problem, noisy: bool, compiled: bool = False) -> None:
+        del noisy
+        self.network, self.ops = network, list_operations(problem.dtype)
+        self.parameters = {name: torch.tensor(array) for name, array in problem.parameters.items()}
+        self.x = list(torch.tensor(problem.x))
+        self.carry = network.start(self.ops, self.parameters, problem.sizes.batch)
+        self.output, self.taken = self.x[0], 0
+        self.advance = torch.compile(self._advance) if compiled else self._advance
+
+    def _advance(self, carry: Any, x: Any) -> tuple[Any, Any]:
+        projected = self.network.project(self.ops, self.parameters, x, False)
+        carry, state = self.network.step(self.ops, self.parameters, carry, projected)
+        return carry, self.network.read_out(self.parameters, state)
+
+    def __call__(self) -> float:
+        with torch.inference_mode():
+            self.carry, self.output = self.advance(self.carry, self.x[self.taken % len(self.x)])
+        self.taken += 1
+        return float(self.output[0, 0])
+
+    @property
+    def gradients(self) -> Gradients:
+        return {"y": self.output.numpy()}

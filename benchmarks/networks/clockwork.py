@@ -1,0 +1,73 @@
+"""The clockwork network (Koutník et al. 2014), as the shipped cell: modules that act at their own periods.
+
+At a step only some modules act, those whose periods divide its number; they are the first ones, since the periods are
+powers of two. A loop in Python computes those alone; one that is traced for all steps masks the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from benchmarks.networks.network import Network, Operations, Tensor, add_readout, shape_layer
+from benchmarks.problem import Array, Gradients, Sizes
+
+__all__ = ["Clockwork"]
+
+MODULES = 8
+
+
+class Clockwork(Network):
+    """Periods 1, 2, 4 ... 128; a module reads itself and the slower ones."""
+
+    name = "clockwork"
+
+    def declare(self, sizes: Sizes, noisy: bool) -> nx.DiGraph[Any]:
+        graph: nx.DiGraph[Any] = nx.DiGraph()
+        graph.add_node("x", units=sizes.inputs)
+        periods = [2**module for module in range(MODULES)]
+        graph.add_node("h", units=sizes.hidden, cell={"clockwork": {"periods": periods}})
+        graph.add_edge("x", "h", delay=0)
+        add_readout(graph, sizes, "h")
+        return graph
+
+    def shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
+        return shape_layer(sizes)
+
+    def split(self, arrays: Gradients, sizes: Sizes) -> dict[str, Array]:
+        size = sizes.hidden // MODULES
+        recurrent = {
+            f"h->h#{2**module}": arrays["recurrent"][module * size :, module * size : (module + 1) * size]
+            for module in range(MODULES)
+        }
+        layer = {"x->h": arrays["input"], "h.bias": arrays["bias"]}
+        return {**layer, **recurrent, "h->y": arrays["readout"], "y.bias": arrays["readout_bias"]}
+
+    def project(self, ops: Operations, p: dict[str, Tensor], x: Tensor, noisy: bool) -> Tensor:
+        steps, hidden = x.shape[0], p["recurrent"].shape[0]
+        periods = np.repeat(2 ** np.arange(MODULES), hidden // MODULES)
+        due = np.arange(1, steps + 1)[:, None] % periods == 0
+        return x @ p["input"] + p["bias"], ops.constant(due[:, None].astype(float))
+
+    def start(self, ops: Operations, p: dict[str, Tensor], batch: int) -> Any:
+        return (ops.zeros(batch, p["recurrent"].shape[0]),)
+
+    def step(
+        self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor
+    ) -> tuple[Any, Tensor]:
+        (state,), (net, due) = carry, projected
+        state = state + due * (ops.tanh(net + state @ p["recurrent"]) - state)
+        return (state,), state
+
+    def step_at(
+        self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor, step: int
+    ) -> tuple[Any, Tensor]:
+        (state,), (net, _) = carry, projected
+        hidden = state.shape[-1]
+        modules = min(MODULES, (step & -step).bit_length())
+        acting = modules * hidden // MODULES
+        moved = ops.tanh(net[..., :acting] + state @ p["recurrent"][:, :acting])
+        state = ops.concatenate([moved, state[..., acting:]]) if acting < hidden else moved
+        return (state,), state

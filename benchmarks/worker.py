@@ -1,0 +1,85 @@
+"""The process of one contender: makes it ready, checks it and times it, as it is told line by line.
+
+    python -m benchmarks.worker WORKLOAD CONTENDER PROBLEM RESULT
+
+Each line on the standard input is a number of seconds; the answer is a line of JSON with the seconds of one call, or
+of the calls that fit into so many seconds, the mean of them. The first answer, which comes unasked, says how long it
+took to make the contender ready and to call it once, and the last, after the end of the input, how much memory was
+needed. What the contender computed is written to RESULT.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from benchmarks.problem import Problem
+from benchmarks.registry import WORKLOADS, Contender, Workload, find_contender
+
+__all__ = ["main"]
+
+CHECKED_STEPS = 3
+"""The single steps after which outputs are compared: the first reads no state."""
+
+
+def main() -> None:
+    name, contender_name, problem_path, result = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes to the standard error
+    workload = WORKLOADS[name]
+    problem = Problem.load(Path(problem_path), workload.sizes)
+    make = find_contender(contender_name, workload)  # imports what it needs, before the clock starts
+    started = time.perf_counter()
+    contender = make(workload.network, problem, False)
+    contender()
+    ready = time.perf_counter() - started
+    _check(contender, workload, Path(result))
+    if workload.network.noise:
+        contender = make(workload.network, problem, True)
+    _answer(answers, {"compile_s": ready})
+    gc.disable()
+    scale = getattr(contender, "scale", 1.0)
+    for line in sys.stdin:
+        _answer(answers, {"seconds": scale * _time_calls(contender, float(line))})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _answer(answers, {"peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)})
+
+
+def _check(contender: Contender, workload: Workload, path: Path) -> None:
+    """Write loss and gradients of the call that was made, or the outputs a few steps later."""
+    loss = 0.0
+    if workload.timed == "step":
+        for _ in range(CHECKED_STEPS - 1):
+            loss = contender()
+    else:
+        loss = contender()
+    named: dict[str, Any] = {f"of {name}": array for name, array in contender.gradients.items()}
+    np.savez(path, loss=loss, **named)
+
+
+def _time_calls(contender: Contender, seconds: float) -> float:
+    """The mean time of as many calls as fit."""
+    calls, start = 0, time.perf_counter()
+    while True:
+        contender()
+        calls += 1
+        passed = time.perf_counter() - start
+        if passed + passed / calls > seconds:
+            return passed / calls
+
+
+def _answer(stream: IO[str], answer: dict[str, float]) -> None:
+    stream.write(json.dumps(answer) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()
