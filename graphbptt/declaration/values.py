@@ -20,8 +20,9 @@ from pydantic_core import PydanticCustomError
 
 from graphbptt.declaration.choices import Section
 from graphbptt.errors import did_you_mean
+from graphbptt.ir import parameters
 from graphbptt.ir.initializers import DISTRIBUTIONS
-from graphbptt.ir.parameters import FrozenArray, Initializer
+from graphbptt.ir.parameters import Draws, FrozenArray, Initializer
 
 __all__ = [
     "Count",
@@ -83,13 +84,13 @@ def read_values(value: Any) -> FrozenArray:
     return FrozenArray(array)
 
 
-def read_init(value: Any) -> Initializer | FrozenArray:
+def read_init(value: Any) -> parameters.Init:
     """Starting values: numbers, or a distribution with all its numbers filled in.
 
     >>> print(read_init({"normal": {"std": 0.1}}))
     normal(mean=0, std=0.1)
     """
-    if isinstance(value, Initializer | FrozenArray):
+    if isinstance(value, Initializer | FrozenArray | Draws):
         return value
     if isinstance(value, str):
         value = {value: {}}
@@ -164,5 +165,5 @@ def read_units(value: Any) -> tuple[int, ...] | UnitRange | None:
 
 
 Values = Annotated[FrozenArray, PlainValidator(read_values)]
-Init = Annotated[Initializer | FrozenArray, PlainValidator(read_init)]
+Init = Annotated[parameters.Init, PlainValidator(read_init)]
 Units = Annotated[tuple[int, ...] | UnitRange | None, PlainValidator(read_units)]

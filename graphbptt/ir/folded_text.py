@@ -6,7 +6,7 @@ from typing import Any
 
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.parameters import FrozenArray, Initializer, Use
+from graphbptt.ir.parameters import FrozenArray, Use
 
 __all__ = ["format_folded"]
 
@@ -42,7 +42,7 @@ def format_folded(network: FoldedNetwork) -> str:
     lines.extend(f"  wire {wire.source}->{wire.target}: delay {wire.delay}" for wire in network.wires)
     for group in network.groups:
         kind = group.combine if group.trainable else "fixed"
-        init = group.init if isinstance(group.init, Initializer) else _short(group.init)
+        init = _short(group.init) if isinstance(group.init, FrozenArray) else group.init
         penalty = f", penalty {group.penalty}" if group.penalty else ""
         lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}{penalty}")
     lines.extend(f"  constraint {constraint}" for constraint in network.constraints)

@@ -3,11 +3,13 @@
 A weight matrix has the sources of a connection as its rows and the targets as its columns: the fan-in of a unit is the
 number of rows, its fan-out that of the columns. Sparse weights, and those read through index maps, bring the mean fans
 of the units that they connect.
+
+A parameter of one number is drawn through the distribution's quantile from a hash of its name and the seed, which is
+done for millions of them at once where they lie in one array (`Draws`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -16,8 +18,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincinv, ndtri
 
-from graphbptt.ir.parameters import FrozenArray, Group
+from graphbptt.ir.parameters import Draws, FrozenArray, Group, hash_name
 
 __all__ = ["DISTRIBUTIONS", "Distribution", "draw_group", "take_signs"]
 
@@ -26,6 +29,7 @@ Shape = tuple[int, ...]
 Numbers = Mapping[str, float]
 Fans = tuple[float, float]
 Draw = Callable[[np.random.Generator, Shape, Numbers, Fans], Array]
+Quantile = Callable[[Array, Numbers, Fans], Array]
 
 LARGEST_SPECTRUM = 4096
 """The number of units up to which the eigenvalues of a matrix are computed: they take the cube of it."""
@@ -35,6 +39,7 @@ LARGEST_SPECTRUM = 4096
 class Distribution:
     """A distribution: the defaults of its numbers, and ``draw(generator, shape, numbers, fans)``.
 
+    ``quantile(uniform, numbers, fans)`` makes parameters of one number each out of uniform ones between 0 and 1.
     The numbers in `spreads` are widths, never negative; those in `ordered` must not descend; those in `counts` are
     whole, at least 1, and stay as they are when the values are scaled. `shapes` says which parameters it can fill. A
     `directed` one tells sources from targets, so that it has no transpose. One that `keeps_sign` is still itself when
@@ -43,6 +48,7 @@ class Distribution:
 
     defaults: Numbers
     draw: Draw
+    quantile: Quantile
     spreads: tuple[str, ...] = ()
     ordered: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
@@ -153,36 +159,82 @@ def _balanced(rng: np.random.Generator, shape: Shape, numbers: Numbers, _fans: F
     return numbers["gain"] * math.sqrt(form) * rng.gamma(form, 1 / form, shape)
 
 
+def _sign(uniform: Array) -> Array:
+    return np.where(uniform < 0.5, -1.0, 1.0)
+
+
 DISTRIBUTIONS: dict[str, Distribution] = {
-    "constant": Distribution({"value": 0.0}, lambda _rng, shape, n, _fans: np.full(shape, n["value"])),
+    "constant": Distribution(
+        {"value": 0.0},
+        lambda _rng, shape, n, _fans: np.full(shape, n["value"]),
+        lambda u, n, _fans: np.full(u.shape, n["value"]),
+    ),
     "normal": Distribution(
         {"mean": 0.0, "std": 1.0},
         lambda rng, shape, n, _fans: rng.normal(n["mean"], n["std"], shape),
+        lambda u, n, _fans: n["mean"] + n["std"] * ndtri(u),
         ("std",),
     ),
     "uniform": Distribution(
         {"low": -1.0, "high": 1.0},
         lambda rng, shape, n, _fans: rng.uniform(n["low"], n["high"], shape),
+        lambda u, n, _fans: n["low"] + (n["high"] - n["low"]) * u,
         ordered=("low", "high"),
     ),
-    "glorot": Distribution({"gain": 1.0}, _glorot, ("gain",)),
-    "glorot_normal": Distribution({"gain": 1.0}, _glorot_normal, ("gain",)),
-    "he": Distribution({"gain": math.sqrt(2)}, _he, ("gain",), directed=True),
-    "orthogonal": Distribution({"gain": 1.0}, _orthogonal, ("gain",), shapes="matrix", keeps_sign=False),
-    "identity": Distribution({"gain": 1.0}, _identity, shapes="matrix"),
+    "glorot": Distribution(
+        {"gain": 1.0},
+        _glorot,
+        lambda u, n, fans: n["gain"] * math.sqrt(6 / sum(fans)) * (2 * u - 1),
+        ("gain",),
+    ),
+    "glorot_normal": Distribution(
+        {"gain": 1.0},
+        _glorot_normal,
+        lambda u, n, fans: n["gain"] * math.sqrt(2 / sum(fans)) * ndtri(u),
+        ("gain",),
+    ),
+    "he": Distribution(
+        {"gain": math.sqrt(2)},
+        _he,
+        lambda u, n, fans: n["gain"] / math.sqrt(fans[0]) * ndtri(u),
+        ("gain",),
+        directed=True,
+    ),
+    "orthogonal": Distribution(
+        {"gain": 1.0},
+        _orthogonal,
+        lambda u, n, _fans: n["gain"] * _sign(u),
+        ("gain",),
+        shapes="matrix",
+        keeps_sign=False,
+    ),
+    "identity": Distribution(
+        {"gain": 1.0}, _identity, lambda u, n, _fans: np.full(u.shape, n["gain"]), shapes="matrix"
+    ),
     "spectral_radius": Distribution(
-        {"radius": 1.0}, _spectral_radius, ("radius",), shapes="square", keeps_sign=False
+        {"radius": 1.0},
+        _spectral_radius,
+        lambda u, n, _fans: n["radius"] * _sign(u),
+        ("radius",),
+        shapes="square",
+        keeps_sign=False,
     ),
     "sparse": Distribution(
         {"connections": 15.0, "std": 1.0},
         _sparse,
+        lambda u, n, _fans: n["std"] * ndtri(u),
         ("std",),
         counts=("connections",),
         shapes="matrix",
         directed=True,
     ),
     "balanced": Distribution(
-        {"gain": 1.0, "shape": 2.0}, _balanced, ("gain",), counts=("shape",), directed=True
+        {"gain": 1.0, "shape": 2.0},
+        _balanced,
+        lambda u, n, _fans: n["gain"] / math.sqrt(n["shape"]) * gammaincinv(n["shape"], u),
+        ("gain",),
+        counts=("shape",),
+        directed=True,
     ),
 }
 
@@ -201,13 +253,30 @@ def draw_group(group: Group, seed: int) -> Array:
 
     The draw depends on the group's name and the seed alone, not on what else the network holds.
     """
-    if isinstance(group.init, FrozenArray):
-        return np.broadcast_to(group.init.values, group.shape)
-    distribution = DISTRIBUTIONS[group.init.name]
-    digest = hashlib.sha256(group.name.encode()).digest()
-    rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
-    numbers = {**distribution.defaults, **dict(group.init.arguments)}
-    values = distribution.draw(rng, group.shape, numbers, _find_fans(group))
+    init = group.init
+    if isinstance(init, FrozenArray):
+        return np.broadcast_to(init.values, group.shape)
+    distribution = DISTRIBUTIONS[init.name]
+    numbers = {**distribution.defaults, **dict(init.arguments)}
+    key = hash_name(group.name)
+    if isinstance(init, Draws):
+        values = distribution.quantile(_draw_uniform(init.keys, seed), numbers, (1, 1))
+    elif group.size == 1:
+        keys = np.full(group.shape, key, np.uint64)
+        values = distribution.quantile(_draw_uniform(keys, seed), numbers, _find_fans(group))
+    else:
+        rng = np.random.default_rng([seed, key])
+        values = distribution.draw(rng, group.shape, numbers, _find_fans(group))
     if group.balance is not None:
         values = values * group.balance.values
     return values if group.signs is None else take_signs(values, group.signs.values)
+
+
+def _draw_uniform(keys: npt.NDArray[np.uint64], seed: int) -> Array:
+    """A number between 0 and 1, without the ends, for each key: its hash with the seed's (splitmix64, Steele et al.
+    2014)."""
+    mixed = keys ^ np.full(keys.shape, hash_name(f"seed {seed}"), np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.full(keys.shape, factor, np.uint64)
+    mixed ^= mixed >> np.uint64(31)
+    return ((mixed >> np.uint64(11)) + 0.5) * 2.0**-53

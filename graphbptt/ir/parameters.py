@@ -2,6 +2,7 @@
 
 constant := FrozenArray(values)
 init     := Initializer(name, arguments) | constant
+          | Draws(initializer, keys)         every number drawn by itself, as from a group of that name
 group    := Group(name, shape, init, trainable, combine, fans, signs, balance, penalty)
 use      := Use(group, scale, transpose, index)   one copy of a group: scale * P, scale * P.T, or
                                                   scale * what an index map reads from P
@@ -9,9 +10,10 @@ use      := Use(group, scale, transpose, index)   one copy of a group: scale * P
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ import numpy.typing as npt
 from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.penalties import Penalty
 
-__all__ = ["Combine", "FrozenArray", "Group", "Initializer", "Use"]
+__all__ = ["Combine", "Draws", "FrozenArray", "Group", "Init", "Initializer", "Use", "hash_name"]
 
 Combine = Literal["sum", "mean"]
 
@@ -62,6 +64,56 @@ class Initializer:
         return f"{self.name}({', '.join(f'{key}={value:g}' for key, value in self.arguments)})"
 
 
+def hash_name(name: str) -> int:
+    """What a name counts as where numbers are drawn from it: 64 bits of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Starting values that are drawn one by one, each as a parameter of one number would be that has its name.
+
+    `keys` are the names, by `hash_name`, an array of uint64 of the parameter's shape.
+    """
+
+    initializer: Initializer
+    keys: npt.NDArray[np.uint64]
+    _hash: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        keys = np.array(self.keys, np.uint64)
+        keys.setflags(write=False)
+        object.__setattr__(self, "keys", keys)
+        object.__setattr__(self, "_hash", hash((self.initializer, keys.shape, keys.tobytes())))
+
+    @property
+    def name(self) -> str:
+        """The name of the distribution."""
+        return self.initializer.name
+
+    @property
+    def arguments(self) -> tuple[tuple[str, float], ...]:
+        """Its numbers."""
+        return self.initializer.arguments
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Draws)
+            and self._hash == other._hash
+            and self.initializer == other.initializer
+            and np.array_equal(self.keys, other.keys)
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return f"{self.initializer}, each by its name"
+
+
+Init: TypeAlias = Initializer | FrozenArray | Draws
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A weight-sharing group: one parameter array and how the derivatives of its copies combine.
@@ -76,7 +128,7 @@ class Group:
 
     name: str
     shape: tuple[int, ...]
-    init: Initializer | FrozenArray
+    init: Init
     trainable: bool = True
     combine: Combine = "sum"
     fans: tuple[float, float] | None = None

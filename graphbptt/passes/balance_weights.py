@@ -17,7 +17,7 @@ import numpy.typing as npt
 from graphbptt.errors import Problem
 from graphbptt.ir.folded import Connection, FoldedNetwork
 from graphbptt.ir.initializers import DISTRIBUTIONS
-from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
+from graphbptt.ir.parameters import FrozenArray, Group, Use
 from graphbptt.ir.signs import SIGNS
 from graphbptt.passes.fold_edges import DrawnEdge
 
@@ -64,7 +64,7 @@ def balance_weights(
 
 
 def _starts_balanced(group: Group) -> bool:
-    return isinstance(group.init, Initializer) and group.init.name == "balanced"
+    return not isinstance(group.init, FrozenArray) and group.init.name == "balanced"
 
 
 def _find_unsigned(network: FoldedNetwork, balanced: set[str]) -> Iterator[Problem]:
@@ -88,7 +88,7 @@ def _find_arrivals(network: FoldedNetwork, balanced: set[str], listed: set[str])
         rows = source.units if connection.from_units is None else len(connection.from_units)
         counts = _count_weights(connection, rows, len(units), connection.name in listed)
         init = network.group[use.group].init
-        if not isinstance(init, Initializer):
+        if isinstance(init, FrozenArray):
             raise AssertionError("it starts balanced")
         numbers = DISTRIBUTIONS["balanced"].scale(dict(init.arguments), use.scale)
         yield _Arrival(connection, use, SIGNS[connection.sign], units, counts, tuple(numbers.items()))

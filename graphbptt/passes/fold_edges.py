@@ -11,7 +11,7 @@ from graphbptt.declaration.sparse import Places, SparseWeight
 from graphbptt.errors import Problem
 from graphbptt.ir.folded import Connection
 from graphbptt.ir.initializers import DISTRIBUTIONS
-from graphbptt.ir.parameters import FrozenArray, Initializer, Use
+from graphbptt.ir.parameters import FrozenArray, Init, Initializer, Use
 from graphbptt.ir.signs import Sign
 from graphbptt.passes.fold_data import pick_units
 from graphbptt.passes.fold_patterns import (
@@ -26,7 +26,7 @@ from graphbptt.passes.fold_ties import DeclaredParameter
 __all__ = ["DrawnEdge", "draw_edge", "settle_edge"]
 
 GLOROT = Initializer("glorot", tuple(DISTRIBUTIONS["glorot"].defaults.items()))
-DEFAULT_WEIGHT: dict[str, Initializer | FrozenArray] = {
+DEFAULT_WEIGHT: dict[str, Init] = {
     "dense": GLOROT,
     "sparse": GLOROT,
     "one_to_one": FrozenArray(1.0),

@@ -18,12 +18,11 @@ from graphbptt.declaration.network_schema import ConnectionDeclaration, Paramete
 from graphbptt.errors import Problem, did_you_mean
 from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.initializers import DISTRIBUTIONS
-from graphbptt.ir.parameters import Combine, FrozenArray, Group, Initializer, Use
+from graphbptt.ir.parameters import Combine, Draws, FrozenArray, Group, Init, Initializer, Use
 from graphbptt.ir.penalties import Penalty
 
 __all__ = ["DeclaredParameter", "fold_ties"]
 
-Init = Initializer | FrozenArray
 Value = TypeVar("Value")
 
 
@@ -335,7 +334,7 @@ def _fits(member: Member, init: Init, group: tuple[int, ...], problems: list[Pro
     wanted = member.parameter.shape if member.use.index is None else group
     if isinstance(init, Initializer):
         return _can_draw(member, init, wanted, problems)
-    shape = init.values.shape
+    shape = init.keys.shape if isinstance(init, Draws) else init.values.shape
     if shape in ((), wanted) or (member.parameter.name.endswith(".initial") and shape == wanted[1:]):
         return True
     what = f"starting values of shape {shape} for a parameter of shape {wanted}"
@@ -366,7 +365,14 @@ def _invert(use: Use, init: Init) -> Init:
         return init
     if isinstance(init, FrozenArray):
         return FrozenArray((init.values.T if use.transpose else init.values) / use.scale)
-    numbers = DISTRIBUTIONS[init.name].scale(dict(init.arguments), 1 / use.scale)
+    if isinstance(init, Draws):
+        keys = init.keys.T if use.transpose else init.keys
+        return Draws(_scale(init.initializer, 1 / use.scale), keys)
+    return _scale(init, 1 / use.scale)
+
+
+def _scale(init: Initializer, factor: float) -> Initializer:
+    numbers = DISTRIBUTIONS[init.name].scale(dict(init.arguments), factor)
     return Initializer(init.name, tuple(numbers.items()))
 
 

@@ -18,7 +18,7 @@ from graphbptt.ir.folded import Connection, ConnectionKind, FoldedNetwork, Popul
 from graphbptt.ir.functions import ACTIVATIONS, is_softmax
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
-from graphbptt.ir.parameters import Combine, FrozenArray, Group, Use
+from graphbptt.ir.parameters import Combine, Draws, FrozenArray, Group, Use
 from graphbptt.ir.penalties import Penalty
 from graphbptt.ir.signs import Sign, demand_sign
 
@@ -253,14 +253,18 @@ def _starts(group: Group) -> bool:
     if isinstance(group.init, FrozenArray):
         # A row of starting values is that of every initial row.
         return group.init.values.shape in ((), group.shape, group.shape[1:])
+    if isinstance(group.init, Draws):  # a number at a time, so that no shape is the wrong one
+        fits = group.init.keys.shape == group.shape
+    else:
+        fits = group.init.name not in DISTRIBUTIONS or not DISTRIBUTIONS[group.init.name].misfit(group.shape)
     distribution = DISTRIBUTIONS.get(group.init.name)
     numbers = dict(group.init.arguments)
     return (
         distribution is not None
+        and fits
         and (group.init.name == "balanced") == (group.balance is not None)
         and numbers.keys() == distribution.defaults.keys()
         and not distribution.reject(numbers)
-        and not distribution.misfit(group.shape)
     )
 
 
