@@ -34,7 +34,7 @@ from graphbptt.ir.functions import COMPOSITES, FUNCTIONS
 from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
-from graphbptt.ir.parameters import FrozenArray, Initializer
+from graphbptt.ir.parameters import Draws, FrozenArray, Initializer
 
 PAGE = Path(__file__).with_name("language.md")
 EXAMPLES = Path(__file__).with_name("language_examples.yaml")
@@ -47,6 +47,7 @@ WORDS: Mapping[Any, str] = {
     Expression: "function or expression",
     FrozenArray: "number or list of numbers",
     Initializer: "distribution",
+    Draws: "distribution",
     IndexMap: "list of positions",
     Places: "list of lists",
     Last: "`{last: k}`",

@@ -13,6 +13,7 @@ from graphbptt.declaration.edge_ties.tie_edges import tie_edges
 from graphbptt.declaration.graph import name_nodes
 from graphbptt.declaration.places import locate
 from graphbptt.errors import SpecError
+from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import place_parameters
@@ -107,8 +108,8 @@ def compile(  # the public name, used as graphbptt.compile
         plan = compile_network(network)
     except SpecError as error:
         raise locate(error, graph) from None
-    nodes = {name: node for node, name in name_nodes(graph).items()}
+    aliases = Aliases(name_nodes(graph))
     try:
-        return Model(plan, backend=backend, dtype=dtype, seed=seed, nodes=nodes)
+        return Model(plan, backend=backend, dtype=dtype, seed=seed, aliases=aliases)
     except SpecError as error:
         raise locate(error, graph) from None

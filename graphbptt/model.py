@@ -6,7 +6,7 @@ and gives results back under the user's names with axes (batch, time, units).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,65 +14,29 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.backend import find_backend
-from graphbptt.errors import DataError, Problem, SpecError, did_you_mean
+from graphbptt.errors import DataError, Problem, SpecError
+from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.layout import ParameterLayout, add_penalty_slopes, draw_parameters, measure_penalties
+from graphbptt.ir.layout import add_penalty_slopes, draw_parameters, measure_penalties
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
+from graphbptt.named import Gradients, Parameters, States
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.keep_signs import bound_signs, find_wrong_signs, refuse_bound_constraints
 from graphbptt.passes.project_constraints import project_constraints
 from graphbptt.passes.unroll_network import unroll_network
 from graphbptt.stream import Stream
 
-__all__ = ["Model", "Parameters"]
+__all__ = ["Model"]
 
 Array = npt.NDArray[Any]
 Fields = Mapping[str, npt.ArrayLike]
 
 DTYPES = ("float32", "float64")
 """The types that executors compute with."""
-
-
-class Parameters(MutableMapping[str, Array]):
-    """The parameters by group name: views into one flat vector; assigning copies into it.
-
-    A name that does not exist, or a value of another shape, is an error, and so is deleting.
-    """
-
-    def __init__(self, layout: ParameterLayout, vector: Array) -> None:
-        self._layout = layout
-        self._vector = vector
-
-    def __getitem__(self, group: str) -> Array:
-        if group not in self._layout.slot:
-            raise KeyError(f"no parameter {group!r}; {did_you_mean(group, list(self._layout.slot))}")
-        return self._layout.view(self._vector, group)
-
-    def __setitem__(self, group: str, value: npt.ArrayLike) -> None:
-        view = self[group]
-        array = np.asarray(value)
-        if array.shape != view.shape:
-            raise DataError(
-                Problem(f"parameters[{group!r}]", f"shape {array.shape} given", f"it has shape {view.shape}")
-            )
-        view[...] = array
-
-    def __delitem__(self, group: str) -> None:
-        raise TypeError(f"parameter {group!r} is part of the network and cannot be deleted")
-
-    def __iter__(self) -> Iterator[str]:
-        return (slot.group for slot in self._layout.slots)
-
-    def __len__(self) -> int:
-        return len(self._layout.slots)
-
-    def __repr__(self) -> str:
-        shapes = ", ".join(f"{name!r}: {self[name].shape}" for name in self)
-        return f"Parameters({shapes})"
 
 
 class Model:
@@ -88,8 +52,9 @@ class Model:
         The type of all numbers.
     seed : int
         What the initial parameters are drawn from; at least 0.
-    nodes : mapping, optional
-        The node objects of the graph by population, where they differ from the populations' names.
+    aliases : Aliases, optional
+        The nodes of the graph, and what the populations that were put together consist of; without it, the nodes are
+        the populations.
 
     Raises
     ------
@@ -100,8 +65,8 @@ class Model:
 
     Attributes
     ----------
-    nodes : dict
-        The nodes of the user's graph by population: the keys that `run` uses.
+    aliases : Aliases
+        The nodes of the user's graph, which are the keys that `run` uses, and where they are.
     network : FoldedNetwork
         What was declared.
     plan : Plan
@@ -109,7 +74,7 @@ class Model:
     vector : array, shape (plan.layout.size,)
         All parameters, the free ones first. Updating it in place updates the model.
     parameters : mapping
-        The same numbers by group name.
+        The same numbers by name.
     projection : Projection or None
         What keeps the parameters inside the constraints; starting values are projected, assigned ones are not.
     bounds : SignBounds or None
@@ -122,12 +87,14 @@ class Model:
         backend: str = "auto",
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
-        nodes: Mapping[str, Hashable] | None = None,
+        aliases: Aliases | None = None,
     ) -> None:
         self.dtype, self.seed = _check_settings(dtype, seed)
         chosen = find_backend(backend)
         self.plan = plan
-        self.nodes = {name: name for name in plan.network.population} if nodes is None else dict(nodes)
+        self.aliases = (
+            Aliases({name: name for name in plan.network.population}) if aliases is None else aliases
+        )
         self.backend = chosen.name
         self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
         self.bounds = bound_signs(plan.network, plan.layout, self.dtype)
@@ -135,7 +102,7 @@ class Model:
         self.projection = project_constraints(plan.network.constraints, plan.layout)
         if self.projection is not None:
             self.projection.start(self.vector, plan.layout, plan.network.group)
-        self.parameters = Parameters(plan.layout, self.vector)
+        self.parameters = Parameters(plan.layout, self.aliases, self.vector)
         self._penalized = tuple(group for group in plan.network.groups if group.penalty is not None)
         self._executable = chosen.build(plan, self.dtype)
 
@@ -161,7 +128,7 @@ class Model:
 
     def run(
         self, fields: Fields, steps: int | None = None, noise: bool | int = True
-    ) -> dict[Hashable, Array]:
+    ) -> Mapping[Hashable, Array]:
         """Run forward.
 
         Parameters
@@ -176,21 +143,20 @@ class Model:
 
         Returns
         -------
-        dict
+        mapping
             Node -> states of steps 1 to T, shape (batch, time, units). The keys are the nodes of the graph: 0 and 1
             for ``nx.DiGraph([(0, 1)])``. After a sequence's own last step the states hold its initial state.
         """
-        return self.states(self.bind(fields, steps, targets=False, noise=noise))
+        return States(self.aliases, self.states(self.bind(fields, steps, targets=False, noise=noise)))
 
-    def states(self, batch: Batch) -> dict[Hashable, Array]:
-        """What `run` gives, for an already bound batch."""
+    def states(self, batch: Batch) -> dict[str, Array]:
+        """The states of all populations, (batch, time, units), for an already bound batch."""
         states = self._executable.run(self.vector, batch)
         return {
-            self.nodes[population]: np.array(np.swapaxes(array, 0, 1), order="C")
-            for population, array in states.items()
+            population: np.array(np.swapaxes(array, 0, 1), order="C") for population, array in states.items()
         }
 
-    def step(self, fields: Fields | None = None, noise: bool | int = True) -> dict[Hashable, Array]:
+    def step(self, fields: Fields | None = None, noise: bool | int = True) -> Mapping[Hashable, Array]:
         """Run one step further, from the states that the call before has left.
 
         The first call, and the first after `reset`, starts from the initial state. In float64 the states are those of
@@ -206,7 +172,7 @@ class Model:
 
         Returns
         -------
-        dict
+        mapping
             Node -> states, shape (batch, units).
 
         Raises
@@ -231,7 +197,7 @@ class Model:
         """
         drawn = _choose_noise(noise, self.seed)
         states = self._stream.step(self.vector, {} if fields is None else fields, drawn)
-        return {node: states[population].copy() for population, node in self.nodes.items()}
+        return States(self.aliases, {population: array.copy() for population, array in states.items()})
 
     def reset(self) -> None:
         """Let the next `step` start anew."""
@@ -280,16 +246,11 @@ class Model:
 
     def loss_and_gradients(
         self, fields: Fields, steps: int | None = None, noise: bool | int = True
-    ) -> tuple[float, dict[str, Array]]:
-        """The total loss and its derivative by every trainable parameter, by group name; `noise` as for `run`."""
+    ) -> tuple[float, Gradients]:
+        """The total loss and its derivative by every trainable parameter, by name; `noise` as for `run`."""
         gradient = np.zeros(self.plan.layout.free, self.dtype)
         loss = self.loss_and_gradient(self.bind(fields, steps, noise=noise), gradient)
-        free = [slot.group for slot in self.plan.layout.slots if slot.offset < self.plan.layout.free]
-        return loss, {
-            group: self.plan.layout.view(gradient, group)
-            for group in free
-            if self.network.group[group].trainable
-        }
+        return loss, Gradients(self.plan.layout, self.aliases, gradient)
 
     def project(self) -> None:
         """Move the parameters, in place, to the nearest point that meets the constraints and has the right signs."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,10 +29,12 @@ __all__ = [
     "DeclaredEdge",
     "DeclaredGraph",
     "keep_keys",
+    "list_nodes",
     "name_edges",
     "name_nodes",
     "read_attributes",
     "read_graph",
+    "show_nodes",
 ]
 
 Graph = nx.DiGraph  # a MultiDiGraph is one
@@ -163,6 +165,26 @@ def name_nodes(graph: Graph[Any]) -> dict[Hashable, str]:
             for name in repeated
         )
     return names
+
+
+def show_nodes(nodes: object, names: Container[str]) -> str:
+    """How the node, or the nodes, of a clamp or a target are called in messages.
+
+    >>> show_nodes(("a", "b"), {"a", "b"})
+    '[a, b]'
+    """
+    listed = list_nodes(nodes, names)
+    if listed == (str(nodes),):
+        return str(nodes)
+    shown = ", ".join(listed[:3])
+    return f"[{shown}]" if len(listed) <= 3 else f"[{shown}, ...] ({len(listed)} nodes)"
+
+
+def list_nodes(nodes: object, names: Container[str]) -> tuple[str, ...]:
+    """The names of the node or nodes; a tuple is a node where the graph has such a one."""
+    if str(nodes) in names or not isinstance(nodes, tuple):
+        return (str(nodes),)
+    return tuple(map(str, nodes))
 
 
 def name_edges(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from graphbptt.declaration.graph_files.file_graph import FileGraph
 from graphbptt.declaration.graph_files.read import read_graph_file
 from graphbptt.declaration.graph_files.schema import GraphFile
-from graphbptt.declaration.mistakes import Mistake, describe_mistakes
+from graphbptt.declaration.mistakes import KeyPath, Mistake, describe_mistakes
 from graphbptt.declaration.places import order_by_place
 from graphbptt.declaration.schema import SpecDeclaration
 from graphbptt.declaration.source import Source, read_source
@@ -153,8 +153,24 @@ def _find_strangers(data: Mapping[str, Any], names: NodeNames) -> Iterator[Mista
                 yield Mistake(path, f"unknown node {name!r}", inside or did_you_mean(name, nodes))
     for section in ("inputs", "targets"):
         items = data.get(section)
-        for name in items if isinstance(items, dict) else ():
-            if name not in names:
+        for name, said in items.items() if isinstance(items, dict) else ():
+            listed = list(_list_chosen(said, (section, name)))
+            if name not in names and not listed:
                 yield Mistake(
                     (section, name), f"unknown node {name!r}", did_you_mean(name, nodes), at_key=True
                 )
+            for place, node in listed:
+                if isinstance(node, str) and node not in names:
+                    yield Mistake(place, f"unknown node {node!r}", did_you_mean(node, nodes))
+
+
+def _list_chosen(said: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """The nodes that clamps or targets list, each with its path; a `where`, which chooses some later, counts as none
+    of a name."""
+    items = said if isinstance(said, list) else [said]
+    for number, item in enumerate(items):
+        inner = (*path, number) if isinstance(said, list) else path
+        if isinstance(item, dict) and isinstance(item.get("nodes"), list):
+            yield from (((*inner, "nodes", k), node) for k, node in enumerate(item["nodes"]))
+        if isinstance(item, dict) and item.get("where") is not None:
+            yield (*inner, "where"), None

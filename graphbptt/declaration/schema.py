@@ -1,10 +1,10 @@
 """What a spec file may say: its sections, their keys, types and defaults.
 
     spec   := {description, network, inputs, targets, data, training, backend, dtype, seed}
-    inputs := {node: clamp or [clamp, ...], ...}
-    clamp  := {field, units, at: every | start | [step, ...], mask}
-    targets := {node: target or [target, ...], ...}
-    target := {field, loss, units, at: every | last | {last: k} | [step, ...], mask, weight}
+    inputs := {node or label: clamp or [clamp, ...], ...}
+    clamp  := {field, nodes, where, units, at: every | start | [step, ...], mask}
+    targets := {node or label: target or [target, ...], ...}
+    target := {field, nodes, where, loss, units, at: every | last | {last: k} | [step, ...], mask, weight}
 
 The other sections are in `network_schema` and `run_schema`.
 """
@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainValidator, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    model_validator,
+)
 
 from graphbptt.declaration.choices import Section
 from graphbptt.declaration.graph_files.schema import GraphFile
@@ -52,7 +60,31 @@ def _read_steps(value: Any, words: tuple[str, ...]) -> Any:
     return read_indices(value, 1, "step")
 
 
-class ClampDeclaration(Section):
+class _OnNodes(Section):
+    """What is said of a node of that name, or of those that are chosen here, which have one unit each."""
+
+    nodes: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None,
+        description="Nodes of one unit each that share the field, a column each, in place of one node.",
+    )
+    where: Annotated[dict[Name, Any], Field(min_length=1)] | None = Field(
+        None,
+        description="The same nodes, chosen by the values of their attributes, in the order of the graph.",
+    )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it chooses nodes, so that the name above it is only a label."""
+        return self.nodes is not None or self.where is not None
+
+    @model_validator(mode="after")
+    def _choose_once(self) -> _OnNodes:
+        if self.nodes is not None and self.where is not None:
+            raise mistake("nodes and where both choose nodes", "write one of them")
+        return self
+
+
+class ClampDeclaration(_OnNodes):
     """States that are given by a field of the data."""
 
     field: FieldName = Field(description="The field that holds the values.")
@@ -64,7 +96,7 @@ class ClampDeclaration(Section):
     mask: FieldName | None = Field(None, description="A field of zeros and ones; zero leaves the state free.")
 
 
-class TargetDeclaration(Section):
+class TargetDeclaration(_OnNodes):
     """States that are wanted to equal a field of the data."""
 
     field: FieldName = Field(description="The field that holds the wanted values.")

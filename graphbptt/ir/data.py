@@ -1,19 +1,25 @@
 """What is given and what is wanted: clamps and targets, which tie states to fields of the data.
 
-clamp  := Clamp(node, field, units, at, mask)           at := every | start | (step, ...)
-target := Target(node, field, loss, units, at, mask, weight)    at := every | last | Last(k) | (step, ...)
-loss   := Loss(name, options)
+clamp   := Clamp(node, field, units, at, mask, columns)
+                                                at := every | start | (step, ...)
+target  := Target(node, field, loss, units, at, mask, weight, columns)
+                                                at := every | last | Last(k) | (step, ...)
+loss    := Loss(name, options)
+columns := Columns(indices, width)              a part of a field that several nodes share
+
+A user may give several nodes of one unit each in place of one; in a folded network each has its own columns.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Clamp", "Last", "Loss", "LossName", "Target"]
+__all__ = ["Clamp", "Columns", "Last", "Loss", "LossName", "Target"]
 
 LossName = Literal["squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"]
 
@@ -45,6 +51,14 @@ class Last:
             raise ValueError(f"Last({self.steps}): at least 1 step")
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Some of the `width` columns of a field, in the order of the units that they are for."""
+
+    indices: tuple[int, ...]
+    width: int
+
+
 def _freeze(items: Any) -> Any:
     """A list, range or array as a tuple; what is none of them is left as it is, for `fold_graph` to judge."""
     return tuple(items) if isinstance(items, list | range | np.ndarray) else items
@@ -67,23 +81,29 @@ class Clamp:
 
     Parameters
     ----------
-    node, field : str
-        The node, and the name of the field that holds the values.
+    node : node of the graph, or list of such
+        The node; or several of one unit each, which together are clamped to one field with as many units.
+    field : str
+        The name of the field that holds the values.
     units : tuple of int, optional
         The clamped units; None is all. The field has that many units.
     at : "every", "start", or tuple of int
         Every step, the initial state (all history rows of the units), or the listed steps, which count from 1.
     mask : str, optional
         A field of zeros and ones, of the values' shape or with one number per step; zero leaves the state free.
+    columns : Columns, optional
+        What a folded clamp reads of a field that several nodes share; None is all of it.
     """
 
-    node: str
+    node: Any
     field: str
     units: tuple[int, ...] | None = None
     at: Literal["every", "start"] | tuple[int, ...] = "every"
     mask: str | None = None
+    columns: Columns | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _freeze(self.node))
         object.__setattr__(self, "units", _freeze(self.units))
         object.__setattr__(self, "at", _freeze(self.at))
 
@@ -94,8 +114,10 @@ class Target:
 
     Parameters
     ----------
-    node, field : str
-        The node, and the name of the field that holds the wanted values (integer labels for cross_entropy).
+    node : node of the graph, or list of such
+        The node; or several of one unit each, of which together one field with as many units is wanted.
+    field : str
+        The name of the field that holds the wanted values (integer labels for cross_entropy).
     loss : {"squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"}, or {name: {option: number}}
         squared_error is half the sum over units of the squared difference; cross_entropy takes the states as logits
         of a softmax, or, where the activation is softmax, as these probabilities; binary_cross_entropy takes them as
@@ -110,17 +132,21 @@ class Target:
         A field with one number per step (or per sequence, where the target is static) that weights the steps.
     weight : float
         The factor of this target in the total loss.
+    columns : Columns, optional
+        What a folded target reads of a field that several nodes share; None is all of it.
     """
 
-    node: str
+    node: Any
     field: str
     loss: Loss | LossName | Mapping[LossName, Mapping[str, float]] = "squared_error"
     units: tuple[int, ...] | None = None
     at: Literal["every", "last"] | Last | tuple[int, ...] = "every"
     mask: str | None = None
     weight: float = 1.0
+    columns: Columns | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _freeze(self.node))
         object.__setattr__(self, "loss", _freeze_loss(self.loss))
         object.__setattr__(self, "units", _freeze(self.units))
         object.__setattr__(self, "at", _freeze(self.at))

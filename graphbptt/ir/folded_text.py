@@ -29,7 +29,7 @@ def format_folded(network: FoldedNetwork) -> str:
         )
     for connection in network.connections:
         part = "".join(
-            f" {label} {list(units)}"
+            f" {label} {_list(units)}"
             for label, units in (("from", connection.from_units), ("to", connection.to_units))
             if units is not None
         )
@@ -62,5 +62,12 @@ def _short(constant: FrozenArray) -> str:
 def _when(item: Clamp | Target) -> str:
     at: Any = item.at
     when = at if isinstance(at, str) else f"last {at.steps}" if isinstance(at, Last) else f"steps {list(at)}"
-    units = f", units {list(item.units)}" if item.units is not None else ""
-    return f"{when}{units}" + (f", mask {item.mask}" if item.mask else "")
+    units = f", units {_list(item.units)}" if item.units is not None else ""
+    mask = f", mask {item.mask}" if item.mask else ""
+    columns = f", columns {_list(item.columns.indices)}" if item.columns is not None else ""
+    return f"{when}{units}{mask}{columns}"
+
+
+def _list(numbers: tuple[int, ...]) -> str:
+    """Numbers in brackets, of many the first."""
+    return str(list(numbers)) if len(numbers) <= 20 else f"[{', '.join(map(str, numbers[:8]))}, ...]"

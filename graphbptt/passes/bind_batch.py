@@ -31,7 +31,7 @@ from graphbptt.passes.lay_out_fields import (
 )
 from graphbptt.passes.read_fields import FieldReader, Layout
 
-__all__ = ["LENGTHS", "UNREAD", "bind_batch"]
+__all__ = ["LENGTHS", "UNREAD", "bind_batch", "pick_columns"]
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -169,8 +169,31 @@ def _count_units(network: FoldedNetwork, item: Clamp | Target) -> int:
     return network.population[item.node].units if item.units is None else len(item.units)
 
 
+def _count_columns(network: FoldedNetwork, item: Clamp | Target) -> int:
+    """The units of an item's field, which it may share with others."""
+    return _count_units(network, item) if item.columns is None else item.columns.width
+
+
+def pick_columns(item: Clamp | Target, array: Array | None) -> Array | None:
+    """What an item has of the units of a field, on the last axis."""
+    return array if array is None or item.columns is None else array[..., list(item.columns.indices)]
+
+
 def _read_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Read:
-    units = _count_units(network, clamp)
+    values, mask = _read_shared_clamp(reader, network, clamp)
+    if mask is None or values is None:
+        return pick_columns(clamp, values), mask
+    for_all = _is_per_step(clamp, values, mask) or mask.shape[-1] != values.shape[-1]
+    return pick_columns(clamp, values), mask if for_all else pick_columns(clamp, mask)
+
+
+def _is_per_step(clamp: Clamp, values: Array, mask: Array) -> bool:
+    """Whether a mask has the axes (batch, time)."""
+    return clamp.at != "start" and mask.ndim == 2 and values.ndim == 3
+
+
+def _read_shared_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Read:
+    units = _count_columns(network, clamp)
     static: Layout = ("batch", units)
     user = f"clamp of {clamp.node}"
     if clamp.at == "start":
@@ -187,7 +210,7 @@ def _read_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Re
 
 def _read_target(reader: FieldReader, network: FoldedNetwork, target: Target) -> Read:
     labels = LOSSES[target.loss_name].labels
-    units: Layout = () if labels else (_count_units(network, target),)
+    units: Layout = () if labels else (_count_columns(network, target),)
     user = f"target of {target.node}"
     layouts: tuple[Layout, ...] = (("batch", "time", *units), ("batch", *units))
     values = reader.read(target.field, user, *layouts, integers=labels)
@@ -196,7 +219,7 @@ def _read_target(reader: FieldReader, network: FoldedNetwork, target: Target) ->
         if target.mask
         else None
     )
-    return values, mask
+    return values if labels else pick_columns(target, values), mask
 
 
 def _frame(reader: FieldReader, size: int, steps: int, dtype: np.dtype[Any], lengths: Array | None) -> _Frame:
@@ -229,8 +252,7 @@ def _bind_clamp(
     if isinstance(clamp.at, tuple):
         chosen = np.isin(np.arange(1, frame.steps + 1), clamp.at)[:, None, None]
     if mask is not None:
-        per_step = not start and mask.ndim == 2 and values.ndim == 3
-        given = time_major(mask[..., None] if per_step else mask)
+        given = time_major(mask[..., None] if _is_per_step(clamp, values, mask) else mask)
         wrong = (given != 0) & (given != 1) & (True if real is None else real)
         report_wrong(reader, f"field {clamp.mask}", given, wrong, axes, "a mask holds zeros and ones")
         chosen = both(chosen, given != 0)

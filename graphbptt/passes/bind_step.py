@@ -63,7 +63,8 @@ def _bind_plain(
             bound.append(UNREAD)
             continue
         values = fields.get(clamp.field)
-        if clamp.at != "every" or clamp.mask is not None or not isinstance(values, np.ndarray):
+        part = clamp.mask is not None or clamp.columns is not None
+        if clamp.at != "every" or part or not isinstance(values, np.ndarray):
             return None
         size = len(values) if size is None and values.ndim else size
         units = network.population[clamp.node].units if clamp.units is None else len(clamp.units)

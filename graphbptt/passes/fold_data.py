@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from graphbptt.declaration.graph import DeclaredGraph, read_attributes
-from graphbptt.declaration.network_schema import NodeDeclaration
+from graphbptt.declaration.graph import DeclaredGraph, list_nodes, read_attributes, show_nodes
 from graphbptt.declaration.schema import ClampDeclaration, TargetDeclaration
 from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Problem, did_you_mean
-from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.data import Clamp, Columns, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.ranges import Range, bound_expression
@@ -44,23 +43,24 @@ def pick_units(
 def fold_clamps(
     clamps: Sequence[Clamp], declared: DeclaredGraph, problems: list[Problem]
 ) -> tuple[Clamp, ...]:
-    """The clamps, each with its node's name and its units in canonical form."""
+    """The clamps, each with its node's name and its units in canonical form; one for each of several nodes."""
     folded = []
-    for path, clamp, node in _place(_check_kind(clamps, Clamp, problems), "clamp", declared, problems):
+    for path, clamp, nodes in _place(_check_kind(clamps, Clamp, problems), "clamp", declared, problems):
         attributes = {"field": clamp.field, "units": clamp.units, "at": clamp.at, "mask": clamp.mask}
         read = read_attributes(ClampDeclaration, attributes, path, problems)
         if read is not None:
-            units = pick_units(read.units, node.units, f"{path}.units", problems)
-            folded.append(Clamp(str(clamp.node), read.field, units, read.at, read.mask))
+            for name, units, columns in _divide(clamp, nodes, read.units, declared, path, problems):
+                folded.append(Clamp(name, read.field, units, read.at, read.mask, columns))
     return tuple(folded)
 
 
 def fold_targets(
     targets: Sequence[Target], declared: DeclaredGraph, problems: list[Problem]
-) -> dict[str, Target]:
-    """The targets by path, each with its node's name and its units in canonical form."""
-    folded: dict[str, Target] = {}
-    for path, target, node in _place(_check_kind(targets, Target, problems), "target", declared, problems):
+) -> list[tuple[str, Target]]:
+    """The targets, each with its path, its node's name and its units in canonical form; one for each of several
+    nodes."""
+    folded: list[tuple[str, Target]] = []
+    for path, target, nodes in _place(_check_kind(targets, Target, problems), "target", declared, problems):
         attributes = {
             "field": target.field,
             "loss": target.loss,
@@ -71,23 +71,51 @@ def fold_targets(
         }
         read = read_attributes(TargetDeclaration, attributes, path, problems)
         if read is not None:
-            units = pick_units(read.units, node.units, f"{path}.units", problems)
-            folded[path] = Target(
-                str(target.node), read.field, read.loss, units, read.at, read.mask, read.weight
-            )
+            said = read.at, read.mask, read.weight
+            for name, units, columns in _divide(target, nodes, read.units, declared, path, problems):
+                folded.append((path, Target(name, read.field, read.loss, units, *said, columns)))
     return folded
 
 
-def check_targets(network: FoldedNetwork, targets: Mapping[str, Target], problems: list[Problem]) -> None:
+def _divide(
+    item: Clamp | Target,
+    nodes: tuple[str, ...],
+    declared_units: tuple[int, ...] | UnitRange | None,
+    declared: DeclaredGraph,
+    path: str,
+    problems: list[Problem],
+) -> Iterator[tuple[str, tuple[int, ...] | None, Columns | None]]:
+    """The nodes of an item, each with its units and its columns of the field."""
+    if nodes == (str(item.node),):
+        units = declared.nodes[nodes[0]].units
+        yield nodes[0], pick_units(declared_units, units, f"{path}.units", problems), item.columns
+        return
+    larger = [name for name in nodes if declared.nodes[name].units != 1]
+    if larger:
+        what = f"{larger[0]} has {declared.nodes[larger[0]].units} units"
+        problems.append(Problem(path, what, "list nodes of one unit each, or write an item for each node"))
+    if declared_units is not None:
+        problems.append(Problem(f"{path}.units", "the nodes have one unit each", "leave units out"))
+    for number, name in enumerate(nodes):
+        yield name, None, Columns((number,), len(nodes)) if len(nodes) > 1 else None
+
+
+def check_targets(
+    network: FoldedNetwork, targets: Iterable[tuple[str, Target]], problems: list[Problem]
+) -> None:
     """A target needs something that can be learned, and states its loss is defined for."""
-    for path, target in targets.items():
+    for path, target in targets:
         population = network.population[target.node]
         rule = LOSSES[target.loss_name]
         wanted = range(population.units) if target.units is None else target.units
         if network.clamped_units(target.node).issuperset(wanted):
             what = f"its units of {target.node} are clamped to data at every step, so nothing can be learned"
             problems.append(Problem(path, what, "put the target on a node that computes its states"))
-        if rule.labels and len(wanted) == 1:
+        if rule.labels and target.columns is not None:
+            what = f"{target.loss_name} compares its {target.columns.width} nodes with each other"
+            remedy = f"make one node of {target.columns.width} units in their place"
+            problems.append(Problem(path, what, remedy))
+        elif rule.labels and len(wanted) == 1:
             what = f"{target.loss_name} over one unit is always 0"
             problems.append(
                 Problem(f"{path}.loss", what, "give it a unit per label, or write binary_cross_entropy")
@@ -120,23 +148,31 @@ def _check_kind(items: object, kind: type[Item], problems: list[Problem]) -> lis
 
 def _place(
     items: Sequence[Item], noun: str, declared: DeclaredGraph, problems: list[Problem]
-) -> Iterator[tuple[str, Item, NodeDeclaration]]:
-    """The items whose node is known, each with its path."""
+) -> Iterator[tuple[str, Item, tuple[str, ...]]]:
+    """The items whose nodes are known, each with its path and the names of its nodes."""
     names = set(declared.names)
-    for path, item in _name(items, noun):
-        name = str(item.node)
-        if name not in names:
-            problems.append(Problem(path, f"unknown node {name!r}", did_you_mean(name, declared.names)))
-        elif name in declared.nodes:
-            yield path, item, declared.nodes[name]
+    for path, item in _name(items, noun, names):
+        nodes = list_nodes(item.node, names)
+        unknown = [name for name in nodes if name not in names]
+        twice = [name for name, count in Counter(nodes).items() if count > 1]
+        if not nodes:
+            problems.append(Problem(path, "it lists no nodes", "list at least one"))
+        elif unknown:
+            more = f", and {len(unknown) - 1} more of its nodes" if len(unknown) > 1 else ""
+            remedy = did_you_mean(unknown[0], declared.names)
+            problems.append(Problem(path, f"unknown node {unknown[0]!r}{more}", remedy))
+        elif twice:
+            problems.append(Problem(path, f"node {twice[0]} is listed twice", "list it once"))
+        elif all(name in declared.nodes for name in nodes):
+            yield path, item, nodes
 
 
-def _name(items: Sequence[Item], noun: str) -> Iterator[tuple[str, Item]]:
+def _name(items: Sequence[Item], noun: str, names: Container[str]) -> Iterator[tuple[str, Item]]:
     """Each item with its path: ``clamp x``, or ``clamp x[0]``, ``clamp x[1]`` where several are on a node."""
-    total = Counter(str(item.node) for item in items)
+    total = Counter(show_nodes(item.node, names) for item in items)
     seen: Counter[str] = Counter()
     for item in items:
-        node = str(item.node)
+        node = show_nodes(item.node, names)
         yield f"{noun} {node}" + (f"[{seen[node]}]" if total[node] > 1 else ""), item
         seen[node] += 1
 

@@ -106,7 +106,7 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
         wires,
         groups,
         clamps,
-        tuple(wanted.values()),
+        tuple(target for _, target in wanted),
     )
     network = fold_signs(network, [*weights, *states], problems)
     network = balance_weights(network, drawn, problems)

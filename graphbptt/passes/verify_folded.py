@@ -268,6 +268,15 @@ def _starts(group: Group) -> bool:
     )
 
 
+def _check_columns(network: FoldedNetwork, item: Clamp | Target) -> Iterator[str]:
+    columns, units = item.columns, item.units
+    count = network.population[item.node].units if units is None else len(units)
+    if columns is not None:
+        known = all(0 <= index < columns.width for index in columns.indices)
+        if len(columns.indices) != count or not known:
+            yield f"the columns of the field {item.field} are not one for each of {count} units"
+
+
 def _check_data(network: FoldedNetwork) -> Iterator[str]:
     items: list[Clamp | Target] = [*network.clamps, *network.targets]
     for item in items:
@@ -275,6 +284,7 @@ def _check_data(network: FoldedNetwork) -> Iterator[str]:
             yield from _check_units(
                 f"the field {item.field}", item.units, network.population[item.node].units
             )
+        yield from _check_columns(network, item)
         steps = (
             item.at if isinstance(item.at, tuple) else (item.at.steps,) if isinstance(item.at, Last) else (1,)
         )

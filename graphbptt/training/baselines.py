@@ -14,7 +14,7 @@ from graphbptt.errors import DataError, Problem
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.evaluation import Evaluation
-from graphbptt.training.metrics import Tally, label_targets
+from graphbptt.training.metrics import Tally, join_targets, label_targets
 
 __all__ = ["BASELINES", "LinearAutoregression", "evaluate_baseline", "fit_autoregression"]
 
@@ -81,9 +81,9 @@ BASELINES: Mapping[str, Callable[[Any, Array, Array], LinearAutoregression]] = {
 def evaluate_baseline(choice: BaselineChoice, model: Model, parts: Parts) -> dict[str, Evaluation]:
     """Fit to every squared-error target with a time axis, on the training part, and measure every part."""
     tallies = {name: Tally() for name, _ in parts.items()}
-    for number, (label, target) in enumerate(
-        zip(label_targets(model.network), model.network.targets, strict=True)
-    ):
+    joined = zip(label_targets(model.network, model.aliases), join_targets(model.network), strict=True)
+    for label, (number, *_) in joined:
+        target = model.network.targets[number]
         if target.loss_name != "squared_error" or parts.train.fields[target.field].ndim != 3:
             continue
         fit = BASELINES[choice.name](choice.options, *_wanted(model, parts.train, number))

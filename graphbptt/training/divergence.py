@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from graphbptt.errors import DivergenceError
 from graphbptt.ir.batch import Batch, BoundTarget
+from graphbptt.ir.data import Target
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset
 from graphbptt.training.evaluation import CHUNK
@@ -54,14 +55,16 @@ def find_first_state(model: Model, bound: Batch) -> tuple[str, int] | None:
     """
     with np.errstate(all="ignore"):
         states = model.states(bound)
-    bad = {name: ~np.isfinite(states[node]).all(axis=(0, 2)) for name, node in model.nodes.items()}
+    bad = {population: ~np.isfinite(array).all(axis=(0, 2)) for population, array in states.items()}
     begins = {node: int(found.argmax()) + 1 for node, found in bad.items() if found.any()}
     if not begins:
         return None
     first = min(begins.values())
     nodes = {node for node, step in begins.items() if step == first}
     led = {e.target for e in model.network.edges if e.delay == 0 and e.source in nodes}
-    return min(nodes - led or nodes), first
+    population = min(nodes - led or nodes)
+    wrong = ~np.isfinite(states[population][:, first - 1]).all(axis=0)
+    return model.aliases.name_unit(population, int(wrong.argmax())), first
 
 
 def find_first_loss(model: Model, bound: Batch) -> tuple[str, int] | None:
@@ -80,7 +83,9 @@ def find_first_loss(model: Model, bound: Batch) -> tuple[str, int] | None:
         else:
             infinite = middle
     term = int((~np.isfinite(_losses_until(model, bound, infinite))).argmax())
-    return model.network.terms[term].node, infinite
+    wrong = model.network.terms[term]
+    units = wrong.units if isinstance(wrong, Target) else None
+    return model.aliases.name_units(wrong.node, units), infinite
 
 
 def _losses_until(model: Model, bound: Batch, step: int) -> Array:

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
+from graphbptt.ir.data import Target
 from graphbptt.ir.penalties import StatePenalty
 from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset
-from graphbptt.training.metrics import Figures, Tally, label_targets
+from graphbptt.training.metrics import Figures, Tally, join_targets, label_targets
 
 __all__ = ["CHUNK", "Evaluation", "LossTally", "evaluate", "measure_loss"]
 
@@ -53,21 +54,29 @@ def evaluate(
         As for `Model.run`: by default nodes have their noise, from the model's own seed.
     """
     tally = Tally()
-    labels = label_targets(model.network)
+    labels = label_targets(model.network, model.aliases)
     losses = LossTally(model)
     for bound in _bind_chunks(model, data, chunk, noise):
         losses.add(bound, model.losses(bound))
         states = model.states(bound)
-        for label, target, wanted in zip(labels, model.network.targets, bound.targets, strict=True):
-            state = np.swapaxes(states[model.nodes[target.node]], 0, 1)
-            predicted = state if target.units is None else state[..., list(target.units)]
-            tally.measure(label, target, (predicted, wanted.values, wanted.weights), variance or {})
+        for label, numbers in zip(labels, join_targets(model.network), strict=True):
+            parts = [model.network.targets[number] for number in numbers]
+            wanted = [bound.targets[number] for number in numbers]
+            predicted = np.concatenate([_pick_states(states, part) for part in parts], axis=-1)
+            values = wanted[0].values if len(parts) == 1 else np.concatenate([w.values for w in wanted], -1)
+            tally.measure(label, parts[0], (predicted, values, wanted[0].weights), variance or {})
     for term, mean in zip(model.network.terms, losses.means(), strict=True):
         if isinstance(term, StatePenalty):
-            tally.add(term.node, "penalty on states", (mean, 1))
+            tally.add(model.aliases.name_units(term.node), "penalty on states", (mean, 1))
     for group, penalty in model.penalties().items():
         tally.add(group, "penalty on weights", (penalty, 1))
     return Evaluation(losses.total(), tally.figures())
+
+
+def _pick_states(states: Mapping[str, Array], target: Target) -> Array:
+    """The states that a target is on, (step, example, unit)."""
+    state = np.swapaxes(states[target.node], 0, 1)
+    return state if target.units is None else state[..., list(target.units)]
 
 
 def measure_loss(model: Model, data: Dataset, chunk: int = CHUNK) -> float:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.data import Target
 from graphbptt.ir.folded import FoldedNetwork
 
-__all__ = ["METRICS", "RELATIVE_VARIANCE", "Figures", "Metric", "Tally", "label_targets"]
+__all__ = ["METRICS", "RELATIVE_VARIANCE", "Figures", "Metric", "Tally", "join_targets", "label_targets"]
 
 Array = npt.NDArray[Any]
 Metric = Callable[[Array, Array, Array], tuple[float, float]]
@@ -113,10 +114,39 @@ class Tally:
         return result
 
 
-def label_targets(network: FoldedNetwork) -> list[str]:
-    """A name for each target: its node; with the field, and a number, where targets share it."""
-    nodes = [target.node for target in network.targets]
-    labels = [t.node if nodes.count(t.node) == 1 else f"{t.node} to {t.field}" for t in network.targets]
+def join_targets(network: FoldedNetwork) -> list[list[int]]:
+    """The numbers of the targets, those together that are parts of one that was put on several nodes."""
+    joined: list[list[int]] = []
+    before: Target | None = None
+    for number, target in enumerate(network.targets):
+        if target.columns is not None and before is not None and _is_part(target, before):
+            joined[-1].append(number)
+        else:
+            joined.append([number])
+        before = target
+    return joined
+
+
+def _is_part(target: Target, before: Target) -> bool:
+    """Whether a target goes on where the one before it ends: at further columns of the same field."""
+    if target.columns is None or before.columns is None:
+        return False
+    like = replace(before, node=target.node, units=target.units, columns=target.columns)
+    return like == target and target.columns.width == before.columns.width
+
+
+def label_targets(network: FoldedNetwork, aliases: Aliases) -> list[str]:
+    """A name for each of the `join_targets`: its node; with the field, and a number, where targets share it. One on
+    several nodes is called by its field."""
+    firsts = [network.targets[numbers[0]] for numbers in join_targets(network)]
+    nodes = [
+        target.field if target.columns is not None else aliases.name_units(target.node, target.units)
+        for target in firsts
+    ]
+    labels = [
+        node if nodes.count(node) == 1 else f"{node} to {target.field}"
+        for node, target in zip(nodes, firsts, strict=True)
+    ]
     return [
         label if labels.count(label) == 1 else f"{label} ({labels[: index + 1].count(label)})"
         for index, label in enumerate(labels)

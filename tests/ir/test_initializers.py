@@ -15,7 +15,7 @@ from strategies import Case, cases
 import graphbptt
 from graphbptt.errors import SpecError
 from graphbptt.ir.initializers import DISTRIBUTIONS, draw_group
-from graphbptt.ir.parameters import Group, Initializer
+from graphbptt.ir.parameters import Draws, Group, Initializer, hash_name
 from graphbptt.passes.fold_graph import fold_graph
 
 
@@ -140,6 +140,24 @@ def test_weights_read_through_an_index_start_by_the_fans_of_the_matrix() -> None
     values = graphbptt.compile(graph, backend="numpy").parameters["k"]
     assert values.shape == (500,)
     assert values.std() == pytest.approx((2 / 1000) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("name", sorted(DISTRIBUTIONS))
+def test_single_numbers_are_drawn_like_arrays(name: str) -> None:
+    """Parameters of one number, each drawn by its name, have the mean and the spread of many small matrices."""
+    initializer = Initializer(name, tuple(DISTRIBUTIONS[name].defaults.items()))
+    names = [f"a{k}->b" for k in range(4000)]
+    keys = np.array([hash_name(text) for text in names], np.uint64)
+    each = draw_group(Group("W", (4000,), Draws(initializer, keys)), 3)
+    assert draw_group(Group(names[7], (1, 1), initializer), 3) == each[7]
+    assert draw_group(Group(names[8], (1,), Draws(initializer, keys[8:9])), 4) != each[8] or name in (
+        "constant", "identity", "orthogonal", "spectral_radius",
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    numbers = DISTRIBUTIONS[name].defaults
+    arrays = np.array([DISTRIBUTIONS[name].draw(rng, (1, 1), numbers, (1, 1)).item() for _ in range(4000)])
+    assert each.mean() == pytest.approx(arrays.mean(), abs=0.07)
+    assert each.std() == pytest.approx(arrays.std(), rel=0.05, abs=1e-12)
 
 
 def values_of(graph: nx.MultiDiGraph[Any], seed: int) -> Mapping[str, np.ndarray]:

@@ -96,7 +96,7 @@ def test_targets_that_share_node_and_field_are_numbered() -> None:
     graph.add_node("y", units=2, bias=True)
     targets = [graphbptt.Target("y", "f", units=[0]), graphbptt.Target("y", "f", units=[1])]
     model = graphbptt.compile(graph, [], targets, backend="numpy")
-    assert label_targets(model.network) == ["y to f (1)", "y to f (2)"]
+    assert label_targets(model.network, model.aliases) == ["y to f (1)", "y to f (2)"]
 
 
 def test_an_autoregression_finds_a_linear_recurrence_and_skips_what_has_no_weight() -> None:

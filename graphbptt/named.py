@@ -1,0 +1,90 @@
+"""Numbers under the user's names: the parameters of a model, their derivatives, and the states of a run.
+
+Where the compiler has put nodes together, the arrays of single ones are made when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.ir.aliases import Aliases
+from graphbptt.ir.layout import ParameterLayout
+
+__all__ = ["Gradients", "Parameters", "States"]
+
+Array = npt.NDArray[Any]
+
+
+class Gradients(Mapping[str, Array]):
+    """Arrays by the name of a parameter: views into one flat vector.
+
+    Iteration is over the groups that the vector holds. Where nodes were put together, the parameter of a single edge
+    or node, or a tie's, is found by its own name too, as part of a group.
+    """
+
+    def __init__(self, layout: ParameterLayout, aliases: Aliases, vector: Array) -> None:
+        self._layout, self._aliases, self._vector = layout, aliases, vector
+        self._groups = [slot.group for slot in layout.slots if slot.stop <= len(vector)]
+
+    def __getitem__(self, name: str) -> Array:
+        view = self._aliases.view(self._layout, self._vector, name)
+        if view is None:
+            raise KeyError(f"no parameter {name!r}; {did_you_mean(name, self._groups)}")
+        return view
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._aliases.view(self._layout, self._vector, name) is not None
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name!r}: {self[name].shape}" for name in self)
+        return f"{type(self).__name__}({shapes})"
+
+
+class Parameters(Gradients, MutableMapping[str, Array]):
+    """The parameters by name; assigning copies into them.
+
+    A name that does not exist, or a value of another shape, is an error, and so is deleting.
+    """
+
+    def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
+        view = self[name]
+        array = np.asarray(value)
+        if array.shape != view.shape:
+            raise DataError(
+                Problem(f"parameters[{name!r}]", f"shape {array.shape} given", f"it has shape {view.shape}")
+            )
+        view[...] = array
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"parameter {name!r} is part of the network and cannot be deleted")
+
+
+class States(Mapping[Hashable, Array]):
+    """States by node of the user's graph: of a unit of a population, a view of the population's."""
+
+    def __init__(self, aliases: Aliases, populations: Mapping[str, Array]) -> None:
+        self._aliases, self._populations = aliases, populations
+
+    def __getitem__(self, node: Hashable) -> Array:
+        population, units = self._aliases.place(self._aliases.names[node])
+        return self._populations[population][..., units]
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._aliases.names)
+
+    def __len__(self) -> int:
+        return len(self._aliases.names)
+
+    def __repr__(self) -> str:
+        return f"States of {len(self)} nodes"
