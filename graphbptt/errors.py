@@ -16,6 +16,7 @@ from dataclasses import dataclass
 __all__ = [
     "BackendError",
     "CollectedError",
+    "CompilerError",
     "DataError",
     "DivergenceError",
     "GraphbpttError",
@@ -81,6 +82,12 @@ class BackendError(GraphbpttError):
     """The backend asked for does not exist or cannot run here."""
 
     exit_code = 2
+
+
+class CompilerError(BackendError):
+    """The C compiler fails on generated text, takes too long, or makes nothing that can be loaded."""
+
+    exit_code = 1
 
 
 class DataError(CollectedError):

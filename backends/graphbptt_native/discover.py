@@ -1,0 +1,189 @@
+"""Which C compiler to use: $CC, cc, gcc, clang, then the one that the package `ziglang` brings.
+
+A compiler counts if it says its version, and compiles and links a small program that then runs. The first set of flags
+with which that works is the one used. What was found is kept, for as long as the compiler's file stays the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphbptt.errors import BackendError
+from graphbptt_native.cache import Cache, hash_parts
+from graphbptt_native.cpu import describe_cpu
+from graphbptt_native.flags import flag_choices
+from graphbptt_native.processes import run_limited
+
+__all__ = ["Candidate", "Toolchain", "find_toolchain", "list_candidates", "probe"]
+
+REMEDY = "install one (gcc or clang), name one in $CC, or pip install 'graphbptt[native]'"
+FINDINGS = "toolchain.json"
+SECONDS = 20.0
+"""How long a compiler may take for its version, and for a program of five lines."""
+
+PROBE = """\
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+int main(int count, char **words) {
+    float sum = 0.0f, values[64];
+    for (int i = 0; i < 64; i++) values[i] = sqrtf((float)(i * count));
+    for (int i = 0; i < 64; i++) sum += values[i] * (float)(words != NULL);
+    return sum > 300.0f && sum < 360.0f ? 0 : 1;
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A compiler that works here: the words that start it, what it says of its version, its flags."""
+
+    command: tuple[str, ...]
+    version: str
+    flags: tuple[str, ...]
+
+    def compile_command(self, source: Path | str, target: Path | str) -> tuple[str, ...]:
+        """The command line that makes a shared object of a source."""
+        return (*self.command, *self.flags, "-o", str(target), str(source), "-lm")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A compiler that may work: the words that start it, and the file whose change makes it another one."""
+
+    command: tuple[str, ...]
+    file: Path
+
+
+def list_candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Candidate]:
+    """The compilers to try, in order, those that are not there left out."""
+    for command in (_read_cc(environ), ["cc"], ["gcc"], ["clang"]):
+        file = shutil.which(command[0], path=environ.get("PATH")) if command else None
+        if file is not None:
+            yield Candidate((file, *command[1:]), Path(file))
+    package = importlib.util.find_spec("ziglang")
+    if package is not None and package.origin is not None:
+        yield Candidate((sys.executable, "-m", "ziglang", "cc"), Path(package.origin))
+
+
+def _read_cc(environ: Mapping[str, str]) -> list[str]:
+    """The words of $CC, none where its quotes are not closed."""
+    try:
+        return shlex.split(environ.get("CC", ""))
+    except ValueError:
+        return []
+
+
+def find_toolchain(cache: Cache, environ: Mapping[str, str] = os.environ) -> Toolchain:
+    """The first compiler that works here, tried out unless the cache remembers it.
+
+    Raises
+    ------
+    BackendError
+        None does; says what is wrong with each and what to do.
+    """
+    if os.name != "posix":
+        raise BackendError(f"generated C is compiled on POSIX systems only, not on {platform.system()}")
+    reasons = _doubt_cc(environ)
+    for candidate in list_candidates(environ):
+        known = _recall(candidate, cache)
+        if known is not None:
+            return known
+        toolchain = probe(candidate)
+        if isinstance(toolchain, Toolchain):
+            _remember(candidate, toolchain, cache)
+            return toolchain
+        reasons.append(f"{shlex.join(candidate.command)}: {toolchain}")
+    found = "\n  ".join(["no C compiler works here", *reasons])
+    raise BackendError(f"{found}\n  {REMEDY}" if reasons else f"there is no C compiler; {REMEDY}")
+
+
+def _doubt_cc(environ: Mapping[str, str]) -> list[str]:
+    """Why $CC, if it is set, names no compiler to try."""
+    if not environ.get("CC", "").strip():
+        return []
+    words = _read_cc(environ)
+    if not words:
+        return [f"$CC is {environ['CC']!r}, whose quotes are not closed"]
+    there = shutil.which(words[0], path=environ.get("PATH"))
+    return [] if there else [f"$CC is {environ['CC']!r}, which is no program on the path"]
+
+
+def _memory_key(candidate: Candidate) -> str:
+    """What the findings about a compiler depend on; a link is followed to what it now leads to."""
+    status = candidate.file.stat()
+    choices = flag_choices(platform.machine())
+    parts = (
+        candidate.command,
+        candidate.file.resolve(),
+        status.st_mtime_ns,
+        status.st_size,
+        choices,
+        describe_cpu(),
+    )
+    return hash_parts(*(str(part).encode() for part in parts))
+
+
+def _recall(candidate: Candidate, cache: Cache) -> Toolchain | None:
+    try:
+        entry = cache.find(_memory_key(candidate))
+        if entry is None:
+            return None
+        known = json.loads((entry / FINDINGS).read_bytes())
+    except OSError:
+        return None
+    return Toolchain(candidate.command, known["version"], tuple(known["flags"]))
+
+
+def _remember(candidate: Candidate, toolchain: Toolchain, cache: Cache) -> None:
+    known = {"version": toolchain.version, "flags": toolchain.flags}
+    with contextlib.suppress(OSError):  # it is found again next time
+        cache.store(_memory_key(candidate), {FINDINGS: json.dumps(known).encode()})
+
+
+def probe(candidate: Candidate, seconds: float = SECONDS) -> Toolchain | str:
+    """Try a compiler; where it does not work, why."""
+    try:
+        version = run_limited((*candidate.command, "--version"), seconds)
+        if not version.succeeded:
+            return _describe("--version", version.status, version.output, seconds)
+        reason = ""
+        for flags in flag_choices(platform.machine()):
+            toolchain = Toolchain(candidate.command, version.output.strip(), flags)
+            reason = _try_out(toolchain, seconds)
+            if not reason:
+                return toolchain
+    except OSError as error:
+        return f"it cannot be started: {error}"
+    return reason
+
+
+def _try_out(toolchain: Toolchain, seconds: float) -> str:
+    """Compile and run a program in a process of its own: one with instructions that are unknown here dies there."""
+    with tempfile.TemporaryDirectory(prefix="graphbptt-") as folder:
+        source, program = Path(folder, "probe.c"), Path(folder, "probe")
+        source.write_text(PROBE, encoding="utf-8")
+        words = [word for word in toolchain.compile_command(source, program) if word != "-shared"]
+        compiled = run_limited(words, seconds, Path(folder))
+        if not compiled.succeeded:
+            return _describe("a small program", compiled.status, compiled.output, seconds)
+        ran = run_limited((str(program),), seconds, Path(folder))
+        return "" if ran.succeeded else _describe("what it compiled", ran.status, ran.output, seconds)
+
+
+def _describe(what: str, status: int | None, output: str, seconds: float) -> str:
+    lines = output.strip().splitlines()
+    said = f": {lines[0] if len(lines) == 1 else ' / '.join(lines[:3])}" if lines else ""
+    ending = f"did not end within {seconds:g} s" if status is None else f"ended with status {status}"
+    return f"{what} {ending}{said}"

@@ -1,0 +1,1 @@
+"""Expressions as C-family text, the same arithmetic for C and for CUDA."""
