@@ -16,14 +16,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from graphbptt.codegen.product import VectorUnit
 from graphbptt.errors import BackendError
 from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.flags import flag_choices
 from graphbptt_native.processes import run_limited
+from graphbptt_native.vectors import SMALLEST, find_vectors
 
 __all__ = ["Candidate", "Toolchain", "find_toolchain", "list_candidates", "probe"]
 
@@ -47,11 +49,13 @@ int main(int count, char **words) {
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """A compiler that works here: the words that start it, what it says of its version, its flags."""
+    """A compiler that works here: the words that start it, what it says of its version, its flags, and the vectors that
+    these ask for."""
 
     command: tuple[str, ...]
     version: str
     flags: tuple[str, ...]
+    vectors: VectorUnit = SMALLEST
 
     def compile_command(self, source: Path | str, target: Path | str) -> tuple[str, ...]:
         """The command line that makes a shared object of a source."""
@@ -123,15 +127,9 @@ def _doubt_cc(environ: Mapping[str, str]) -> list[str]:
 def _memory_key(candidate: Candidate) -> str:
     """What the findings about a compiler depend on; a link is followed to what it now leads to."""
     status = candidate.file.stat()
-    choices = flag_choices(platform.machine())
-    parts = (
-        candidate.command,
-        candidate.file.resolve(),
-        status.st_mtime_ns,
-        status.st_size,
-        choices,
-        describe_cpu(),
-    )
+    file = candidate.file.resolve(), status.st_mtime_ns, status.st_size
+    kept = [field.name for field in fields(Toolchain)]
+    parts = (candidate.command, *file, flag_choices(platform.machine()), describe_cpu(), kept)
     return hash_parts(*(str(part).encode() for part in parts))
 
 
@@ -143,11 +141,13 @@ def _recall(candidate: Candidate, cache: Cache) -> Toolchain | None:
         known = json.loads((entry / FINDINGS).read_bytes())
     except OSError:
         return None
-    return Toolchain(candidate.command, known["version"], tuple(known["flags"]))
+    vectors = VectorUnit(*known["vectors"])
+    return Toolchain(candidate.command, known["version"], tuple(known["flags"]), vectors)
 
 
 def _remember(candidate: Candidate, toolchain: Toolchain, cache: Cache) -> None:
-    known = {"version": toolchain.version, "flags": toolchain.flags}
+    vectors = (toolchain.vectors.size, toolchain.vectors.registers)
+    known = {"version": toolchain.version, "flags": toolchain.flags, "vectors": vectors}
     with contextlib.suppress(OSError):  # it is found again next time
         cache.store(_memory_key(candidate), {FINDINGS: json.dumps(known).encode()})
 
@@ -163,7 +163,7 @@ def probe(candidate: Candidate, seconds: float = SECONDS) -> Toolchain | str:
             toolchain = Toolchain(candidate.command, version.output.strip(), flags)
             reason = _try_out(toolchain, seconds)
             if not reason:
-                return toolchain
+                return replace(toolchain, vectors=_ask_for_vectors(toolchain, seconds))
     except OSError as error:
         return f"it cannot be started: {error}"
     return reason
@@ -180,6 +180,13 @@ def _try_out(toolchain: Toolchain, seconds: float) -> str:
             return _describe("a small program", compiled.status, compiled.output, seconds)
         ran = run_limited((str(program),), seconds, Path(folder))
         return "" if ran.succeeded else _describe("what it compiled", ran.status, ran.output, seconds)
+
+
+def _ask_for_vectors(toolchain: Toolchain, seconds: float) -> VectorUnit:
+    """The vectors that the compiler uses with these flags."""
+    words = [word for word in toolchain.flags if word != "-shared"]
+    asked = run_limited((*toolchain.command, *words, "-dM", "-E", "-x", "c", os.devnull), seconds)
+    return find_vectors(asked.output) if asked.succeeded else SMALLEST
 
 
 def _describe(what: str, status: int | None, output: str, seconds: float) -> str:

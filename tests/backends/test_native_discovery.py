@@ -121,6 +121,18 @@ def test_program_that_dies_here_leads_to_plainer_flags(path: Path) -> None:
     assert not any("native" in flag for flag in found.flags)
 
 
+def test_vectors_are_those_of_the_flags() -> None:
+    """As the compiler says itself, in a program that would not compile otherwise."""
+    claims = {
+        64: "defined __AVX512F__",
+        32: "defined __AVX__ && !defined __AVX512F__",
+        16: "!defined __AVX__",
+    }
+    claim = claims[toolchain().vectors.size]
+    library = load_library(f"#if {claim}\n{SOURCE}\n#endif\n", toolchain(), NOWHERE)
+    assert library.functions.seven() == 7
+
+
 def test_findings_are_kept_while_the_compiler_stays(path: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     compiler = real(path, "cc", f"echo $# >> {log}")
