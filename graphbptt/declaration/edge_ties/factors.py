@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +33,10 @@ def multiply_factors(
 def _read_factor(edges: ListedEdges, name: str, problems: list[Problem]) -> npt.NDArray[np.float64]:
     """A factor of every edge; 1 where it is none, with the reasons noted."""
     column = edges.column(name)
+    numbers = _read_numbers(column)
+    if numbers is not None:
+        return numbers
     wrong = [row for row, value in enumerate(column) if not _is_number(value)]
-    if not wrong:
-        return np.array(column, dtype=np.float64)
     if all(value is None for value in column):
         known = sorted({str(key) for attributes in edges.attributes for key in attributes})
         what, remedy = f"no edge has an attribute {name!r}", did_you_mean(name, known)
@@ -44,6 +46,16 @@ def _read_factor(edges: ListedEdges, name: str, problems: list[Problem]) -> npt.
         remedy = "give each of them a number, or leave it out"
     problems.append(Problem("network.factors", what, remedy))
     return np.ones(len(edges))
+
+
+def _read_numbers(column: list[Any]) -> npt.NDArray[np.float64] | None:
+    """A column of finite numbers; None where it is none."""
+    try:
+        numbers = np.asarray(column)
+    except ValueError:  # of lists that differ in length
+        return None
+    numeric = numbers.dtype.kind in "iufb" and numbers.ndim == 1
+    return numbers.astype(np.float64) if numeric and bool(np.isfinite(numbers).all()) else None
 
 
 def _is_number(value: object) -> bool:

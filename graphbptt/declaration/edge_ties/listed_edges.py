@@ -53,6 +53,12 @@ def show_first(items: Iterable[object], count: int) -> str:
 
 def list_edges(graph: Graph[Any]) -> ListedEdges:
     """The edges of a graph that have no tie of their own."""
-    rows = [row for row in graph.edges(data=True) if row[2].get("tie") is None]
-    sources, targets, attributes = zip(*rows, strict=True) if rows else ((), (), ())
-    return ListedEdges(dict(graph.nodes(data=True)), sources, targets, attributes)
+    sources: list[Hashable] = []
+    targets: list[Hashable] = []
+    free: list[dict[str, Any]] = []
+    for source, target, attributes in graph.edges(data=True):
+        if attributes.get("tie") is None:
+            sources.append(source)
+            targets.append(target)
+            free.append(attributes)
+    return ListedEdges(dict(graph.nodes(data=True)), sources, targets, free)
