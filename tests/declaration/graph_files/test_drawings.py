@@ -103,3 +103,30 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
 
 def test_keys_that_do_not_go_with_a_file(tmp_path: Path) -> None:
     assert "unknown key 'nodes'" in read_problem(write_spec(tmp_path, "a.gml", ", nodes: {x: {}}"))
+
+
+def test_what_the_passes_find_has_its_line_in_graphml(tmp_path: Path) -> None:
+    graph = draw()
+    graph.nodes["h"]["activation"] = "tanj"
+    nx.write_graphml(graph, tmp_path / "a.graphml")
+    lines = (tmp_path / "a.graphml").read_text().splitlines()
+    node = next(number for number, line in enumerate(lines, start=1) if '<node id="h">' in line)
+    with pytest.raises(SpecError, match=rf"a.graphml:{node}:1: node h.activation: unknown activation 'tanj'"):
+        graphbptt.load(write_spec(tmp_path, "a.graphml")).compile()
+    undirected = nx.MultiGraph([("x", "y"), ("x", "y")])
+    undirected.add_edge("y", "z", delay=0)
+    nx.write_graphml(undirected, tmp_path / "a.graphml")
+    lines = (tmp_path / "a.graphml").read_text().splitlines()
+    edge = next(number for number, line in enumerate(lines, start=1) if 'target="z"' in line)
+    with pytest.raises(SpecError, match=rf"a.graphml:{edge}:1: edge (y->z|z->y): "):
+        graphbptt.load(write_spec(tmp_path, "a.graphml")).compile()
+
+
+def test_a_place_is_that_of_the_file_where_lines_are_not_known(tmp_path: Path) -> None:
+    nodes = [{"id": "x"}, {"id": "h", "activation": "tanj"}]
+    edges = [{"source": "x", "target": "h", "key": 7}, {"source": "x", "target": "h", "key": 8}]
+    (tmp_path / "a.json").write_text(json.dumps({"directed": True, "nodes": nodes, "edges": edges}))
+    spec = graphbptt.load(write_spec(tmp_path, "a.json"))
+    assert list(spec.graph.edges(keys=True)) == [("x", "h", 7), ("x", "h", 8)]
+    with pytest.raises(SpecError, match=r"spec.yaml:1:18: node h.activation: unknown activation 'tanj'"):
+        spec.compile()
