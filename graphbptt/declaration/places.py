@@ -7,7 +7,7 @@ place of its own has that of the nearest path around it; around all of them is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +15,18 @@ import networkx as nx
 
 from graphbptt.errors import Place, Problem, SpecError
 
-__all__ = ["find_place", "locate", "order_by_place", "remember_origins", "remember_places"]
+__all__ = ["locate", "order_by_place", "remember_origins", "remember_places"]
 
 KEY = "graphbptt.places"
 ORIGINS = "graphbptt.origins"
 
 
-def remember_places(
-    graph: nx.DiGraph[Any], places: Mapping[str, Place] | Callable[[], Mapping[str, Place]]
-) -> None:
-    """Keep the places of a graph's parts with the graph, or what lists them when they are asked for."""
+FindPlaces = Callable[[Collection[str]], Mapping[str, Place]]
+"""What finds the places of those paths that have one, where there are too many to keep them all."""
+
+
+def remember_places(graph: nx.DiGraph[Any], places: Mapping[str, Place] | FindPlaces) -> None:
+    """Keep the places of a graph's parts with the graph, or what finds them when they are asked for."""
     graph.graph[KEY] = places if callable(places) else dict(places)
 
 
@@ -33,47 +35,45 @@ def remember_origins(graph: nx.DiGraph[Any], origins: Mapping[str, str]) -> None
     graph.graph[ORIGINS] = dict(origins)
 
 
-def find_place(graph: nx.DiGraph[Any], path: str) -> Place | None:
-    """The place of a path, or of the nearest one around it; None for graphs that come from no file.
+def locate(error: SpecError, graph: nx.DiGraph[Any]) -> SpecError:
+    """The same error, each of its problems with its place in the file that declared the graph.
 
     >>> graph = nx.DiGraph()
     >>> remember_places(graph, {"node h": Place("a.yaml", 3, 5)})
-    >>> print(find_place(graph, "node h.units"))
-    a.yaml:3:5
+    >>> print(locate(SpecError(Problem("node h.units", "0 is out of range")), graph))
+    a.yaml:3:5: node h.units: 0 is out of range
     """
-    return _find_place(_list_places(graph), graph.graph.get(ORIGINS, {}), path)
+    if not isinstance(graph, nx.DiGraph):
+        return error
+    places = _find_places(graph, [problem.path for problem in error.problems])
+    return SpecError(
+        order_by_place(
+            replace(problem, place=problem.place or place)
+            for problem, place in zip(error.problems, places, strict=True)
+        )
+    )
 
 
-def _list_places(graph: nx.DiGraph[Any]) -> Mapping[str, Place]:
-    kept = graph.graph.get(KEY, {})
-    places: Mapping[str, Place] = kept() if callable(kept) else kept
-    return places
+def _find_places(graph: nx.DiGraph[Any], paths: Sequence[str]) -> list[Place | None]:
+    origins: Mapping[str, str] = graph.graph.get(ORIGINS, {})
+    around = [[*_climb(_find_origin(path, origins)), ""] for path in paths]
+    kept: Mapping[str, Place] | FindPlaces = graph.graph.get(KEY, {})
+    places = kept({outer for outers in around for outer in outers}) if callable(kept) else kept
+    return [next((places[outer] for outer in outers if outer in places), None) for outers in around]
 
 
-def _find_place(places: Mapping[str, Place], origins: Mapping[str, str], path: str) -> Place | None:
-    around = [path, *_cut(path)]
-    origin = next((origins[outer] + path.removeprefix(outer) for outer in around if outer in origins), path)
-    return next((places[outer] for outer in (origin, *_cut(origin), "") if outer in places), None)
+def _find_origin(path: str, origins: Mapping[str, str]) -> str:
+    """The path that the user wrote."""
+    found = ((outer, origins[outer]) for outer in _climb(path) if outer in origins)
+    return next((origin + path.removeprefix(outer) for outer, origin in found), path)
 
 
-def _cut(path: str) -> Iterator[str]:
-    """The paths around a path, the nearest first."""
+def _climb(path: str) -> Iterator[str]:
+    """A path and the paths around it, the nearest first."""
+    yield path
     while (cut := max(path.rfind("."), path.rfind("["))) >= 0:
         path = path[:cut]
         yield path
-
-
-def locate(error: SpecError, graph: nx.DiGraph[Any]) -> SpecError:
-    """The same error, each of its problems with its place in the file that declared the graph."""
-    if not isinstance(graph, nx.DiGraph):
-        return error
-    places, origins = _list_places(graph), graph.graph.get(ORIGINS, {})
-    return SpecError(
-        order_by_place(
-            replace(problem, place=problem.place or _find_place(places, origins, problem.path))
-            for problem in error.problems
-        )
-    )
 
 
 def order_by_place(problems: Iterable[Problem]) -> list[Problem]:

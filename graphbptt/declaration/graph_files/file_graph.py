@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ class Located:
     columns: tuple[Sequence[Hashable], ...]
 
     def places(self) -> Iterator[tuple[tuple[Hashable, ...], Place]]:
-        for line, *items in zip(self.lines, *self.columns, strict=True):
-            yield tuple(items), Place(self.file, line, 1)
+        for line, items in zip(self.lines, zip(*self.columns, strict=True), strict=True):
+            yield items, Place(self.file, line, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,24 +38,25 @@ class FileGraph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilePlaces:
-    """The places of a graph's parts by the paths under which problems of them are reported; listed when called.
+    """What finds the places of a graph's parts by the paths under which problems of them are reported.
 
-    That is only done where there is a problem: there may be millions. `said` are the places of what the spec itself
-    says; its empty path stands for what has no line.
+    There may be millions of parts, so that none are kept. `said` are the places of what the spec itself says; its
+    empty path stands for what has no line.
     """
 
     read: FileGraph
     said: Mapping[str, Place]
 
-    def __call__(self) -> dict[str, Place]:
-        graph = self.read.graph
+    def __call__(self, wanted: Collection[str]) -> dict[str, Place]:
+        graph, nodes, edges = self.read.graph, self.read.nodes, self.read.edges
         places = dict(self.said)
         names = name_nodes(graph)
-        if self.read.nodes is not None:
-            places.update((f"node {names[node]}", place) for (node,), place in self.read.nodes.places())
-        if self.read.edges is not None:
+        if nodes is not None:
+            paths = ((f"node {names[node]}", place) for (node,), place in nodes.places())
+            places.update((path, place) for path, place in paths if path in wanted)
+        if edges is not None:
             named: dict[tuple[Hashable, ...], str] = {
-                edge: name for edge, _, name in name_edges(graph, names)
+                edge: path for edge, _, name in name_edges(graph, names) if (path := f"edge {name}") in wanted
             }
-            places.update((f"edge {named[edge]}", place) for edge, place in self.read.edges.places())
+            places.update((named[edge], place) for edge, place in edges.places() if edge in named)
         return places
