@@ -7,7 +7,7 @@ graph as it is. An undirected edge becomes two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,15 @@ def read_graph_file(declared: GraphFile, folder: Path) -> FileGraph:
             )
         read = TABLES[kind](path, declared, nodes)
     elif kind in DRAWINGS:
-        _reject_tables(declared, kind)
+        if declared.node_table is not None:
+            remedy = f"leave it out: a {kind} file has the attributes of nodes itself"
+            raise SpecError(
+                Problem("network.node_table", "a table of nodes goes with tables of edges", remedy)
+            )
         read = DRAWINGS[kind](path)
+        edges = (attributes for *_, attributes in read.graph.edges(data=True))
+        _rename(dict(read.graph.nodes(data=True)).values(), declared.node_columns, "network.node_columns")
+        _rename(list(edges), declared.columns, "network.columns")
     else:
         what = f"a graph file of unknown kind {kind!r}"
         raise SpecError(Problem("network.graph", what, did_you_mean(kind, [*DRAWINGS, *TABLES])))
@@ -104,8 +111,22 @@ def _speak(graph: nx.MultiDiGraph[Any], declared: GraphFile) -> nx.MultiDiGraph[
     return graph
 
 
-def _reject_tables(declared: GraphFile, kind: str) -> None:
-    dead = [key for key in ("columns", "node_table", "node_columns") if getattr(declared, key)]
-    if dead:
-        remedy = f"leave it out: a {kind} file has the attributes of nodes and edges itself"
-        raise SpecError(Problem(f"network.{key}", f"{key} goes with tables", remedy) for key in dead)
+def _rename(parts: Collection[dict[str, Any]], chosen: Mapping[str, str], path: str) -> None:
+    """Call the attributes of nodes or edges as the spec does."""
+    known = {str(key) for attributes in parts for key in attributes} if chosen else set()
+    problems = [
+        Problem(
+            f"{path}.{attribute}",
+            f"nothing in the file has an attribute {name!r}",
+            did_you_mean(name, [*known]),
+        )
+        for attribute, name in chosen.items()
+        if name not in known
+    ]
+    if problems:
+        raise SpecError(problems)
+    for attributes in parts:
+        renamed = {
+            attribute: attributes.pop(name) for attribute, name in chosen.items() if name in attributes
+        }
+        attributes.update(renamed)

@@ -3,7 +3,7 @@
     network := {graph: path, columns, node_table, node_columns, node_defaults, edge_defaults, ties_by, factors,
                 constraints, cells}
 
-`columns` and the table of nodes go with edge lists and adjacency matrices; the other kinds of file have their own.
+The table of nodes goes with edge lists and adjacency matrices; the other kinds of file have their own.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class GraphFile(Section):
     )
     columns: dict[Name, Name] = Field(
         default={},
-        description="The columns of a table that are not called like their attribute; source and target are the ends.",
+        description="The names of columns or attributes of edges in the file; source and target are the ends.",
     )
     node_table: Name | None = Field(
         None, description="A CSV or TSV file with a row a node; its path starts at the spec."
     )
     node_columns: dict[Name, Name] = Field(
-        default={}, description="The columns of the table of nodes, as in columns; node is the name."
+        default={}, description="The names of columns or attributes of nodes; in a table, node is the name."
     )
     node_defaults: Annotated[
         dict[str, Any], AfterValidator(lambda value, info: _check_defaults(NodeDeclaration, value, info))

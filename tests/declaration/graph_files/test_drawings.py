@@ -130,3 +130,17 @@ def test_a_place_is_that_of_the_file_where_lines_are_not_known(tmp_path: Path) -
     assert list(spec.graph.edges(keys=True)) == [("x", "h", 7), ("x", "h", 8)]
     with pytest.raises(SpecError, match=r"spec.yaml:1:18: node h.activation: unknown activation 'tanj'"):
         spec.compile()
+
+
+def test_attributes_that_a_file_calls_otherwise(tmp_path: Path) -> None:
+    graph = nx.DiGraph([("x", "h", {"sign": -1, "strength": 0.5})])
+    nx.set_node_attributes(graph, {"x": "AVAL", "h": "AVAR"}, "cell")
+    nx.write_graphml(graph, tmp_path / "a.graphml")
+    more = ", node_columns: {neuron: cell}, columns: {polarity: sign, weight: strength}"
+    spec = graphbptt.load(write_spec(tmp_path, "a.graphml", more))
+    assert dict(spec.graph.nodes(data=True)) == {"x": {"neuron": "AVAL"}, "h": {"neuron": "AVAR"}}
+    assert list(spec.graph.edges(data=True)) == [("x", "h", {"polarity": -1, "init": 0.5})]
+    complaint = read_problem(write_spec(tmp_path, "a.graphml", ", columns: {weight: strenght}"))
+    assert (
+        "network.columns.weight: nothing in the file has an attribute 'strenght'; did you mean" in complaint
+    )

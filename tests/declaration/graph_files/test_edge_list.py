@@ -174,7 +174,7 @@ def test_mistakes_in_the_spec(tmp_path: Path) -> None:
     assert "network.node_defaults.activaton: unknown key" in complain(", node_defaults: {activaton: tanh}")
     assert "network.edge_defaults.delay: 'a' cannot" in complain(", edge_defaults: {delay: a}")
     (tmp_path / "a.gml").write_text("graph [ node [ id 1 ] ]")
-    assert "columns goes with tables" in complain(", columns: {source: a}", "a.gml")
+    assert "a table of nodes goes with tables" in complain(", node_table: a.csv", "a.gml")
 
 
 def test_text_in_another_encoding(tmp_path: Path) -> None:
