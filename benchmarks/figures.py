@@ -110,6 +110,14 @@ PROMISES = (
         parts=("train",),
         rival=PLAIN,
     ),
+    Promise(
+        "karate",
+        "other",
+        "bits right",
+        "23 of 24 members who were not trained on",
+        lambda reached: min(reached) >= 23 / 24,
+        parts=("train",),
+    ),
     Promise("bidirectional", "parity", "bits right", "1", lambda reached: min(reached) == 1, rival=BLIND),
 )
 
