@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -23,6 +24,7 @@ from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.fuse_pointwise import fuse_pointwise
 from graphbptt.passes.lower_forward import lower_forward
+from graphbptt.passes.project_constraints import project_constraints
 from graphbptt.passes.schedule_stages import schedule_stages
 from graphbptt.passes.settle_deltas import settle_deltas
 from graphbptt.passes.verify_folded import verify_folded
@@ -35,7 +37,8 @@ def compile_network(network: FoldedNetwork) -> Plan:
     """FoldedNetwork -> Plan."""
     verify_folded(network)
     schedule = schedule_stages(network)
-    plan = lower_forward(network, place_parameters(network), schedule)
+    layout = place_parameters(network)
+    plan = replace(lower_forward(network, layout, schedule), projection=project_constraints(network, layout))
     plan = differentiate(plan)
     plan = settle_deltas(plan)
     plan = fuse_pointwise(plan)

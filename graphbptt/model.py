@@ -23,10 +23,10 @@ from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
+from graphbptt.keeper import Keeper
+from graphbptt.keeper.start import find_unmet, start_inside
 from graphbptt.named import Gradients, Parameters, States
 from graphbptt.passes.bind_batch import bind_batch
-from graphbptt.passes.keep_signs import bound_signs, find_wrong_signs, refuse_bound_constraints
-from graphbptt.passes.project_constraints import project_constraints
 from graphbptt.passes.unroll_network import unroll_network
 from graphbptt.stream import Stream
 
@@ -74,11 +74,7 @@ class Model:
     vector : array, shape (plan.layout.size,)
         All parameters, the free ones first. Updating it in place updates the model.
     parameters : mapping
-        The same numbers by name.
-    projection : Projection or None
-        What keeps the parameters inside the constraints; starting values are projected, assigned ones are not.
-    bounds : SignBounds or None
-        What keeps the signs of weights.
+        The same numbers by name. Starting values are moved inside constraints and signs, assigned ones are not.
     """
 
     def __init__(
@@ -97,11 +93,8 @@ class Model:
         )
         self.backend = chosen.name
         self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
-        self.bounds = bound_signs(plan.network, plan.layout, self.dtype)
-        refuse_bound_constraints(plan.network, plan.layout)
-        self.projection = project_constraints(plan.network.constraints, plan.layout)
-        if self.projection is not None:
-            self.projection.start(self.vector, plan.layout, plan.network.group)
+        if plan.projection is not None:
+            start_inside(plan.projection, plan.network, plan.layout, self.vector)
         self.parameters = Parameters(plan.layout, self.aliases, self.vector)
         self._penalized = tuple(group for group in plan.network.groups if group.penalty is not None)
         self._executable = chosen.build(plan, self.dtype)
@@ -252,18 +245,16 @@ class Model:
         loss = self.loss_and_gradient(self.bind(fields, steps, noise=noise), gradient)
         return loss, Gradients(self.plan.layout, self.aliases, gradient)
 
-    def project(self) -> None:
-        """Move the parameters, in place, to the nearest point that meets the constraints and has the right signs."""
-        if self.projection is not None:
-            self.projection.apply(self.vector)
-        if self.bounds is not None:
-            self.bounds.apply(self.vector)
+    def keep(self) -> Keeper | None:
+        """What moves the parameters, after each of a series of updates, to the nearest point that meets the constraints
+        and has the right signs; None where there are neither."""
+        return None if self.plan.projection is None else Keeper(self.plan.projection, self.vector)
 
     def find_unmet(self) -> list[Problem]:
         """A problem for every constraint, and for every sign, that the parameters do not meet."""
-        remedy = "assign values that meet it: only updates are projected"
-        unmet = [] if self.projection is None else self.projection.find_unmet(self.vector, remedy)
-        return [*unmet, *find_wrong_signs(self.network, self.plan.layout, self.vector)]
+        if self.plan.projection is None:
+            return []
+        return find_unmet(self.plan.projection, self.network, self.plan.layout, self.vector)
 
     def unroll(self, steps: int) -> UnrolledGraph:
         """The network unrolled over `steps` steps: a layered graph with weight-sharing groups."""

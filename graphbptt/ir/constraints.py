@@ -46,6 +46,8 @@ def stack_constraints(
     constraints: Sequence[Constraint], size: int
 ) -> tuple[sparse.csr_array, npt.NDArray[np.float64]]:
     """All constraints as one matrix, of shape (equations, size), and one right side, one below another."""
+    if not constraints:
+        return sparse.csr_array((0, size)), np.zeros(0)
     starts = np.cumsum([0, *(constraint.size for constraint in constraints)])
     rows = [c.rows.values.astype(np.int64) + start for c, start in zip(constraints, starts, strict=False)]
     columns = [constraint.columns.values.astype(np.int64) for constraint in constraints]

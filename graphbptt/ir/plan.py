@@ -33,6 +33,7 @@ from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import Operation, Row, View
 from graphbptt.ir.parameters import FrozenArray, Use
+from graphbptt.ir.projection import Projection
 from graphbptt.ir.schedule import Mode
 
 __all__ = [
@@ -284,7 +285,7 @@ class Plan:
     """Everything a backend runs, in order. See the module's grammar.
 
     `clear` lists what of the deltas' steps 1 to T starts at zero, because what arrives there only adds to it. The rows
-    before and behind them always do.
+    before and behind them always do. `projection` keeps the parameters inside constraints and signs.
     """
 
     network: FoldedNetwork
@@ -299,6 +300,7 @@ class Plan:
     clear: tuple[Clear, ...]
     blocks: tuple[SparseBlock, ...] = ()
     storages: tuple[StorageChoice, ...] = ()
+    projection: Projection | None = None
 
     @cached_property
     def buffer(self) -> dict[str, Buffer]:

@@ -63,6 +63,7 @@ def format_plan(
         [*LEGEND],
         *(_format_stage(plan, names, index) for index in range(len(plan.stages))),
         _format_flops(plan, size),
+        _format_projection(plan),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 
@@ -269,6 +270,21 @@ def _format_flops(plan: Plan, size: tuple[int, int] | None) -> list[str]:
         total = (forward + backward) * steps
         lines.append(f"FLOPs per sequence: {total:,}; per batch: {total * batch:,}")
     return lines
+
+
+def _format_projection(plan: Plan) -> list[str]:
+    """What is done to the parameters after every update."""
+    if plan.projection is None:
+        return []
+    cost, signed = plan.projection.cost, int(np.count_nonzero(plan.projection.signs))
+    lines = ["after every update, the parameters move to the nearest point that meets"]
+    if cost.equations:
+        lines.append(
+            f"  {cost.equations:,} equations in {cost.components:,} components, over {cost.parameters:,} parameters"
+        )
+    if signed:
+        lines.append(f"  the signs of {signed:,} parameters")
+    return [*lines, f"  {cost.flops:,} FLOPs, more where signs meet equations; {_format_bytes(cost.bytes)}"]
 
 
 def _format_bytes(count: int) -> str:

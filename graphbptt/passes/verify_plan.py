@@ -49,6 +49,7 @@ def verify_plan(plan: Plan) -> None:
     """
     ledger = _verify_forward(plan)
     _raise(chain(check_derivatives(plan), _check_losses(plan), _check_initials(plan), _check_noise(plan)))
+    _raise(_check_projection(plan))
     _raise(check_backward(plan, ledger))
 
 
@@ -291,3 +292,23 @@ def _check_initials(plan: Plan) -> Iterator[str]:
             yield f"the initial state of {site.population} is not where its delta is"
         elif not isinstance(plan.network.population[site.population].initial, Use):
             yield f"the initial state of {site.population} is not learned"
+
+
+def _check_projection(plan: Plan) -> Iterator[str]:
+    """A projection is that of the network's constraints, over all equations and all free parameters."""
+    projection = plan.projection
+    if projection is None:
+        return
+    if projection.constraints != plan.network.constraints:
+        yield "its projection is that of other constraints"
+    equations = sum(constraint.size for constraint in projection.constraints)
+    shapes = {
+        "matrix": (projection.matrix.shape, (equations, plan.layout.size)),
+        "gram": (projection.gram.shape, (equations, equations)),
+        "right": (projection.right.shape, (equations,)),
+        "components": (projection.components.shape, (equations,)),
+        "signs": (projection.signs.shape, (plan.layout.free,)),
+    }
+    for name, (shape, wanted) in shapes.items():
+        if shape != wanted:
+            yield f"the {name} of its projection has shape {shape}"

@@ -163,6 +163,7 @@ class _Run:
         self.free: Array = model.vector[: model.plan.layout.free]
         self.rule: Optimizer = make_optimizer(settings.optimizer)
         self.state: State = self.rule.init(self.free)
+        self.keeper = model.keep()
         self.gradient = np.zeros_like(self.free)
         self.candidate, self.best = self.free.copy(), self.free.copy()
         self.best_loss, self.best_epoch = math.inf, 0
@@ -222,7 +223,8 @@ class _Run:
             with np.errstate(over="raise"):
                 self.rule.update(self.gradient, self.state, self.free)
                 self.free += self.gradient
-                self.model.project()
+                if self.keeper is not None:
+                    self.keeper.apply()
         except FloatingPointError:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, data, number)

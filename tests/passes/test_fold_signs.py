@@ -66,7 +66,7 @@ def test_training_keeps_signs_and_entries(optimizer: dict[str, Any], dtype: str)
 
 def test_an_update_is_clipped_at_zero_and_otherwise_as_without_signs() -> None:
     model, free = build_model(draw_graph()), build_model(draw_graph())
-    free.bounds = None
+    object.__setattr__(free.plan, "projection", None)
     for each in (model, free):
         for name in ("e->e", "e->i", "i->e", "e->y"):
             each.parameters[name] *= 0.001
