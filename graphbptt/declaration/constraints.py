@@ -2,7 +2,7 @@
 
     constraint := sum == sum
     sum        := sum (+ | - | * | /) sum | -sum | (sum) | number
-                | parameter                    a name of model.parameters: W, h.bias, x->h, h->h@2
+                | parameter                    its name: W, h.bias, x->h, h->h@2; that of a group, or of a copy
                 | sum.T | sum[0, :] | sum[1:3] transposed, or a part of it
                 | sum(sum) | sum(sum, axis=0)  added up
 
@@ -16,7 +16,9 @@ import ast
 import math
 import re
 import warnings
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,9 +28,9 @@ from scipy import sparse
 from graphbptt.errors import Problem, SpecError, did_you_mean
 from graphbptt.ir.constraints import Constraint
 from graphbptt.ir.layout import ParameterLayout
-from graphbptt.ir.parameters import FrozenArray
+from graphbptt.ir.parameters import FrozenArray, Use
 
-__all__ = ["parse_constraint"]
+__all__ = ["Term", "parse_constraint", "read_equality"]
 
 LONGEST_TEXT = 2_000
 LARGEST_SIZE = 10_000_000
@@ -55,6 +57,46 @@ class _Linear:
         return _Linear(self.matrix * factor, self.constant * factor, self.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One side of an equality of two parameters: ``factor * name``, transposed if so said."""
+
+    name: str
+    factor: float
+    transpose: bool
+
+
+NUMBER = r"\d+\.?\d*(?:[eE][+-]?\d+)?"
+SIDE = re.compile(rf"\s*(?:(-?{NUMBER})\s*\*\s*)?(-?)\s*(['\"]?)(.+?)\3(\.T)?(?:\s*/\s*({NUMBER}))?\s*")
+
+
+def read_equality(text: str, names: Set[str]) -> tuple[Term, Term] | None:
+    """The two sides of a text that says no more than that a parameter equals another; None for all others.
+
+    >>> read_equality("2 * a.T == -'x->h'", {"a", "x->h"})
+    (Term(name='a', factor=2.0, transpose=True), Term(name='x->h', factor=-1.0, transpose=False))
+    >>> read_equality("a == b + 1", {"a", "b"})
+    """
+    sides = [_read_side(side, names) for side in text.split("==")]
+    match sides:
+        case [Term() as one, Term() as other]:
+            return one, other
+    return None
+
+
+def _read_side(text: str, names: Set[str]) -> Term | None:
+    match = SIDE.fullmatch(text)
+    if match is None:
+        return None
+    factor, minus, _, name, turned, divisor = match.groups()
+    if name not in names or name + (turned or "") in names - {name}:
+        return None
+    number = float(factor or 1) / float(divisor or 1) if float(divisor or 1) else 0.0
+    if number == 0 or not math.isfinite(number):
+        return None
+    return Term(name, -number if minus else number, turned is not None)
+
+
 class _Mistake(Exception):
     """What is wrong at a node of the syntax tree."""
 
@@ -63,8 +105,10 @@ class _Mistake(Exception):
         self.node, self.what, self.instead = node, what, instead
 
 
-def parse_constraint(text: str, layout: ParameterLayout) -> Constraint:
-    """Parse the text of a constraint between the parameters of a layout.
+def parse_constraint(
+    text: str, layout: ParameterLayout, copies: Mapping[str, Use] = MappingProxyType({})
+) -> Constraint:
+    """Parse the text of a constraint between the parameters of a layout and, by their own names, copies of them.
 
     Raises
     ------
@@ -82,7 +126,7 @@ def parse_constraint(text: str, layout: ParameterLayout) -> Constraint:
     path = f"constraint {text}"
     if len(text) > LONGEST_TEXT:
         raise SpecError(Problem(path[:80], "it is too long", f"write at most {LONGEST_TEXT} characters"))
-    reader = _Reader(text, layout)
+    reader = _Reader(text, layout, copies)
     try:
         return reader.parse()
     except _Mistake as mistake:
@@ -93,8 +137,9 @@ def parse_constraint(text: str, layout: ParameterLayout) -> Constraint:
 
 
 class _Reader:
-    def __init__(self, text: str, layout: ParameterLayout) -> None:
-        self.text, self.layout = text, layout
+    def __init__(self, text: str, layout: ParameterLayout, copies: Mapping[str, Use]) -> None:
+        self.text, self.layout, self.copies = text, layout, copies
+        self.known = {*layout.slot, *copies}
         self.names: dict[int, str] = {}
 
     def parse(self) -> Constraint:
@@ -119,14 +164,14 @@ class _Reader:
 
     def _hide_names(self) -> str:
         """The text with every name replaced by an identifier of the same length, found again by its column."""
-        longest = sorted(self.layout.slot, key=len, reverse=True)
+        longest = sorted(self.known, key=len, reverse=True)
         quoted = [re.escape(f"{mark}{name}{mark}") for name in longest for mark in "'\""]
         bare = [re.escape(name) for name in longest if name not in ("sum", "axis")]
         pattern = "|".join([*quoted, rf"(?<![\w.])(?:{'|'.join(bare)})(?!\w)"] if bare else quoted)
 
         def hide(match: re.Match[str]) -> str:
             found = match.group()
-            self.names[match.start()] = found if found in self.layout.slot else found[1:-1]
+            self.names[match.start()] = found if found in self.known else found[1:-1]
             return "P" + "_" * (len(found) - 1)
 
         return re.sub(pattern, hide, self.text) if self.layout.slots else self.text
@@ -134,11 +179,7 @@ class _Reader:
     def read(self, node: ast.expr) -> _Linear:
         match node:
             case ast.Name() | ast.Constant(value=str()) if node.col_offset in self.names:
-                slot = self.layout.slot[self.names[node.col_offset]]
-                count = slot.stop - slot.offset
-                ones = (np.ones(count), (np.arange(count), np.arange(slot.offset, slot.stop)))
-                matrix = sparse.csr_array(ones, shape=(count, self.layout.size))
-                return _Linear(matrix, np.zeros(count), slot.shape)
+                return self._read_parameter(self.names[node.col_offset])
             case ast.Constant(value=int() | float() as written) if not isinstance(written, bool):
                 number = float(written) if abs(written) < 1e300 else math.inf
                 return _Linear(sparse.csr_array((1, self.layout.size)), np.array([number]), ())
@@ -162,10 +203,24 @@ class _Reader:
             case ast.Call(func=ast.Name(id="sum"), args=[inner]):
                 return self._sum(node, self.read(inner))
             case ast.Name(id=name) | ast.Constant(value=str() as name):
-                raise _Mistake(
-                    node, f"no parameter is named {name!r}", did_you_mean(name, list(self.layout.slot))
-                )
+                raise _Mistake(node, f"no parameter is named {name!r}", did_you_mean(name, list(self.known)))
         raise _Mistake(node, "this has no meaning here")
+
+    def _read_parameter(self, name: str) -> _Linear:
+        use = Use(name) if name in self.layout.slot else self.copies[name]
+        slot = self.layout.slot[use.group]
+        if use.index is None:
+            positions = np.arange(slot.offset, slot.stop).reshape(slot.shape)
+            positions, factors = positions.T if use.transpose else positions, np.array(use.scale)
+        else:
+            positions = use.index.positions + slot.offset
+            factors = np.full(positions.shape, use.scale)
+            factors *= 1 if use.index.factors is None else use.index.factors
+            factors[use.index.positions < 0] = 0
+        places = (np.arange(positions.size), np.maximum(positions.ravel(), 0))
+        values = np.broadcast_to(factors, positions.shape).ravel()
+        matrix = sparse.csr_array((values, places), shape=(positions.size, self.layout.size))
+        return _Linear(matrix, np.zeros(positions.size), positions.shape)
 
     def _add(self, node: ast.AST, one: _Linear, other: _Linear) -> _Linear:
         try:

@@ -358,7 +358,8 @@ class NetworkDeclaration(Section):
     nodes: dict[Name, NodeDeclaration] = Field(min_length=1, description="The populations, by name.")
     edges: list[EdgeDeclaration] = Field(default=[], description="The connections between them.")
     constraints: list[Name] = Field(
-        default=[], description="Linear equalities between parameters that training keeps, e.g. W == -W.T."
+        default=[],
+        description="Linear equalities between parameters that training keeps; A == 2 * B.T makes B a copy of A.",
     )
     cells: dict[Name, CellDeclaration] = Field(
         default={}, description="Cells of the user's own, by the names that nodes use."

@@ -24,11 +24,12 @@ from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
 from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.passes.balance_weights import balance_weights
-from graphbptt.passes.fold_constraints import fold_constraints
+from graphbptt.passes.fold_constraints import fold_constraints, list_constraints
 from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets
 from graphbptt.passes.fold_edges import draw_edge, settle_edge
 from graphbptt.passes.fold_signs import fold_signs
 from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
+from graphbptt.passes.tie_equalities import tie_equalities
 
 __all__ = ["fold_graph"]
 
@@ -97,7 +98,9 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
         for name, node in declared.nodes.items()
         for parameter in _list_parameters(name, node, histories[name], name in weighted, problems)
     ]
-    groups, uses = fold_ties([*weights, *states], problems)
+    texts = list_constraints(graph.graph.get("constraints"))
+    parameters, texts = tie_equalities([*weights, *states], texts)
+    groups, uses = fold_ties(parameters, problems)
     network = FoldedNetwork(
         tuple(
             _populate(name, declared.nodes[name], histories[name], uses) for name in sorted(declared.nodes)
@@ -108,14 +111,14 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
         clamps,
         tuple(target for _, target in wanted),
     )
-    network = fold_signs(network, [*weights, *states], problems)
+    network = fold_signs(network, parameters, problems)
     network = balance_weights(network, drawn, problems)
     _check_inputs(network, declared.nodes, problems)
     _check_softmax(network, problems)
     check_targets(network, wanted, problems)
     if problems:
         raise SpecError(problems)
-    return replace(network, constraints=fold_constraints(graph.graph.get("constraints"), network))
+    return replace(network, constraints=fold_constraints(texts, network))
 
 
 def _draw_wires(nodes: Mapping[str, NodeDeclaration], problems: list[Problem]) -> tuple[Wire, ...]:

@@ -52,6 +52,16 @@ def test_what_rounding_leaves_is_not_put_on_a_few_numbers_for_good() -> None:
     assert moved.max() < 2e-4
 
 
+@pytest.mark.parametrize(("dtype", "bar"), [("float32", 1e-6), ("float64", 1e-12)])
+def test_signs_and_equations_hold_after_ten_thousand_updates(dtype: str, bar: float) -> None:
+    model = build_model("sum(h->h, axis=0) == 1", units=4, dtype=dtype, sign="excitatory")
+    push(model, 10_000, size=0.02)
+    assert model.plan.projection is not None
+    assert np.abs(model.plan.projection.measure(model.vector)).max() < bar
+    weights = model.parameters["h->h"]
+    assert weights.min() >= 0
+
+
 @pytest.mark.parametrize(
     ("texts", "node"),
     [
