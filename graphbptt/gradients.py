@@ -161,7 +161,8 @@ def check_batch(
         quotients = np.array([_differentiate(measure, exact.vector, k, spacing) for k in places])
         shared: Array | int = 1
         if group.combine == "mean":
-            shared = np.maximum(counted.count_entries(batch.steps, group.name).ravel()[entries], 1)
+            number = counted.count_entries(batch.steps, group.name, batch.carried is None)
+            shared = np.maximum(number.ravel()[entries], 1)
         expected = quotients / shared
         if group.penalty is not None:
             expected += [_differentiate(weigh, exact.vector, k, spacing) for k in places]

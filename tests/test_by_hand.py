@@ -59,7 +59,7 @@ def test_one_time_step_one_hidden_layer() -> None:
         ("x->h", 1): -2.0,
         ("h->y", 1): -1.0,
     }
-    assert add_copies(forward.network, copies, 1)["w"].item() == -3.0
+    assert add_copies(forward.network, copies)["w"].item() == -3.0
 
 
 def test_the_mean_of_the_copies() -> None:
@@ -72,7 +72,7 @@ def test_the_mean_of_the_copies() -> None:
     graph.add_edge("h", "y", delay=0, tie=tie)
     fields = {"input": [[[0.5]]], "output": [[[3.0]]]}
     forward = walk(graph, [Clamp("x", "input")], [Target("y", "output")], fields, 1)
-    assert add_copies(forward.network, derive_copies(forward), 1)["w"].item() == -1.5
+    assert add_copies(forward.network, derive_copies(forward))["w"].item() == -1.5
 
 
 def test_two_time_steps() -> None:
@@ -99,7 +99,7 @@ def test_two_time_steps() -> None:
         ("h->h", 1): -0.125,
         ("h.initial", 0): -0.0625,
     }
-    combined = add_copies(forward.network, copies, 2)
+    combined = add_copies(forward.network, copies)
     assert combined["h->h"].item() == -0.1875
     layout = place_parameters(forward.network)
     vector = np.array([0.5, 1.0])

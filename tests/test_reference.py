@@ -44,7 +44,7 @@ def walk(
 
 
 def combine(forward: ForwardPass) -> dict[str, list[Any]]:
-    combined = add_copies(forward.network, derive_copies(forward), forward.batch.steps)
+    combined = add_copies(forward.network, derive_copies(forward))
     return {group: value.tolist() for group, value in combined.items()}
 
 

@@ -41,7 +41,7 @@ class BoundPlan:
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
         self._forward = [Tape(space, index, backward=False) for index in range(len(plan.stages))]
-        self._averaging: dict[int, list[Any]] = {}
+        self._averaging: dict[tuple[int, bool], list[Any]] = {}
         self._losses = [TermLoss(plan, space, site) for site in plan.losses]
 
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
@@ -60,11 +60,11 @@ class BoundPlan:
     def _combining(self) -> list[Any]:
         return bind_combining(self._plan, self._space)
 
-    def _average(self, offset: int) -> list[Any]:
+    def _average(self, batch: Batch) -> list[Any]:
         # Only where clamps fix listed steps does the number of copies depend on the offset.
-        key = offset if self._plan.network.fixed_steps else 0
+        key = batch.offset if self._plan.network.fixed_steps else 0, batch.carried is None
         if key not in self._averaging:
-            self._averaging[key] = bind_averaging(self._plan, self._space, key)
+            self._averaging[key] = bind_averaging(self._plan, self._space, *key)
         return self._averaging[key]
 
     def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
@@ -91,7 +91,7 @@ class BoundPlan:
             for tape in self._backward:
                 tape.run()
             gather_initial_gradients(self._plan, self._space, batch)
-            for call in (*self._combining, *self._average(batch.offset)):
+            for call in (*self._combining, *self._average(batch)):
                 call()
             np.copyto(gradient, self._space.gradient)
         return losses

@@ -76,18 +76,19 @@ def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
     return calls
 
 
-def bind_averaging(plan: Plan, space: Workspace, offset: int) -> list[Call]:
+def bind_averaging(plan: Plan, space: Workspace, offset: int, starts: bool) -> list[Call]:
     """Divide the sums of the groups that combine by `mean` by the number of their copies; of entries that are copies,
     where index maps read them.
 
-    There may be none, if all its targets are clamped: then the sum is zero. `offset` steps lie before the batch.
+    There may be none, if all its targets are clamped: then the sum is zero. `offset` steps lie before the batch, which
+    `starts` its sequences, or goes on from carried states.
     """
     calls: list[Call] = []
     network = plan.network.after(offset)
     for group in network.groups:
         if group.trainable and group.combine == "mean":
             total = plan.layout.view(space.gradient, group.name)
-            number = np.maximum(network.count_entries(space.steps, group.name), 1)
+            number = np.maximum(network.count_entries(space.steps, group.name, starts), 1)
             calls.append(partial(np.divide, total, number.astype(total.dtype), out=total))
     return calls
 

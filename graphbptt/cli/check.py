@@ -36,13 +36,14 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
     from graphbptt.gradients import check_gradients
     from graphbptt.spec import load
     from graphbptt.training.divergence import explain_divergence
+    from graphbptt.training.evaluation import bind_chunks
 
     declared = load(spec, overrides)
     model = declared.compile()
     data = declared.data().train.take(slice(0, examples))
     report = check_gradients(model, data.fields, data.steps, noise=noise)
     if not math.isfinite(report.loss) or not math.isfinite(report.error):
-        raise explain_divergence(model, data, None, "before any update", noise)
+        raise explain_divergence(model, bind_chunks(model, data, noise=noise), "before any update")
     click.echo(f"{spec}: valid")
     click.echo(str(report))
     if report.error > tolerance:

@@ -223,15 +223,16 @@ class FoldedNetwork:
             return 0
         return steps - sum(step <= steps for step in self.fixed_steps.get(population, ()))
 
-    def count_entries(self, steps: int, group: str) -> Indices:
+    def count_entries(self, steps: int, group: str, starts: bool = True) -> Indices:
         """For each number of a group, of the group's shape, how many entries of all its copies it makes.
 
-        That is what a group which combines by `mean` divides by. Without index maps it is the number of copies.
+        That is what a group which combines by `mean` divides by. Without index maps it is the number of copies. Steps
+        that do not start their sequences, but go on from carried states, have no copy of an initial state.
         """
         shape = self.group[group].shape
         number = np.zeros(shape, np.int64)
         for _, population, use in self.placed_uses():
-            if use.group == group:
+            if use.group == group and (starts or population is not None):
                 copies = self._count_steps(population, steps)
                 entries = 1 if use.index is None else use.index.count_entries(number.size).reshape(shape)
                 number += copies * entries

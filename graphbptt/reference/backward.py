@@ -53,7 +53,8 @@ def derive_copies(forward: ForwardPass) -> dict[Copy, Array]:
                     delta = np.where(_free_units(forward, vertex), delta, 0)
                     copies.update(_derive_vertex(forward, vertex, delta, by_state, by_net[vertex]))
     for population in forward.network.populations:
-        if isinstance(population.initial, Use):
+        # In a batch that goes on from carried states, initial states have no copy.
+        if isinstance(population.initial, Use) and forward.batch.carried is None:
             free = forward.initial[population.name].free
             by_row = np.where(free, by_initial[population.name], 0).sum(axis=1)
             shape = take_copy(forward.parameters, population.initial).shape
@@ -61,18 +62,21 @@ def derive_copies(forward: ForwardPass) -> dict[Copy, Array]:
     return copies
 
 
-def add_copies(network: FoldedNetwork, copies: Mapping[Copy, Array], steps: int) -> dict[str, Array]:
+def add_copies(network: FoldedNetwork, copies: Mapping[Copy, Array]) -> dict[str, Array]:
     """Combine the derivatives of the copies of each group: their sum, or their mean.
 
     What an index map reads several times counts as often in the mean.
     """
     combined = {group.name: np.zeros(group.shape) for group in network.groups}
+    numbers = {group.name: np.zeros(group.shape) for group in network.groups}
     for copy, derivative in copies.items():
-        total = combined[copy.use.group]
-        total += copy.use.scale * _by_parameter(copy.use, derivative, total.shape)
+        use, total = copy.use, combined[copy.use.group]
+        total += use.scale * _by_parameter(use, derivative, total.shape)
+        read = 1 if use.index is None else use.index.count_entries(total.size).reshape(total.shape)
+        numbers[use.group] += read
     for group in network.groups:
         if group.combine == "mean":
-            combined[group.name] /= np.maximum(network.count_entries(steps, group.name), 1)
+            combined[group.name] /= np.maximum(numbers[group.name], 1)
     return combined
 
 
@@ -98,7 +102,7 @@ def reference_loss_and_gradient(
 
 def reference_gradient(forward: ForwardPass, layout: ParameterLayout) -> Array:
     """The derivative of the weighted total loss by the free parameters, flat."""
-    combined = add_copies(forward.network, derive_copies(forward), forward.batch.steps)
+    combined = add_copies(forward.network, derive_copies(forward))
     gradient = np.zeros(layout.size)
     for slot in layout.slots:
         layout.view(gradient, slot.group)[...] = combined[slot.group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,6 @@ from graphbptt.errors import DivergenceError
 from graphbptt.ir.batch import Batch, BoundTarget
 from graphbptt.ir.data import Target
 from graphbptt.model import Model
-from graphbptt.training.dataset import Dataset
-from graphbptt.training.evaluation import CHUNK
 
 __all__ = ["explain_divergence", "find_first_loss", "find_first_state"]
 
@@ -21,35 +20,38 @@ Array = npt.NDArray[Any]
 
 
 def explain_divergence(
-    model: Model, data: Dataset, gradient: Array | None, when: str, noise: bool | int = True
+    model: Model, batches: Iterable[Batch], when: str, gradient: Array | None = None
 ) -> DivergenceError:
-    """The error for a loss or a gradient that is not finite on `data`.
+    """The error for a loss or a gradient that is not finite on bound batches.
 
     It names the node and the step of the first state that is not finite; where all states are, the node and
-    the step of the target whose loss is not; where the loss is too, the parameter with the derivative. Without
-    a gradient, `data` were measured chunk by chunk. `noise` is that with which they were run.
+    the step of the target whose loss is not; where the loss is too, the parameter with the derivative. Steps count
+    from the first of the sequences, of which a batch may be a later stretch.
     """
-    size = len(data) if gradient is not None else CHUNK
-    causes = (_find_cause(model, chunk, noise) for chunk in data.batches(size))
+    causes = (_find_cause(model, bound) for bound in batches)
     cause = next(filter(None, causes), None) or _name_derivative(model, gradient)
     return DivergenceError(
         f"{when}: {cause}; lower the optimizer's rate, or clip the gradient (training.clip)"
     )
 
 
-def _find_cause(model: Model, data: Dataset, noise: bool | int) -> str | None:
-    bound = model.bind(data.fields, data.steps, noise=noise)
+def _find_cause(model: Model, bound: Batch) -> str | None:
+    carried = {} if bound.carried is None else bound.carried.rows
+    for node, rows in carried.items():
+        if not np.isfinite(rows).all():  # of steps without a loss, in which nothing showed it
+            return f"the state of node {node!r} is not finite before step {bound.offset + 1}"
     found = find_first_state(model, bound)
     if found is not None:
-        return f"the state of node {found[0]!r} is not finite from step {found[1]} on"
+        return f"the state of node {found[0]!r} is not finite from step {bound.offset + found[1]} on"
     found = find_first_loss(model, bound)
     if found is not None:
-        return f"all states are finite, but the loss of node {found[0]!r} is not from step {found[1]} on"
+        node, step = found[0], bound.offset + found[1]
+        return f"all states are finite, but the loss of node {node!r} is not from step {step} on"
     return None
 
 
 def find_first_state(model: Model, bound: Batch) -> tuple[str, int] | None:
-    """Run forward: the node and the step of the first state that is not finite.
+    """Run forward: the node and the step of the batch of the first state that is not finite.
 
     Of several nodes in one step it is the one that reads none of the others in that step.
     """
@@ -68,7 +70,7 @@ def find_first_state(model: Model, bound: Batch) -> tuple[str, int] | None:
 
 
 def find_first_loss(model: Model, bound: Batch) -> tuple[str, int] | None:
-    """The node and the step of the first target whose loss, added up to that step, is not finite.
+    """The node and the step of the batch of the first term whose loss, added up to that step, is not finite.
 
     A loss on the net input, or a sum of squares, can overflow where the state itself does not; the steps are
     halved until the first such one is left.

@@ -17,7 +17,7 @@ from graphbptt.model import Model
 from graphbptt.training.dataset import Dataset
 from graphbptt.training.metrics import Figures, Tally, join_targets, label_targets
 
-__all__ = ["CHUNK", "Evaluation", "LossTally", "evaluate", "measure_loss"]
+__all__ = ["CHUNK", "Evaluation", "LossTally", "bind_chunks", "evaluate", "measure_loss"]
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +56,7 @@ def evaluate(
     tally = Tally()
     labels = label_targets(model.network, model.aliases)
     losses = LossTally(model)
-    for bound in _bind_chunks(model, data, chunk, noise):
+    for bound in bind_chunks(model, data, chunk, noise):
         losses.add(bound, model.losses(bound))
         states = model.states(bound)
         for label, numbers in zip(labels, join_targets(model.network), strict=True):
@@ -82,12 +82,12 @@ def _pick_states(states: Mapping[str, Array], target: Target) -> Array:
 def measure_loss(model: Model, data: Dataset, chunk: int = CHUNK) -> float:
     """The total loss over all of `data`; NaN where no target has a step."""
     losses = LossTally(model)
-    for bound in _bind_chunks(model, data, chunk):
+    for bound in bind_chunks(model, data, chunk):
         losses.add(bound, model.losses(bound))
     return losses.total()
 
 
-def _bind_chunks(model: Model, data: Dataset, chunk: int, noise: bool | int = True) -> Iterator[Batch]:
+def bind_chunks(model: Model, data: Dataset, chunk: int = CHUNK, noise: bool | int = True) -> Iterator[Batch]:
     """The examples, so many at a time, each with the noise it would have among all of them."""
     first = 0
     for part in data.batches(chunk):

@@ -22,7 +22,7 @@ from graphbptt.model import Model
 from graphbptt.training.admission import check_parts, check_purpose
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.divergence import explain_divergence
-from graphbptt.training.evaluation import LossTally, measure_loss
+from graphbptt.training.evaluation import LossTally, bind_chunks, measure_loss
 from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer
 from graphbptt.training.windows import cut_windows
 
@@ -159,7 +159,6 @@ class _Run:
         self.model, self.parts, self.settings, self.generator = model, parts, settings, generator
         # Noise has a generator of its own, so that it leaves the order of the examples alone.
         (self.noise,) = generator.spawn(1)
-        self.noise_seed = 0
         self.free: Array = model.vector[: model.plan.layout.free]
         self.rule: Optimizer = make_optimizer(settings.optimizer)
         self.state: State = self.rule.init(self.free)
@@ -171,45 +170,48 @@ class _Run:
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
 
     def run_epoch(self, number: int) -> Epoch:
-        losses = [self._train_on(data, bound, number) * len(data) for data, bound in self._bind_batches()]
+        losses = [self._train_on(bound, number) * bound.size for bound in self._bind_batches()]
         train_loss = sum(losses) / len(self.parts.train)
         validation_loss = None
         if self.parts.validation is not None:
             self.candidate[...] = self.free
             validation_loss = measure_loss(self.model, self.parts.validation)
-            self._check_finite(validation_loss, self.parts.validation, number, "in validation")
+            if not math.isfinite(validation_loss):
+                chunks = bind_chunks(self.model, self.parts.validation)
+                raise explain_divergence(
+                    self.model, chunks, f"training diverged in epoch {number} in validation"
+                )
         loss = train_loss if validation_loss is None else validation_loss
         better = loss < self.best_loss
         if better:
             self.best[...], self.best_loss, self.best_epoch = self.candidate, loss, number
         return Epoch(number, train_loss, validation_loss, better)
 
-    def _bind_batches(self) -> Iterator[tuple[Dataset, Batch]]:
+    def _bind_batches(self) -> Iterator[Batch]:
         # A batch that holds everything is the same in every epoch.
         if self.whole is not None:
-            yield self.parts.train, self.whole
+            yield self.whole
             return
         order = None if self.settings.stateful else self.generator
         carried: CarriedState | None = None
         for data in self.parts.train.batches(self.settings.batch, order):
             bound = self.model.bind(data.fields, data.steps)
-            yield data, replace(bound, carried=carried)
+            yield replace(bound, carried=carried)
             if self.settings.stateful:
                 carried = self.model.carry(bound.steps, offset=0)
 
-    def _train_on(self, data: Dataset, bound: Batch, number: int) -> float:
+    def _train_on(self, bound: Batch, number: int) -> float:
         """Update after every window; the loss of all of them together, each before its update."""
         tally = LossTally(self.model)
-        self.noise_seed = int(self.noise.integers(2**63))
-        bound = replace(bound, noise=Noise(self.noise_seed))
+        bound = replace(bound, noise=Noise(int(self.noise.integers(2**63))))
         for window in cut_windows(self.model, bound, self.settings.truncate):
             if any(term.count for term in window.terms):
-                self._update(data, window, number, tally)
+                self._update(window, number, tally)
             else:
                 self.model.losses(window)  # for the states that the next one goes on from
         return tally.total() if tally.pairs else 0.0
 
-    def _update(self, data: Dataset, bound: Batch, number: int, tally: LossTally) -> None:
+    def _update(self, bound: Batch, number: int, tally: LossTally) -> None:
         # The loss below is that of these parameters, not of those after the update.
         self.candidate[...] = self.free
         # Overflow shows in the loss or the gradient, and is named there.
@@ -217,7 +219,7 @@ class _Run:
             losses = self.model.losses_and_gradient(bound, self.gradient)
             loss = self.model.total_loss(losses)
             norm = clip_norm(self.gradient, self.settings.clip or math.inf)
-        self._check_finite(loss + norm, data, number)
+        self._check_finite(loss + norm, bound, number)
         tally.add(bound, losses)
         try:
             with np.errstate(over="raise"):
@@ -227,14 +229,12 @@ class _Run:
                     self.keeper.apply()
         except FloatingPointError:
             # A finite derivative whose square, or whose step, is not.
-            self._check_finite(math.inf, data, number)
+            self._check_finite(math.inf, bound, number)
 
-    def _check_finite(self, number: float, data: Dataset, epoch: int, where: str = "") -> None:
+    def _check_finite(self, number: float, bound: Batch, epoch: int) -> None:
         if not math.isfinite(number):
-            when = f"training diverged in epoch {epoch}{' ' + where if where else ''}"
-            if where:
-                raise explain_divergence(self.model, data, None, when)
-            raise explain_divergence(self.model, data, self.gradient, when, self.noise_seed)
+            when = f"training diverged in epoch {epoch}"
+            raise explain_divergence(self.model, [bound], when, self.gradient)
 
 
 def _as_parts(data: Any, validation: Any) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,7 @@ import graphbptt
 from graphbptt.compiler import compile_network
 from graphbptt.declaration.run_schema import Truncation
 from graphbptt.errors import DivergenceError, SpecError
-from graphbptt.ir.batch import CarriedState
+from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.model import Model
 from graphbptt.passes.cut_batch import cut_batch
 from graphbptt.training.loop import train
@@ -121,6 +122,78 @@ def test_learned_initial_states_are_learned_where_derivatives_reach_them() -> No
         model.loss_and_gradient(window, gradient)
         reached.append(bool(gradient[slot.offset : slot.stop].any()))
     assert reached == [True, True, False]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "reference"])
+def test_a_mean_is_over_the_copies_that_a_window_has(backend: str) -> None:
+    """A bias tied to the initial state: in windows that go on from carried states, the latter has no copy."""
+    tie = {"tie": {"group": "b", "combine": "mean"}, "init": 0.3}
+    models = [
+        build_model(backend, bias=tie, initial={"tie": "b"}),
+        build_model(backend, bias={"init": 0.3}, initial={"init": 0.3}),
+    ]
+    batch = models[0].bind(draw_fields(2, 6))
+    windows = [list(cut_and_run(model, batch, Truncation(steps=3))) for model in models]
+    for (tied, _), (apart, window) in zip(*windows, strict=True):
+        total = apart["h.bias"] + apart["h.initial"]
+        copies = 3 if window.offset else 4
+        np.testing.assert_allclose(tied["b"], total / copies, rtol=1e-11, atol=1e-14)
+        assert apart["h.initial"].any() == (window.offset == 0)
+    assert [window.offset for _, window in windows[0]] == [0, 3]
+
+
+def cut_and_run(
+    model: Model, batch: Batch, truncation: Truncation
+) -> Iterator[tuple[dict[str, np.ndarray], Batch]]:
+    """The derivatives of every window, by group."""
+    for window in cut_windows(model, batch, truncation):
+        gradient = np.zeros(model.plan.layout.free)
+        model.loss_and_gradient(window, gradient)
+        yield (
+            {slot.group: model.plan.layout.view(gradient, slot.group) for slot in model.plan.layout.slots},
+            window,
+        )
+
+
+def build_explosion(at: Any = "every") -> Model:
+    """A state that squares itself: 10 ** (2 ** step), too large for float64 from step 9 on."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("square", activation="square[t-1] * square[t-1]", initial=10)
+    graph.add_edge("square", "y", delay=0, init=1e-200, trainable=False)
+    targets = [graphbptt.Target("y", "y", at=at)]
+    return graphbptt.compile(graph, [], targets, backend="numpy", dtype="float64")
+
+
+@pytest.mark.parametrize(
+    ("at", "steps", "settings", "said"),
+    [
+        ("every", 12, {}, "the state of node 'square' is not finite from step 9 on"),
+        ("every", 12, {"truncate": {"steps": 2}}, "the state of node 'square' is not finite from step 9 on"),
+        (
+            "every",
+            12,
+            {"truncate": {"steps": 5, "stride": 2}},
+            "the state of node 'square' is not finite from step 9 on",
+        ),
+        (
+            "every",
+            4,
+            {"batch": 1, "stateful": True},
+            "the state of node 'square' is not finite from step 1 on",
+        ),
+        ("last", 12, {"truncate": {"steps": 2}}, "the state of node 'square' is not finite before step 11"),
+    ],
+)
+def test_a_divergence_inside_a_window_is_named_by_the_step_of_its_sequence(
+    at: str, steps: int, settings: dict[str, Any], said: str
+) -> None:
+    """Only the window is run again: with what it was carried, which the sequences from their start would not have."""
+    model = build_explosion(at)
+    examples = 12 // steps
+    still = {"optimizer": {"sgd": {"rate": 1e-300}}, "epochs": 1}
+    with pytest.raises(DivergenceError) as caught, np.errstate(all="ignore"):
+        train(model, {"y": np.zeros((examples, steps, 1))}, **{**still, **settings})
+    assert said in str(caught.value)
 
 
 def test_windows_without_a_target_make_no_update() -> None:
