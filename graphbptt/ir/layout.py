@@ -92,7 +92,7 @@ def measure_penalties(groups: Iterable[Group], layout: ParameterLayout, vector: 
     """The penalty on each of these groups that has one, given the flat vector."""
     with np.errstate(over="ignore"):  # what overflows is named as a loss that is not finite
         return {
-            group.name: float(group.penalty.measure(layout.view(vector, group.name).ravel()))
+            group.name: float(group.penalty.measure(layout.view(vector, group.name).ravel())[0])
             for group in groups
             if group.penalty is not None
         }
@@ -106,4 +106,4 @@ def add_penalty_slopes(
         if group.penalty is not None:
             slot = layout.slot[group.name]
             part = slice(slot.offset, slot.stop)
-            gradient[part] += group.penalty.slope(vector[part])
+            gradient[part] += group.penalty.measure(vector[part])[1]

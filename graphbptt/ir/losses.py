@@ -113,7 +113,7 @@ def _huber(predicted: Array, wanted: Array, delta: float = 1.0) -> tuple[Array, 
 
 def _penalty(states: Array, wanted: Array, penalty: Penalty) -> tuple[Array, Array]:  # noqa: ARG001
     """The penalty on a node's states; nothing is wanted but that they are small."""
-    return penalty.measure(states), penalty.slope(states)
+    return penalty.measure(states)
 
 
 LOSSES: dict[str, LossRule] = {

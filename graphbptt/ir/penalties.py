@@ -32,28 +32,26 @@ class Penalty:
     >>> print(penalty)
     0.5 * l1 + 2 * l2
     >>> numbers = np.array([-3.0, 0.0, 1.0])
-    >>> float(penalty.measure(numbers)), penalty.slope(numbers).tolist()
+    >>> total, slope = penalty.measure(numbers)
+    >>> float(total), slope.tolist()
     (12.0, [-6.5, 0.0, 2.5])
     """
 
     l1: float = 0.0
     l2: float = 0.0
 
-    def measure(self, values: Array) -> Array:
-        """The penalty, summed over the last axis."""
-        total = np.zeros(values.shape[:-1], values.dtype)
-        if self.l1:
-            total += self.l1 * np.abs(values).sum(axis=-1)
+    def measure(self, values: Array) -> tuple[Array, Array]:
+        """The penalty, summed over the last axis, and its derivative by the values."""
+        if not self.l1:
+            slope = self.l2 * values
+            return 0.5 * _multiply(values, slope), slope
+        slope = np.sign(values)
+        total = self.l1 * _multiply(values, slope)
+        slope *= self.l1
         if self.l2:
-            total += 0.5 * self.l2 * np.einsum("...u,...u->...", values, values)
-        return total
-
-    def slope(self, values: Array) -> Array:
-        """Its derivative by the values."""
-        slope: Array = self.l2 * values if self.l2 else np.zeros_like(values)
-        if self.l1:
-            slope += self.l1 * np.sign(values)
-        return slope
+            total += 0.5 * self.l2 * _multiply(values, values)
+            slope += self.l2 * values
+        return total, slope
 
     def __bool__(self) -> bool:
         return self.l1 != 0 or self.l2 != 0
@@ -61,6 +59,12 @@ class Penalty:
     def __str__(self) -> str:
         named = (("l1", self.l1), ("l2", self.l2))
         return " + ".join(f"{factor:g} * {name}" for name, factor in named if factor) or "0"
+
+
+def _multiply(one: Array, other: Array) -> Array:
+    """The sums of the products over the last axis."""
+    product: Array = np.einsum("...u,...u->...", one, other)
+    return product
 
 
 @dataclass(frozen=True, slots=True)
