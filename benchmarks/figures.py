@@ -19,7 +19,7 @@ from pathlib import Path
 import graphbptt
 from graphbptt.training.metrics import RELATIVE_VARIANCE
 
-__all__ = ["BLIND", "PLAIN", "PROMISES", "SIMPLE", "Promise", "Rival"]
+__all__ = ["BLIND", "LOUD", "PLAIN", "PROMISES", "SIMPLE", "Promise", "Rival"]
 
 SEEDS = range(5)
 RESULT = Path(__file__).parent / "results" / "figures.md"
@@ -66,6 +66,8 @@ PLAIN = Rival(
     ),
 )
 
+LOUD = Rival("no penalties", ("network.nodes.hidden.penalty.l1=0", "network.edges.1.penalty.l1=0"))
+
 BLIND = Rival("both look back", ("network.edges.3.delay=1",))
 
 PROMISES = (
@@ -82,6 +84,14 @@ PROMISES = (
         "sequences right",
         "1 for 4 of 5 seeds",
         lambda reached: [figure == 1 for figure in reached].count(True) >= 4,
+    ),
+    Promise(
+        "quiet_addition",
+        "sum",
+        "sequences right",
+        "1 for 4 of 5 seeds",
+        lambda reached: [figure == 1 for figure in reached].count(True) >= 4,
+        rival=LOUD,
     ),
     Promise(
         "attractor",

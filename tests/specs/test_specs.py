@@ -12,7 +12,7 @@ import pytest
 from test_documents import load_script
 
 import graphbptt
-from benchmarks.figures import BLIND, PLAIN, PROMISES, SIMPLE
+from benchmarks.figures import BLIND, LOUD, PLAIN, PROMISES, SIMPLE
 from graphbptt.training.metrics import RELATIVE_VARIANCE
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -65,6 +65,23 @@ def test_binary_addition_carries_through_sequences_three_times_as_long() -> None
     runs = [run_spec("binary_addition.yaml", f"seed={seed}")[0] for seed in SEEDS]
     solved = [figures["test"].figures["sum"]["sequences right"] == 1 for figures in runs]
     assert sum(solved) >= 4
+
+
+def test_penalties_make_an_adder_quiet() -> None:
+    solved = 0
+    for seed in SEEDS:
+        activity = []
+        for overrides in ((), LOUD.overrides):
+            spec = graphbptt.load(SPECS / "quiet_addition.yaml", [f"seed={seed}", *overrides])
+            parts, model = spec.data(), spec.compile()
+            graphbptt.train(model, parts, **dict(spec.training))
+            figures = spec.evaluate(model, parts)["test"].figures
+            activity.append(abs(model.run(parts.train.fields)["hidden"]).mean())
+            if not overrides:
+                solved += figures["sum"]["sequences right"] == 1
+                assert figures["hidden"]["penalty on states"] > 0
+        assert activity[0] < 0.5 * activity[1]
+    assert solved >= 4
 
 
 def test_the_attractor_completes_patterns_and_stays() -> None:
