@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import networkx as nx
 
-from graphbptt.declaration.edge_ties.rules import TieRules
+from graphbptt.declaration.edge_ties.rules import pick_rules
 from graphbptt.declaration.edge_ties.tie_edges import tie_edges
 from graphbptt.declaration.graph import name_edges, name_nodes, show_nodes
 from graphbptt.declaration.graph_files.file_graph import FileGraph, FilePlaces
@@ -19,43 +19,49 @@ from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Place, Problem, SpecError, did_you_mean
 from graphbptt.ir.data import Clamp, Target
 
+Edge = tuple[Hashable, Hashable, Hashable]
+
 __all__ = ["build_clamps", "build_graph", "build_targets"]
 
 
 def build_graph(declaration: Declaration) -> nx.MultiDiGraph[str]:
     """The graph of a declaration: attributes as written, with the place of each remembered."""
-    if declaration.file_graph is not None:
-        return _take_graph(declaration, declaration.file_graph)
-    network = declaration.source.data["network"]
-    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-    if network.get("cells"):
-        graph.graph["cells"] = network["cells"]
-    for node, attributes in network["nodes"].items():
-        graph.add_node(node, **(attributes or {}))
-    if "constraints" in network:
-        graph.graph["constraints"] = list(network["constraints"])
-    edges: list[tuple[str, str, Any]] = []
-    for edge in network.get("edges", []):
-        attributes = {key: value for key, value in edge.items() if key not in ("from", "to")}
-        key = graph.add_edge(edge["from"], edge["to"], **attributes)
-        edges.append((edge["from"], edge["to"], key))
-    names = {edge: name for edge, _, name in name_edges(graph, name_nodes(graph))}
-    remember_places(graph, dict(_list_places(declaration, graph, [names[edge] for edge in edges])))
-    return graph
-
-
-def _take_graph(declaration: Declaration, read: FileGraph) -> nx.MultiDiGraph[str]:
-    """The graph of a file, with what the spec says besides."""
-    network = declaration.source.data["network"]
-    graph = read.graph
-    for key in ("cells", "constraints", *TieRules.model_fields):
+    network, read = declaration.source.data["network"], declaration.file_graph
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph() if read is None else read.graph
+    for key in ("cells", "constraints"):
         if network.get(key):
             graph.graph[key] = network[key]
-    otherwise = declaration.source.place(("network", "graph"))
-    said = dict(_list_places(declaration, graph, ()))
-    remember_places(graph, FilePlaces(read, {"": otherwise, **said}))
-    tie_edges(graph, in_place=True)
+    for node, attributes in network.get("nodes", {}).items():
+        graph.add_node(node, **(attributes or {}))
+    if read is not None:
+        _tie_file(declaration, read)
+    edges = []
+    for edge in network.get("edges", []):
+        attributes = {key: value for key, value in edge.items() if key not in ("from", "to")}
+        edges.append((edge["from"], edge["to"], graph.add_edge(edge["from"], edge["to"], **attributes)))
+    _remember(declaration, graph, edges)
     return graph
+
+
+def _tie_file(declaration: Declaration, read: FileGraph) -> None:
+    """Tie the edges of a file as the spec says; those that the spec adds can say so themselves."""
+    network = declaration.source.data["network"]
+    read.graph.graph.update(pick_rules(network))
+    _remember(declaration, read.graph, ())
+    tie_edges(read.graph, in_place=True)
+
+
+def _remember(declaration: Declaration, graph: nx.MultiDiGraph[str], edges: Sequence[Edge]) -> None:
+    """Remember the places of a graph with these edges of the spec."""
+    wanted = frozenset(edges)
+    named = name_edges(graph, name_nodes(graph)) if wanted else ()
+    names = {edge: name for edge, _, name in named if edge in wanted}
+    places = dict(_list_places(declaration, graph, [names[edge] for edge in edges]))
+    if declaration.file_graph is None:
+        remember_places(graph, places)
+    else:
+        otherwise = declaration.source.place(("network", "graph"))
+        remember_places(graph, FilePlaces(declaration.file_graph, {"": otherwise, **places}))
 
 
 def build_clamps(declaration: Declaration, graph: nx.DiGraph[Any]) -> tuple[Clamp, ...]:
@@ -147,7 +153,7 @@ def _list_places(
         match path:
             case ("network", "nodes", str(node), *inner):
                 owner = f"node {node}"
-            case ("network", "edges", int(index), *inner):
+            case ("network", "edges", int(index), *inner) if index < len(edges):
                 owner = f"edge {edges[index]}"
             case ("network", "cells", str(cell), "edges", int(index), *inner):
                 owner = f"cell {cell}.edges.{index}"

@@ -62,7 +62,9 @@ def read_declaration(path: str | Path, overrides: Sequence[str] = ()) -> Declara
     """
     source = read_source(path, overrides)
     file_graph = _read_file_graph(source, Path(path).parent)
-    nodes = _find_nodes(source.data) if file_graph is None else dict(file_graph.graph.nodes)
+    nodes = _find_nodes(source.data)
+    if file_graph is not None:
+        nodes = {**dict(file_graph.graph.nodes), **nodes}
     names = NodeNames(nodes)
     mistakes = list(_find_strangers(source.data, names))
     context = {"nodes": names, "readable": names, "cells": _find_cells(source.data)}

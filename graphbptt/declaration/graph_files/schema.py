@@ -1,7 +1,7 @@
 """What a spec says of a network whose graph is in a file.
 
     network := {graph: path, columns, node_table, node_columns, node_defaults, edge_defaults, ties_by, factors,
-                constraints, cells}
+                nodes, edges, constraints, cells}
 
 The table of nodes goes with edge lists and adjacency matrices; the other kinds of file have their own.
 """
@@ -16,7 +16,7 @@ from graphbptt.declaration.cells.template import CellDeclaration
 from graphbptt.declaration.choices import Section
 from graphbptt.declaration.edge_ties.rules import Factors, TiesBy, check_rules
 from graphbptt.declaration.graph import keep_keys
-from graphbptt.declaration.network_schema import ConnectionDeclaration, Name, NodeDeclaration
+from graphbptt.declaration.network_schema import ConnectionDeclaration, EdgeDeclaration, Name, NodeDeclaration
 
 __all__ = ["GraphFile"]
 
@@ -51,6 +51,14 @@ class GraphFile(Section):
     ] = Field(default={}, description="Attributes of edges that do not say otherwise.")
     ties_by: TiesBy = None
     factors: Factors = ()
+    nodes: dict[Name, NodeDeclaration] = Field(
+        default={},
+        description="Nodes beside those of the file, or more attributes of these, which stand before its own.",
+    )
+    edges: list[EdgeDeclaration] = Field(
+        default=[],
+        description="Connections beside those of the file, which its defaults and ties do not touch.",
+    )
     constraints: list[Name] = Field(
         default=[], description="Linear equalities between parameters, as beside nodes and edges."
     )

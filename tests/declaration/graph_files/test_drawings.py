@@ -102,7 +102,38 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
 
 
 def test_keys_that_do_not_go_with_a_file(tmp_path: Path) -> None:
-    assert "unknown key 'nodes'" in read_problem(write_spec(tmp_path, "a.gml", ", nodes: {x: {}}"))
+    assert "unknown key 'node'; did you mean" in read_problem(
+        write_spec(tmp_path, "a.gml", ", node: {x: {}}")
+    )
+
+
+def test_a_spec_adds_to_the_graph_of_a_file(tmp_path: Path) -> None:
+    nx.write_graphml(draw(), tmp_path / "a.graphml")
+    more = (
+        ", edge_defaults: {delay: 3}, ties_by: [label], nodes: {h: {activation: relu, bias: true}, y: {units: 2}},"
+        " edges: [{from: h, to: y}, {from: h, to: h, delay: 4}]"
+    )
+    graph = draw()
+    graph.edges["h", "h"]["label"] = "weak"
+    nx.write_graphml(graph, tmp_path / "a.graphml")
+    spec = graphbptt.load(write_spec(tmp_path, "a.graphml", more))
+    assert dict(spec.graph.nodes(data=True)) == {
+        "x": {"colour": "red"},
+        "h": {"activation": "relu", "bias": True},
+        "y": {"units": 2},
+    }
+    told = {(a, b, said.get("delay", 1)): said.get("tie") for a, b, said in spec.graph.edges(data=True)}
+    assert told == {("x", "h", 2): "strong", ("h", "h", 3): "weak", ("h", "y", 1): None, ("h", "h", 4): None}
+    assert set(spec.compile().parameters) == {"strong", "weak", "h->y", "h->h@4", "h.bias", "y.bias"}
+
+
+def test_mistakes_in_what_a_spec_adds(tmp_path: Path) -> None:
+    nx.write_graphml(draw(), tmp_path / "a.graphml")
+    complaint = read_problem(write_spec(tmp_path, "a.graphml", ", edges: [{from: h, to: z}]"))
+    assert "spec.yaml:1:51: network.edges[0].to: unknown node 'z'" in complaint
+    more = ", nodes: {y: {activation: x}}, edges: [{from: y, to: h, init: [1, 2]}]"
+    with pytest.raises(SpecError, match=r"spec.yaml:1:\d+: edge y->h.init: starting values of shape \(2,\)"):
+        graphbptt.load(write_spec(tmp_path, "a.graphml", more)).compile()
 
 
 def test_what_the_passes_find_has_its_line_in_graphml(tmp_path: Path) -> None:
