@@ -156,3 +156,21 @@ def test_the_karate_club_is_the_one_that_networkx_carries() -> None:
         fields = script.list_fields(club)
         assert set(arrays) == set(fields)
         assert all(np.array_equal(arrays[name], fields[name]) for name in fields)
+
+
+def test_excitatory_and_inhibitory_units_decide_and_keep_their_signs() -> None:
+    """On half of the examples; `benchmarks.figures` runs all."""
+    spec = graphbptt.load(SPECS / "ei_decision.yaml", ["data.examples=1000", "training.epochs=8"])
+    parts, model = spec.data(), spec.compile()
+    before = {name: values.copy() for name, values in model.parameters.items() if "->" in name}
+    graphbptt.train(model, parts, **dict(spec.training))
+    assert spec.evaluate(model, parts)["test"].figures["choice"]["labels right"] >= 0.85
+    for name, values in before.items():
+        learned = model.parameters[name]
+        sign = -1 if name.startswith("inhibitory") else 1
+        assert (sign * learned >= 0).all()
+        assert (learned != values).any()
+        # Absent weights are none of the parameters; some of the others come to rest at their bound.
+        assert (learned == 0).mean() < 0.3
+    assert before["excitatory->excitatory"].shape == (0.25 * 40 * 40,)
+    assert before["inhibitory->excitatory"].shape == (0.5 * 10 * 40,)
