@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_constraints import constrain, sign_edges
 from strategies import Case, cases
 
 import graphbptt
+from graphbptt.declaration.cells.table import SHIPPED
 from graphbptt.errors import DivergenceError
 from graphbptt.training.dataset import Dataset
 
@@ -22,6 +24,9 @@ OPTIMIZERS: list[dict[str, Any]] = [
     {"adam": {"rate": 0.02}},
     {"adamw": {"rate": 0.02, "weight_decay": 0.3}},
 ]
+CELLS = {"clockwork": {"clockwork": {"periods": [1, 2, 4]}}}
+"""How cells are written that need an option."""
+
 EXACT = {"float32": 1e-6, "float64": 1e-12}
 
 
@@ -68,3 +73,25 @@ def test_constraints_and_signs_change_no_derivative(case: Case, data: st.DataObj
     assert losses[0][0] == losses[1][0]
     for name, gradient in losses[0][1].items():
         np.testing.assert_array_equal(gradient, losses[1][1][name])
+
+
+@pytest.mark.parametrize("cell", sorted(SHIPPED))
+@given(data=st.data(), seed=st.integers(0, 1000))
+@settings(max_examples=4)
+def test_they_hold_inside_cells(cell: str, data: st.DataObject, seed: int) -> None:
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    graph.add_node("x", units=2)
+    graph.add_node("h", units=3, cell=CELLS.get(cell, cell), sign="excitatory")
+    graph.add_edge("x", "h")
+    graph.add_edge("h", "y", delay=0)
+    graph.graph["constraints"] = data.draw(constrain(graph, seed))
+    inputs, targets = [graphbptt.Clamp("x", "x")], [graphbptt.Target("y", "y")]
+    model = graphbptt.compile(graph, inputs, targets, backend="numpy", dtype="float64", seed=seed)
+    rng = np.random.default_rng(seed)
+    fields = {"x": rng.normal(size=(4, 5, 2)), "y": rng.normal(size=(4, 5, 1))}
+    graphbptt.train(model, fields, optimizer={"adam": {"rate": 0.02}}, epochs=10, batch=2)
+    projection = model.plan.projection
+    assert projection is not None
+    assert np.abs(projection.measure(model.vector)).max() < 1e-11
+    assert (model.vector[: projection.free] * projection.signs).min() >= 0
+    assert projection.signs.any()
