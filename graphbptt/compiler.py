@@ -11,15 +11,13 @@ import numpy.typing as npt
 
 from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.edge_ties.tie_edges import tie_edges
-from graphbptt.declaration.graph import name_nodes
-from graphbptt.declaration.places import locate
 from graphbptt.errors import SpecError
-from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.model import Model
+from graphbptt.passes.coalesce_units import coalesce_units
 from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.passes.fuse_pointwise import fuse_pointwise
@@ -106,13 +104,10 @@ def compile(  # the public name, used as graphbptt.compile
     [1.0, 3.0, 6.0]
     """
     graph = expand_cells(tie_edges(graph))
-    network = fold_graph(graph, inputs, targets)
+    coalesced = coalesce_units(graph, inputs, targets)
     try:
+        network = fold_graph(coalesced.graph, coalesced.inputs, coalesced.targets)
         plan = compile_network(network)
+        return Model(plan, backend=backend, dtype=dtype, seed=seed, aliases=coalesced.aliases)
     except SpecError as error:
-        raise locate(error, graph) from None
-    aliases = Aliases(name_nodes(graph))
-    try:
-        return Model(plan, backend=backend, dtype=dtype, seed=seed, aliases=aliases)
-    except SpecError as error:
-        raise locate(error, graph) from None
+        raise coalesced.locate(error) from None

@@ -35,6 +35,7 @@ __all__ = [
     "read_attributes",
     "read_graph",
     "show_nodes",
+    "tell_parallel",
 ]
 
 Graph = nx.DiGraph  # a MultiDiGraph is one
@@ -198,10 +199,21 @@ def name_edges(
                 ((key, attributes),) = parallel.items()
                 yield (source, target, key), attributes, f"{names[source]}->{names[target]}"
                 continue
-            delays = {key: str(attributes.get("delay", 1)) for key, attributes in parallel.items()}
-            sharing = Counter(delays.values())
-            for key, attributes in parallel.items():
-                name = f"{names[source]}->{names[target]}"
-                name += f"@{delays[key]}" if len(sharing) > 1 else ""
-                name += f"#{key}" if sharing[delays[key]] > 1 else ""
-                yield (source, target, key), attributes, name
+            delays = {key: attributes.get("delay", 1) for key, attributes in parallel.items()}
+            for key, suffix in tell_parallel(delays).items():
+                name = f"{names[source]}->{names[target]}{suffix}"
+                yield (source, target, key), parallel[key], name
+
+
+def tell_parallel(delays: Mapping[Hashable, Any]) -> dict[Hashable, str]:
+    """What is added to the names of edges between the same two nodes, by key, so that they can be told apart.
+
+    >>> tell_parallel({0: 1, 1: 2, 2: 2})
+    {0: '@1', 1: '@2#1', 2: '@2#2'}
+    """
+    texts = {key: str(delay) for key, delay in delays.items()}
+    sharing = Counter(texts.values())
+    return {
+        key: (f"@{text}" if len(sharing) > 1 else "") + (f"#{key}" if sharing[text] > 1 else "")
+        for key, text in texts.items()
+    }

@@ -102,7 +102,8 @@ class Aliases:
         """The parameter of this name as a view into a vector, or into its free part; None where it is not there."""
         group = self.groups.get(name, name)
         if group in layout.slot:
-            return _view_group(layout, vector, group)
+            whole = _view_group(layout, vector, group)
+            return whole.reshape(self.shapes[name]) if whole is not None and name in self.shapes else whole
         node, _, key = name.rpartition(".")
         if node in self.places:
             population, unit = self.places[node]

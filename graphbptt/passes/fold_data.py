@@ -111,9 +111,9 @@ def check_targets(
         if network.clamped_units(target.node).issuperset(wanted):
             what = f"its units of {target.node} are clamped to data at every step, so nothing can be learned"
             problems.append(Problem(path, what, "put the target on a node that computes its states"))
-        if rule.labels and target.columns is not None:
+        if rule.labels and target.columns is not None and len(wanted) < target.columns.width:
             what = f"{target.loss_name} compares its {target.columns.width} nodes with each other"
-            remedy = f"make one node of {target.columns.width} units in their place"
+            remedy = f"make one node of {target.columns.width} units in their place, or make them alike"
             problems.append(Problem(path, what, remedy))
         elif rule.labels and len(wanted) == 1:
             what = f"{target.loss_name} over one unit is always 0"

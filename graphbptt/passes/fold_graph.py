@@ -6,7 +6,7 @@ say together is checked as well. All problems are reported at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,25 +15,23 @@ import networkx as nx
 from graphbptt.declaration.cells.expand import expand_cells
 from graphbptt.declaration.edge_ties.tie_edges import tie_edges
 from graphbptt.declaration.graph import read_graph
-from graphbptt.declaration.network_schema import NodeDeclaration, Parameter
+from graphbptt.declaration.network_schema import NodeDeclaration
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.expression import Net, State, leaves
-from graphbptt.ir.folded import Connection, FoldedNetwork, Population, Wire
+from graphbptt.ir.folded import Connection, FoldedNetwork, Wire
 from graphbptt.ir.functions import is_softmax
-from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.passes.balance_weights import balance_weights
 from graphbptt.passes.fold_constraints import fold_constraints, list_constraints
 from graphbptt.passes.fold_data import check_targets, fold_clamps, fold_targets
 from graphbptt.passes.fold_edges import draw_edge, settle_edge
+from graphbptt.passes.fold_nodes import list_parameters, populate
 from graphbptt.passes.fold_signs import fold_signs
-from graphbptt.passes.fold_ties import DeclaredParameter, fold_ties
+from graphbptt.passes.fold_ties import fold_ties
 from graphbptt.passes.tie_equalities import tie_equalities
 
 __all__ = ["fold_graph"]
-
-DEFAULT_STATE = FrozenArray(0.0)
 
 
 def fold_graph(
@@ -96,15 +94,13 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
     states = [
         parameter
         for name, node in declared.nodes.items()
-        for parameter in _list_parameters(name, node, histories[name], name in weighted, problems)
+        for parameter in list_parameters(name, node, histories[name], name in weighted, problems)
     ]
     texts = list_constraints(graph.graph.get("constraints"))
     parameters, texts = tie_equalities([*weights, *states], texts)
     groups, uses = fold_ties(parameters, problems)
     network = FoldedNetwork(
-        tuple(
-            _populate(name, declared.nodes[name], histories[name], uses) for name in sorted(declared.nodes)
-        ),
+        tuple(populate(name, declared.nodes[name], histories[name], uses) for name in sorted(declared.nodes)),
         _order(settle_edge(edge, uses) for edge in drawn),
         wires,
         groups,
@@ -147,59 +143,6 @@ def _measure_histories(
     for edge in edges:
         histories[edge.source] = max(histories[edge.source], abs(edge.delay))
     return histories
-
-
-def _list_parameters(
-    name: str, node: NodeDeclaration, history: int, weighted: bool, problems: list[Problem]
-) -> Iterator[DeclaredParameter]:
-    """The parameters of a node; checks the shapes of its constants too."""
-    vector = (node.units,)
-    initial = (history, node.units) if history > 1 else vector
-    bias = Parameter() if node.bias is None and weighted else node.bias
-    if isinstance(bias, Parameter):
-        yield DeclaredParameter(f"{name}.bias", f"node {name}.bias", vector, bias, DEFAULT_STATE)
-    if isinstance(node.initial, Parameter):
-        yield DeclaredParameter(
-            f"{name}.initial", f"node {name}.initial", initial, node.initial, DEFAULT_STATE
-        )
-    else:
-        _check_shape(node.initial, {vector, (history, node.units)}, f"node {name}.initial", problems)
-    for key, coefficient in node.coefficients.items():
-        path = f"node {name}.coefficients.{key}"
-        if isinstance(coefficient, Parameter):
-            init = coefficient.init
-            per_unit = isinstance(init, FrozenArray) and init.values.ndim > 0
-            yield DeclaredParameter(f"{name}.{key}", path, vector if per_unit else (), coefficient, None)
-        else:
-            _check_shape(coefficient, {vector}, path, problems)
-
-
-def _check_shape(
-    constant: FrozenArray, shapes: set[tuple[int, ...]], path: str, problems: list[Problem]
-) -> None:
-    shape = constant.values.shape
-    if shape != () and shape not in shapes:
-        wanted = " or ".join(str(shape) for shape in sorted(shapes, key=len))
-        problems.append(
-            Problem(path, f"values of shape {shape}", f"write one number, or values of shape {wanted}")
-        )
-
-
-def _populate(name: str, node: NodeDeclaration, history: int, uses: Mapping[str, Use]) -> Population:
-    return Population(
-        name,
-        node.units,
-        history,
-        node.activation,
-        tuple(
-            (key, value if isinstance(value, FrozenArray) else uses[f"{name}.{key}"])
-            for key, value in sorted(node.coefficients.items())
-        ),
-        uses.get(f"{name}.bias"),
-        node.initial if isinstance(node.initial, FrozenArray) else uses[f"{name}.initial"],
-        node.noise,
-        (node.penalty.penalty or None) if node.penalty is not None else None,
-    )
 
 
 def _order(connections: Iterable[Connection]) -> tuple[Connection, ...]:
