@@ -128,9 +128,21 @@ def find_free(given: list[Clamp], node: str, units: int) -> list[int]:
     """The units of a node that are not data at every step."""
     always: set[int] = set()
     for clamp in given:
-        if clamp.node == node and clamp.at == "every" and clamp.mask is None:
+        named = node in clamp.node if isinstance(clamp.node, tuple) else clamp.node == node
+        if named and clamp.at == "every" and clamp.mask is None:
             always.update(range(units) if clamp.units is None else clamp.units)
     return [unit for unit in range(units) if unit not in always]
+
+
+@st.composite
+def lists(draw: st.DrawFn, frame: Frame, singles: list[str], given: list[Clamp]) -> list[Target]:
+    """A clamp, added to those given, and a target, each on several nodes of one unit."""
+    chosen = draw(st.lists(st.sampled_from(singles), min_size=1, unique=True))
+    values = frame.rng.uniform(0.1, 0.9, (frame.batch, frame.steps, len(chosen)))
+    given.append(Clamp(chosen, frame.add(values, True), at=draw(st.just("every") | listed)))
+    free = [node for node in draw(st.permutations(singles)) if find_free(given, node, 1)]
+    wanted: np.ndarray = frame.rng.uniform(0, 1, (frame.batch, len(free)))
+    return [Target(free, frame.add(wanted, False), "huber", at="last", weight=0.5)] if free else []
 
 
 @st.composite
@@ -150,6 +162,9 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
         population = bare.population[node]
         given.append(draw(clamps(frame, node, population.units, population.history)))
     wanted = []
+    singles = [node for node in nodes if bare.population[node].units == 1]
+    if singles and draw(st.booleans()):
+        wanted += draw(lists(frame, singles, given))
     for node in draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)):
         free = find_free(given, node, bare.population[node].units)
         probabilities = graph.nodes[node]["activation"] == "logistic"

@@ -21,8 +21,9 @@ from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.expression import Expression, State, leaves
 from graphbptt.ir.functions import is_softmax
 from graphbptt.ir.parameters import FrozenArray
+from graphbptt.passes.coalesce.edge_table import EdgeTable, read_edges
+from graphbptt.passes.coalesce.node_table import NodeTable, read_nodes
 from graphbptt.passes.coalesce.ranks import ALONE, rank_nodes
-from graphbptt.passes.coalesce.tables import EdgeTable, NodeTable, read_edges, read_nodes
 
 __all__ = ["Survey", "survey_graph"]
 
