@@ -141,7 +141,10 @@ class Workspace:
         np.copyto(turned, self.matrices[name].swapaxes(1, 2)[:, :, : turned.shape[2]])
 
     def _evaluate(self, value: RowValue) -> None:
-        self._rows[value][...] = evaluate_row(value.expression, lambda row: self.vector[row.start : row.stop])
+        with np.errstate(all="ignore"):  # before a vector is packed, all of it is zero
+            self._rows[value][...] = evaluate_row(
+                value.expression, lambda row: self.vector[row.start : row.stop]
+            )
 
     def holding(self, population: str) -> bool:
         """Whether some of the population's states are set for batches of this shape."""

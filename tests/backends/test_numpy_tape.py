@@ -7,6 +7,7 @@ from functools import partial
 from types import BuiltinFunctionType
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 from agreement import assert_agreement
@@ -20,12 +21,26 @@ from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.fold_graph import fold_graph
 from graphbptt_numpy import NumpyExecutable, workspace
 from graphbptt_numpy.tape import Tape
 from graphbptt_numpy.workspace import Workspace
 
 DOUBLE = np.dtype(np.float64)
 COMPILED = (np.ufunc, BuiltinFunctionType, type(np.copyto))
+
+
+def test_quotients_of_coefficients_are_bound_in_silence() -> None:
+    """When a plan is bound, the packed vector is still zero."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node(
+        "h", units=2, activation="a / b * tanh(net)", coefficients={"a": [1, 2], "b": {"init": 2.0}}
+    )
+    graph.add_edge("h", "h")
+    plan = compile_network(fold_graph(graph))
+    executable = NumpyExecutable(plan, DOUBLE)
+    batch = bind_batch(plan.network, {}, 2, np.float64)
+    assert np.isfinite(executable.run(np.ones(plan.layout.size), batch)["h"]).all()
 
 
 def bind_tapes(network: FoldedNetwork, ragged: bool) -> Iterator[Tape]:
