@@ -35,12 +35,13 @@ Array = npt.NDArray[Any]
 class BoundPlan:
     """A plan bound to the memory of one shape of batch."""
 
-    def __init__(self, plan: Plan, space: Workspace) -> None:
+    def __init__(self, plan: Plan, space: Workspace, tape: type[Tape] = Tape) -> None:
         self._plan = plan
         self._space = space
+        self._tape = tape
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
-        self._forward = [Tape(space, index, backward=False) for index in range(len(plan.stages))]
+        self._forward = [tape(space, index, backward=False) for index in range(len(plan.stages))]
         self._averaging: dict[tuple[int, bool], list[Any]] = {}
         self._losses = [TermLoss(plan, space, site) for site in plan.losses]
 
@@ -48,7 +49,9 @@ class BoundPlan:
 
     @cached_property
     def _backward(self) -> list[Tape]:
-        tapes = [Tape(self._space, index, backward=True) for index in reversed(range(len(self._plan.stages)))]
+        tapes = [
+            self._tape(self._space, index, backward=True) for index in reversed(range(len(self._plan.stages)))
+        ]
         self._space.pack_derived()
         return tapes
 

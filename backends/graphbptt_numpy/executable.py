@@ -49,7 +49,16 @@ class NumpyExecutable:
         return bound.history(batch, step)
 
     def stepper(self, size: int) -> NumpyStepper:
-        return NumpyStepper(self._plan, size, self._dtype)
+        space = self._allocate(1, size, ragged=False)
+        return NumpyStepper(self._plan, space, self._attach(space))
+
+    def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
+        """Memory for one shape of batch."""
+        return Workspace(self._plan, steps, size, ragged, self._dtype, stepwise)
+
+    def _attach(self, space: Workspace) -> BoundPlan:
+        """The plan bound to memory."""
+        return BoundPlan(self._plan, space)
 
     def _bind(self, batch: Batch, stepwise: bool = False) -> BoundPlan:
         stepwise = stepwise and batch.steps > 1
@@ -57,8 +66,7 @@ class NumpyExecutable:
         if key not in self._bound:
             if len(self._bound) == KEPT_SHAPES:
                 self._bound.popitem(last=False)
-            space = Workspace(self._plan, *key[:3], self._dtype, stepwise)
-            self._bound[key] = BoundPlan(self._plan, space)
+            self._bound[key] = self._attach(self._allocate(*key))
         self._bound.move_to_end(key)
         self._last = self._bound[key], batch
         return self._bound[key]

@@ -26,10 +26,9 @@ class NumpyStepper:
     again only if a parameter has changed.
     """
 
-    def __init__(self, plan: Plan, size: int, dtype: np.dtype[Any]) -> None:
-        space = Workspace(plan, 1, size, False, dtype)
-        self._bound = BoundPlan(plan, space)
-        self._parameters = np.full(plan.layout.size, np.nan, dtype)
+    def __init__(self, plan: Plan, space: Workspace, bound: BoundPlan) -> None:
+        self._bound = bound
+        self._parameters = np.full(plan.layout.size, np.nan, space.dtype)
         self._moves = list(_bind_moves(plan, space))
         self._states = {p.population: space.whole(p.state)[0] for p in plan.placements}
         self._batch: Batch | None = None

@@ -59,9 +59,8 @@ class Tape:
         self._in_reverse = stage.mode == "reverse"
         self._backward = backward
         self._block = space.block_length(index)
-        self._before = [
-            _bind(space, operation) for operation in sweep.before if not _fill_once(space, operation)
-        ]
+        before = [operation for operation in sweep.before if not _fill_once(space, operation)]
+        self._before = [_bind(space, operation) for operation in self._outside(before)]
         self._each = [(phase, _bind(space, operation)) for phase, operation in sweep.each]
         self._after = [_bind(space, operation) for operation in sweep.after]
         self._lag = max((phase for phase, _ in self._each), default=0)
@@ -81,9 +80,7 @@ class Tape:
         else:
             for first, last in self._blocks():
                 yield from self._prepare((first, last))
-                for step in self._walk(range(first, last + 1), self._in_reverse != self._backward):
-                    for _, bind in self._each:
-                        yield from bind(step)
+                yield from self._loop(first, last)
         for bind in self._after:
             yield from bind((1, self._steps))
 
@@ -99,7 +96,18 @@ class Tape:
         for bind in self._before:
             yield from bind(rows)
 
+    def _outside(self, before: list[Operation]) -> list[Operation]:
+        """The operations in front of a loop that the loop itself does not do."""
+        return before
+
+    def _loop(self, first: int, last: int) -> Iterator[Call]:
+        """All operations of a step, step by step."""
+        for step in self._walk(range(first, last + 1), self._in_reverse != self._backward):
+            for _, bind in self._each:
+                yield from bind(step)
+
     def _iterate(self) -> Iterator[Call]:
+        """All iterations, where operations are at different steps."""
         for iteration in self._walk(range(1, self._steps + self._lag + 1), self._backward):
             for phase, bind in self._each:
                 step = iteration - phase
