@@ -31,8 +31,8 @@ __all__ = ["Candidate", "Toolchain", "find_toolchain", "list_candidates", "probe
 
 REMEDY = "install one (gcc or clang), name one in $CC, or pip install 'graphbptt[native]'"
 FINDINGS = "toolchain.json"
-SECONDS = 20.0
-"""How long a compiler may take for its version, and for a program of five lines."""
+SECONDS = 60.0
+"""How long a compiler may take for a program of five lines. That of `ziglang` first compiles C's library: 20 s."""
 
 PROBE = """\
 #include <math.h>

@@ -24,7 +24,7 @@ from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, SparseBlock, Stage, 
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names
 
-__all__ = ["format_plan"]
+__all__ = ["format_operation", "format_plan"]
 
 LEGEND = (
     "h is the state of population h at step t, h[t-1] one step earlier, net its weighted input; delta and netdelta",
@@ -202,7 +202,7 @@ def _format_stage(plan: Plan, names: PlanNames, index: int) -> list[str]:
 def _format_sweep(plan: Plan, names: PlanNames, stage: Stage, sweep: Sweep, backward: bool) -> Iterator[str]:
     def lines(operations: Iterable[Operation], lag: str = "") -> Iterator[str]:
         for operation in operations:
-            yield from (f"      {lag}{line}" for line in _format_operation(plan, names, operation))
+            yield from (f"      {lag}{line}" for line in format_operation(plan, names, operation))
 
     if sweep.before:
         yield "    all steps"
@@ -223,7 +223,8 @@ def _format_sweep(plan: Plan, names: PlanNames, stage: Stage, sweep: Sweep, back
         yield from lines(sweep.after)
 
 
-def _format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Iterator[str]:
+def format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Iterator[str]:
+    """What an operation computes, in the names of the network."""
     if isinstance(operation, Compute):
         for item in operation.assignments:
             sign = "+=" if item.accumulate else "="

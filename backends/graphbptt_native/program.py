@@ -1,0 +1,74 @@
+"""The compiled text of a plan, as functions."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.codegen.precision import precision_of
+from graphbptt.codegen.product import VectorUnit
+from graphbptt.codegen.scan import Scan
+from graphbptt.ir.plan import Plan
+from graphbptt_native.cache import Cache
+from graphbptt_native.discover import Toolchain
+from graphbptt_native.load import load_library
+from graphbptt_native.source import write_source
+from graphbptt_native.threads import run_together, split_examples
+
+__all__ = ["Program", "compile_plan"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """The scans of a plan by the index of their stage and whether they run backward, and the functions they became."""
+
+    scans: dict[tuple[int, bool], Scan]
+    vectors: VectorUnit
+    functions: ctypes.CDLL
+    cores: int
+
+    def bind(
+        self, scan: Scan, steps: int, size: int, pointers: ctypes.Array[ctypes.c_void_p]
+    ) -> Callable[[], object]:
+        """A call of a scan for all examples, which are split between cores if there is enough to do."""
+        function, number = getattr(self.functions, scan.name), ctypes.c_ssize_t
+        calls = [
+            partial(function, number(steps), number(size), number(begin), number(end), pointers)
+            for begin, end in split_examples(size, float(scan.flops) * steps * size, self.cores)
+        ]
+        return calls[0] if len(calls) == 1 else partial(run_together, calls)
+
+    def pack(
+        self, depth: int, columns: int, matrix: Array, row_stride: int, column_stride: int, packed: Array
+    ) -> None:
+        """Put a matrix into the panels that products read."""
+        size, address = ctypes.c_ssize_t, ctypes.c_void_p
+        self.functions.pack_matrix(
+            size(depth),
+            size(columns),
+            address(matrix.ctypes.data),
+            size(row_stride),
+            size(column_stride),
+            address(packed.ctypes.data),
+        )
+
+
+def compile_plan(plan: Plan, dtype: np.dtype[Any], toolchain: Toolchain, cache: Cache, cores: int) -> Program:
+    """Write the scans of a plan as C, compile them unless the cache has them, and load them.
+
+    Raises
+    ------
+    CompilerError
+        The compiler fails.
+    """
+    source = write_source(plan, precision_of(dtype), toolchain.vectors)
+    library = load_library(source.text, toolchain, cache)
+    return Program(source.scans, toolchain.vectors, library.functions, cores)

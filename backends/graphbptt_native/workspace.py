@@ -1,0 +1,87 @@
+"""Memory as the generated scans see it: addresses of a workspace's arrays, and weights packed for their products."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbptt.codegen.arguments import Argument, Constant, Held, Holds, Noise, Packed, Padded, Rows, Vector
+from graphbptt.codegen.precision import precision_of
+from graphbptt.codegen.product import packed_size
+from graphbptt.ir.operations import View
+from graphbptt.ir.plan import Plan
+from graphbptt_native.program import Program
+from graphbptt_numpy.pointwise import RowValue
+from graphbptt_numpy.workspace import Workspace
+
+__all__ = ["NativeWorkspace"]
+
+Array = npt.NDArray[Any]
+
+
+class NativeWorkspace(Workspace):
+    """A workspace whose buffers have all columns of a row side by side, as C text counts them."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        program: Program,
+        steps: int,
+        size: int,
+        ragged: bool,
+        dtype: np.dtype[Any],
+        stepwise: bool = False,
+    ) -> None:
+        self.program = program
+        self._packed: dict[Packed, Array] = {}
+        super().__init__(plan, steps, size, ragged, dtype, stepwise)
+
+    def lanes(self, name: str) -> int:  # noqa: ARG002 - populations side by side cost C text nothing
+        return 1
+
+    def pack_derived(self) -> None:
+        super().pack_derived()
+        for packed in self._packed:
+            self._pack(packed)
+
+    def addresses(self, arguments: tuple[Argument, ...], first: int) -> ctypes.Array[ctypes.c_void_p]:
+        """Where the arguments of a scan lie that begins at step `first`."""
+        found = [self._find(argument, first) for argument in arguments]
+        pointers = [None if array is None else array.ctypes.data for array in found]
+        return (ctypes.c_void_p * len(arguments))(*pointers)
+
+    def _find(self, argument: Argument, first: int) -> Array | None:
+        match argument:
+            case Rows(name):
+                row = self.time(View(name, 0, self.plan.buffer[name].width), first, first).start
+                return self.buffer(name)[0, row:]
+            case Held(population):
+                return self.held[population][first - 1 :] if self.holding(population) else None
+            case Holds(population):
+                return self.holds[population][first - 1 :] if self.holding(population) else None
+            case Noise(population):
+                return self.noise[population][first - 1 :]
+            case Padded():
+                return None if self.padded is None else self.padded[first - 1 :]
+            case Vector():
+                return self.vector
+            case Constant(width, expression):
+                return self._row(RowValue(width, expression))
+            case Packed():
+                return self._pack(argument)
+
+    def _pack(self, packed: Packed) -> Array:
+        """Put the weights of a product in the order it reads them."""
+        if packed not in self._packed:
+            lanes = self.program.vectors.lanes(precision_of(self.dtype))
+            self._packed[packed] = self.allocate(packed_size(packed.depth, packed.columns, lanes))
+        matrix = self.matrices[packed.weights][0]
+        turned = matrix.T if packed.transposed else matrix
+        row_stride, column_stride = (stride // matrix.itemsize for stride in turned.strides)
+        self.program.pack(
+            packed.depth, packed.columns, matrix, row_stride, column_stride, self._packed[packed]
+        )
+        return self._packed[packed]

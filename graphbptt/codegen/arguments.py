@@ -1,0 +1,162 @@
+"""What a generated scan is given: one pointer for each argument.
+
+argument := Rows(buffer)                    a buffer, at the first step of the loop
+          | Held(population)                bytes (step, example, unit): where its states are set; NULL if none are
+          | Holds(population)               numbers (step, example, unit): what they are set to
+          | Padded()                        bytes (step, example): behind the sequences' ends; NULL if all are full
+          | Noise(population)               standard normal numbers (step, example, unit)
+          | Vector()                        the packed vector
+          | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence
+          | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphbptt.codegen.product import Product
+from graphbptt.codegen.text import comment
+from graphbptt.ir.expression import Expression
+from graphbptt.ir.operations import View
+from graphbptt.ir.plan import Plan
+from graphbptt.ir.plan_names import PlanNames
+
+__all__ = [
+    "Argument",
+    "Arguments",
+    "Constant",
+    "Held",
+    "Holds",
+    "Noise",
+    "Packed",
+    "Padded",
+    "Rows",
+    "Vector",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    buffer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    population: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    population: str
+
+
+@dataclass(frozen=True, slots=True)
+class Padded:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    population: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    width: int
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    weights: str
+    transposed: bool
+    depth: int
+    columns: int
+
+    @property
+    def product(self) -> Product:
+        """The function that multiplies by them; others of the same shape share it."""
+        return Product(f"product_{self.depth}_{self.columns}", self.depth, self.columns)
+
+
+Argument = Rows | Held | Holds | Padded | Noise | Vector | Constant | Packed
+
+
+class Arguments:
+    """The arguments of one scan in the order of their first use, each with its name in C."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.texts = PlanNames(plan)
+        self._names: dict[Argument, str] = {}
+
+    def __iter__(self) -> Iterator[Argument]:
+        return iter(self._names)
+
+    def name(self, argument: Argument) -> str:
+        if argument not in self._names:
+            name = self._new_name(argument)
+            while name in self._names.values():  # buffers whose names differ by what C has no letters for
+                name += "_"
+            self._names[argument] = name
+        return self._names[argument]
+
+    def column(self, view: View, index: str, row: str = "row") -> str:
+        """One column of a view, in a row of the current step."""
+        width = self.plan.buffer[view.buffer].width
+        if view.shift:
+            steps = "size" if abs(view.shift) == 1 else f"{abs(view.shift)} * size"
+            row = f"({row} {'-' if view.shift < 0 else '+'} {steps})"
+        start = f" + {view.start}" if view.start else ""
+        return f"{self.name(Rows(view.buffer))}[{row} * {width}{start} + {index}]"
+
+    def declarations(self) -> list[str]:
+        """The lines that take the pointers out of an array."""
+        return [
+            f"{_type_of(argument)}{name} = arrays[{index}];{comment(self._describe(argument))}"
+            for index, (argument, name) in enumerate(self._names.items())
+        ]
+
+    def _new_name(self, argument: Argument) -> str:
+        match argument:
+            case Rows(buffer):
+                return buffer.replace(".", "_")
+            case Vector():
+                return "vector"
+            case Padded():
+                return "padded"
+            case Packed(weights, transposed, _, columns):
+                return f"{weights}_{'turned' if transposed else 'packed'}_{columns}"
+            case _:
+                return f"{type(argument).__name__.lower()}_{len(self._names)}"
+
+    def _describe(self, argument: Argument) -> str:
+        match argument:
+            case Rows(buffer):
+                return self.texts.residents(buffer, self.plan.buffer[buffer].width)
+            case Held(population):
+                return f"where {population} is set"
+            case Holds(population):
+                return f"what {population} is set to"
+            case Noise(population):
+                return f"noise of {population}"
+            case Constant(_, expression):
+                return self.texts.expression(expression)
+            case Packed(weights, transposed):
+                return f"{weights}.T" if transposed else weights
+            case Padded():
+                return "behind the end of a sequence"
+            case Vector():
+                return "biases, coefficients, diagonal weights"
+
+
+def _type_of(argument: Argument) -> str:
+    if isinstance(argument, Held | Padded):
+        return "const unsigned char *const "
+    return "real *const " if isinstance(argument, Rows) else "const real *const "

@@ -1,0 +1,69 @@
+"""Scans as C: a text to read, the same each time, that no name of a node can break out of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import networkx as nx
+from compiled import load_source, toolchain
+from named_networks import NETWORKS
+
+from graphbptt.codegen.precision import FLOAT32, FLOAT64
+from graphbptt.codegen.scan import can_emit, emit_scan
+from graphbptt.compiler import compile_network
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.plan import Plan
+from graphbptt.passes.fold_graph import fold_graph
+from graphbptt_native.source import write_source
+
+elman, lstm = NETWORKS[:2]
+
+
+def texts(plan: Plan) -> str:
+    names = {"forward": False, "backward": True}
+    scans = [emit_scan(name, plan, plan.stages[1], backward, FLOAT32) for name, backward in names.items()]
+    return "\n".join(line for scan in scans for line in scan.lines).rstrip()
+
+
+def test_text(golden: Callable[[str, str], None]) -> None:
+    golden("scan_elman", texts(compile_network(elman())))
+
+
+def test_text_is_the_same_each_time() -> None:
+    unit = toolchain().vectors
+    assert write_source(compile_network(lstm()), FLOAT64, unit) == write_source(
+        compile_network(lstm()), FLOAT64, unit
+    )
+
+
+def test_precisions_share_everything_but_the_prelude() -> None:
+    plan = compile_network(lstm())
+    single, double = (
+        emit_scan("scan", plan, plan.stages[1], True, precision) for precision in (FLOAT32, FLOAT64)
+    )
+    assert [line.replace("1.0f", "1.0") for line in single.lines] == list(double.lines)
+
+
+def test_names_of_nodes_are_only_comments() -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    evil = "h */ } int x; /*\n#error \\"
+    graph.add_node(evil, units=2, activation="tanh")
+    graph.add_edge(evil, evil)
+    plan = compile_network(fold_graph(graph, [], [Target(evil, "y")]))
+    source = write_source(plan, FLOAT32, toolchain().vectors)
+    assert len(source.scans) == 2
+    load_source(source.text)
+
+
+def test_products_by_entries_are_left_to_others() -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("x", units=64)
+    graph.add_node("h", units=64, activation="tanh")
+    graph.add_edge("x", "h", delay=0)
+    graph.add_edge("h", "h", weight={"sparse": {"density": 0.01}, "storage": "csr"})
+    plan = compile_network(fold_graph(graph, [Clamp("x", "x")], [Target("h", "y")]))
+    sweep = plan.stages[1].forward
+    assert sweep.each
+    assert plan.blocks
+    assert not can_emit(plan, sweep)
