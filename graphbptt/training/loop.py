@@ -172,6 +172,7 @@ class _Run:
     def run_epoch(self, number: int) -> Epoch:
         losses = [self._train_on(bound, number) * bound.size for bound in self._bind_batches()]
         train_loss = sum(losses) / len(self.parts.train)
+        self._check_kept()
         validation_loss = None
         if self.parts.validation is not None:
             self.candidate[...] = self.free
@@ -230,6 +231,14 @@ class _Run:
         except FloatingPointError:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, bound, number)
+
+    def _check_kept(self) -> None:
+        """Whether constraints and signs hold: Newton's method for both together has no bound on its steps."""
+        if self.keeper is None or not np.isfinite(self.free).all():
+            return  # what is not finite diverges, and is named there
+        if unmet := self.model.find_unmet():
+            remedy = "no nearest values were found after an update; lower the rate, or leave out a sign"
+            raise SpecError(replace(problem, instead=remedy) for problem in unmet)
 
     def _check_finite(self, number: float, bound: Batch, epoch: int) -> None:
         if not math.isfinite(number):

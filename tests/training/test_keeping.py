@@ -14,7 +14,8 @@ from strategies import Case, cases
 
 import graphbptt
 from graphbptt.declaration.cells.table import SHIPPED
-from graphbptt.errors import DivergenceError
+from graphbptt.errors import DivergenceError, SpecError
+from graphbptt.keeper import nearest
 from graphbptt.training.dataset import Dataset
 
 OPTIMIZERS: list[dict[str, Any]] = [
@@ -95,3 +96,18 @@ def test_they_hold_inside_cells(cell: str, data: st.DataObject, seed: int) -> No
     assert np.abs(projection.measure(model.vector)).max() < 1e-11
     assert (model.vector[: projection.free] * projection.signs).min() >= 0
     assert projection.signs.any()
+
+
+def test_what_is_not_kept_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(constraints=["sum(x->y) == 1"])
+    graph.add_node("x", units=2, sign="excitatory")
+    graph.add_edge("x", "y", delay=0)
+    model = graphbptt.compile(
+        graph, [graphbptt.Clamp("x", "x")], [graphbptt.Target("y", "y")], backend="numpy", dtype="float64"
+    )
+    fields = {"x": np.array([[[1.0, -1.0]]]), "y": np.array([[[9.0]]])}
+    before = model.vector.copy()
+    monkeypatch.setattr(nearest, "NEWTON_STEPS", 0)
+    with pytest.raises(SpecError, match=r"constraint sum\(x->y\) == 1: .* no nearest values were found"):
+        graphbptt.train(model, fields, optimizer={"sgd": {"rate": 10.0}}, epochs=1)
+    np.testing.assert_array_equal(model.vector, before)
