@@ -264,7 +264,19 @@ class Model:
         """The plan as text: parameters, buffers with their bytes, stages with their operations and FLOPs.
 
         Where `steps` and `batch` are given, totals for batches of that shape are numbers too.
+
+        Raises
+        ------
+        SpecError
+            One of them is no whole number from 1 on.
         """
+        for name, number in {"steps": steps, "batch": batch}.items():
+            if number is not None and (
+                isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1
+            ):
+                raise SpecError(
+                    Problem(name, f"there is no plan for {number!r}", "write a whole number from 1 on")
+                )
         return format_plan(self.plan, steps, batch, self.dtype)
 
 

@@ -59,7 +59,13 @@ class Parameters(Gradients, MutableMapping[str, Array]):
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
         view = self[name]
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            array = np.asarray(None)  # rows that differ in length
+        if array.dtype.kind not in "biuf":
+            what = f"{type(value).__name__} given that does not hold real numbers alone"
+            raise DataError(Problem(f"parameters[{name!r}]", what, f"it has shape {view.shape}"))
         if array.shape != view.shape:
             raise DataError(
                 Problem(f"parameters[{name!r}]", f"shape {array.shape} given", f"it has shape {view.shape}")

@@ -66,6 +66,9 @@ class Stream:
 
     def _measure(self, state: CarriedState) -> int:
         """The number of sequences of a state that fits the network."""
+        if not isinstance(state, CarriedState):
+            what = f"a {type(state).__name__} is no state of a stream"
+            raise DataError(Problem("state", what, "assign what `model.state` gave, or None"))
         problems = []
         size = next((np.shape(rows)[1] for rows in state.rows.values() if np.ndim(rows) == 3), 1)
         for population in self._network.populations:

@@ -111,3 +111,16 @@ def test_divergence_is_named_in_graphs_of_any_nodes() -> None:
     model = graphbptt.compile(graph, [Clamp("x", "x")], [Target("2", "y")])
     fields = {"x": np.array([[[0.0], [9.0]]]), "y": np.zeros((1, 2, 1))}
     assert find_first_state(model, model.bind(fields)) == ("('a', 1)", 2)
+
+
+@pytest.mark.parametrize("value", [["a"], [[1], [1, 2]], [1j], None, [[1.0, 2.0]]])
+def test_values_that_no_parameter_can_have(value: Any) -> None:
+    model = graphbptt.compile(draw())
+    with pytest.raises(DataError, match=r"parameters\['1.bias'\]: .*; it has shape \(1,\)"):
+        model.parameters["1.bias"] = value
+
+
+@pytest.mark.parametrize("extent", [{"steps": 0}, {"batch": -1}, {"steps": 1.5}, {"batch": True}])
+def test_a_plan_is_explained_for_whole_numbers(extent: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=r"there is no plan for .*; write a whole number from 1 on"):
+        graphbptt.compile(draw()).explain(**extent)

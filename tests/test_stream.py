@@ -165,6 +165,10 @@ def test_fields_that_cannot_be_used(fields: Any, said: str) -> None:
 
 def test_states_that_do_not_fit() -> None:
     model = build_model()
+    with pytest.raises(
+        DataError, match=r"state: a dict is no state of a stream; assign what `model.state` gave"
+    ):
+        model.state = {"h": np.zeros((3, 2, 2))}  # type: ignore[assignment]
     with pytest.raises(DataError) as caught:
         model.state = CarriedState({"h": np.zeros((2, 5, 2))})
     assert str(caught.value) == (

@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from graphbptt.errors import Problem, SpecError
+
 __all__ = ["Clamp", "Columns", "Last", "Loss", "LossName", "Target"]
 
 LossName = Literal["squared_error", "cross_entropy", "binary_cross_entropy", "poisson", "huber"]
@@ -47,8 +49,11 @@ class Last:
     steps: int
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"Last({self.steps}): at least 1 step")
+        if (type(self.steps) is not int and not isinstance(self.steps, np.integer)) or self.steps < 1:
+            problem = Problem(
+                f"Last({self.steps!r})", "it is no number of steps", "write a whole number from 1 on"
+            )
+            raise SpecError(problem)
 
 
 @dataclass(frozen=True, slots=True)

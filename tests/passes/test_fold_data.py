@@ -169,6 +169,12 @@ def test_a_target_among_the_inputs_is_named() -> None:
         fold_graph(draw(), [Clamp("h", "f"), Target("h", "y")])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("steps", [0, -2, 1.5, "2", True])
+def test_what_is_no_number_of_last_steps(steps: Any) -> None:
+    with pytest.raises(SpecError, match="it is no number of steps; write a whole number from 1 on"):
+        Last(steps)
+
+
 def test_several_on_one_node_are_told_apart() -> None:
     items: list[Clamp | Target] = [
         Clamp("h", "a"),
