@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class BoundPlan:
         self._changing = bind_initial_states(plan, space)
         self._forward = [tape(space, index, backward=False) for index in range(len(plan.stages))]
         self._averaging: dict[tuple[int, bool], list[Any]] = {}
+        self._last_fixed = max(chain((0,), *plan.network.fixed_steps.values()))
         self._losses = [TermLoss(plan, space, site) for site in plan.losses]
 
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
@@ -64,8 +66,8 @@ class BoundPlan:
         return bind_combining(self._plan, self._space)
 
     def _average(self, batch: Batch) -> list[Any]:
-        # Only where clamps fix listed steps does the number of copies depend on the offset.
-        key = batch.offset if self._plan.network.fixed_steps else 0, batch.carried is None
+        # Only where clamps fix listed steps does the number of copies depend on the offset, and only up to the last.
+        key = min(batch.offset, self._last_fixed), batch.carried is None
         if key not in self._averaging:
             self._averaging[key] = bind_averaging(self._plan, self._space, *key)
         return self._averaging[key]

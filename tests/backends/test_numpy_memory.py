@@ -13,8 +13,8 @@ from named_networks import NETWORKS, draw_fields
 from plans import draw
 
 from graphbptt.compiler import compile_network
-from graphbptt.ir.batch import Batch
-from graphbptt.ir.data import Target
+from graphbptt.ir.batch import Batch, CarriedState
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_numpy import NumpyExecutable
@@ -92,6 +92,29 @@ def test_outputs_and_losses_do_not_grow_with_the_number_of_calls() -> None:
 
     call(2)
     assert measure_peak(lambda: call(20)) < 2 * measure_peak(lambda: call(2)) + 1000
+
+
+def test_memory_does_not_grow_with_the_windows_of_a_long_sequence() -> None:
+    """The number of copies that a mean divides by changes up to the last listed step, not after it."""
+    nodes: dict[str, dict[str, Any]] = {"x": {}, "h": {"units": 40, "activation": "tanh"}}
+    group = {"group": "W", "combine": "mean"}
+    clamps = [Clamp("x", "x"), Clamp("h", "kept", at=(2,))]
+    network = draw(
+        nodes, ("x", "h", 0), ("h", "h", 1, {"tie": group}), clamps=clamps, targets=[Target("h", "y")]
+    )
+    plan = compile_network(network)
+    fields = {"x": np.ones((1, 5, 1)), "kept": np.zeros((1, 5, 40)), "y": np.ones((1, 5, 40))}
+    executable, vector = NumpyExecutable(plan, DOUBLE), np.full(plan.layout.size, 0.1)
+    gradient = np.zeros(plan.layout.free)
+    rows = {"h": np.zeros((1, 1, 40)), "x": np.zeros((1, 1, 1))}
+
+    def walk(first: int, last: int) -> None:
+        for offset in range(first, last):
+            batch = bind_batch(network, fields, dtype=DOUBLE, carried=CarriedState(rows, offset), size=1)
+            executable.loss_and_gradient(vector, batch, gradient)
+
+    walk(1, 5)
+    assert measure_peak(lambda: walk(5, 65)) < measure_peak(lambda: walk(65, 70)) + 40 * 40 * 8
 
 
 def gradient_of(
