@@ -42,11 +42,13 @@ def draw_body(body: Body, units: int, scope: Scope) -> Graph[str]:
         said = {key: value for key, value in attributes.items() if value is not None}
         graph.add_node(name, **{"units": units, **said})
     for index, edge in enumerate(body.edges):
-        path = scope.place_edge(str(index))
+        path = f"cell {scope.chain[-1]}.edges[{index}]"
         attributes = {key: value for key, value in edge.items() if key not in ("from", "to", "key")}
         source, target = str(edge.get("from")), str(edge.get("to"))
         for end, name in (("from", source), ("to", target)):
-            if name not in body.nodes:
+            if edge.get(end) is None:
+                scope.note(path, f"{end!r} is absent", f"write {end}: ...")
+            elif name not in body.nodes:
                 scope.note(f"{path}.{end}", f"unknown node {name!r}", did_you_mean(name, list(body.nodes)))
         if source in body.nodes and target in body.nodes:
             graph.add_edge(source, target, key=edge.get("key"), **attributes)

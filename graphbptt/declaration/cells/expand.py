@@ -7,7 +7,7 @@ the state or from the port that it names.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +22,9 @@ from graphbptt.declaration.cells.scope import Scope
 from graphbptt.declaration.cells.table import SHIPPED
 from graphbptt.declaration.cells.template import CellDeclaration, fill_template, find_unused
 from graphbptt.declaration.graph import name_nodes, read_attributes
-from graphbptt.declaration.network_schema import NodeDeclaration
+from graphbptt.declaration.network_schema import ConnectionDeclaration, NodeDeclaration
 from graphbptt.declaration.places import locate
-from graphbptt.errors import Problem, SpecError
+from graphbptt.errors import Problem, SpecError, did_you_mean
 
 __all__ = ["expand_cells"]
 
@@ -32,6 +32,9 @@ Graph = nx.DiGraph
 
 FOR_THE_CELL = ("cell", "units", "bias", "initial")
 """What a node says to the cell that it uses; all else it says of the cell's state."""
+
+OF_BODIES = ("from", "to", "key")
+"""What an edge of a template says besides the keys of a connection."""
 
 
 def expand_cells(graph: Graph[Any]) -> Graph[Any]:
@@ -60,11 +63,12 @@ def expand_cells(graph: Graph[Any]) -> Graph[Any]:
     """
     if not isinstance(graph, nx.DiGraph):
         return graph
-    if all(attributes.get("cell") is None for _, attributes in graph.nodes(data=True)):
-        return graph
     problems: list[Problem] = []
+    expanded = graph
     try:
-        expanded, _ = _expand(graph, Scope(_read_cells(graph, problems), problems))
+        scope = Scope(_read_cells(graph, problems), problems)
+        if any(attributes.get("cell") is not None for _, attributes in graph.nodes(data=True)):
+            expanded, _ = _expand(graph, scope)
         if problems:
             raise SpecError(dict.fromkeys(problems))  # a template's are found again in each node that uses it
     except SpecError as error:
@@ -86,12 +90,26 @@ def _read_cells(graph: Graph[Any], problems: list[Problem]) -> dict[str, CellDec
         if cell is None:
             continue
         cells[name] = cell
+        problems.extend(_find_unknown(name, cell))
         if name in SHIPPED:
             problems.append(Problem(f"cell {name}", f"{name} is a cell already", "give it another name"))
         for option in find_unused(cell):
             remedy = f"write ${option} in a node or an edge of the cell, or remove the option"
             problems.append(Problem(f"cell {name}.options.{option}", "nothing in the cell names it", remedy))
     return cells
+
+
+def _find_unknown(name: str, cell: CellDeclaration) -> Iterator[Problem]:
+    """The keys of a template's nodes and edges that are none of the language."""
+    nodes = ((f"nodes.{node}", said or {}) for node, said in cell.nodes.items())
+    edges = ((f"edges[{number}]", said) for number, said in enumerate(cell.edges))
+    of_nodes, of_edges = list(NodeDeclaration.model_fields), [*ConnectionDeclaration.model_fields, *OF_BODIES]
+    for known, parts in ((of_nodes, nodes), (of_edges, edges)):
+        for part, said in parts:
+            for key in said:
+                if key not in known:
+                    remedy = did_you_mean(str(key), known)
+                    yield Problem(f"cell {name}.{part}.{key}", f"unknown key {key!r}", remedy)
 
 
 def _expand(graph: Graph[Any], scope: Scope) -> tuple[nx.MultiDiGraph[Any], dict[Hashable, Template]]:

@@ -194,9 +194,21 @@ def test_mistakes(graph: nx.DiGraph[Any], complaint: str) -> None:
         ),
         (
             {"a": {"nodes": {"h": {}}, "edges": [{"from": "k", "to": "h"}], "outputs": "h"}},
-            "a.edges.0.from: unknown",
+            "cell a.edges[0].from: unknown",
         ),
         ({"a": {"nodes": {"h": {}}, "outputs": "h"}}, "edge x->h: the cell h has no inputs; remove the edge"),
+        (
+            {"a": {"nodes": {"h": {}}, "edges": [{"to": "h"}], "outputs": "h"}},
+            "cell a.edges[0]: 'from' is absent; write from: ...",
+        ),
+        (
+            {"a": {"nodes": {"h": {"colour": 3}}, "outputs": "h"}},
+            "cell a.nodes.h.colour: unknown key 'colour'",
+        ),
+        (
+            {"a": {"nodes": {"h": {}}, "edges": [{"from": "h", "to": "h", "dely": 2}], "outputs": "h"}},
+            "cell a.edges[0].dely: unknown key 'dely'; did you mean 'delay'?",
+        ),
         ({"a": {}, "lstm": {"nodes": {"h": {}}, "outputs": "h"}}, "cell lstm: lstm is a cell already"),
     ],
 )
@@ -204,6 +216,17 @@ def test_mistakes_in_templates(cells: dict[str, Any], complaint: str) -> None:
     graph = draw("a")
     graph.graph["cells"] = cells
     assert any(complaint in found for found in complaints(graph)), complaints(graph)
+
+
+@pytest.mark.parametrize(
+    ("cells", "complaint"),
+    [
+        (["a"], "cells: ['a'] is no mapping"),
+        ({"a": {"nodes": {"h": {}}, "outputs": "h", "options": {"b": 1}}}, "cell a.options.b: nothing in"),
+    ],
+)
+def test_cells_that_no_node_uses_are_checked(cells: Any, complaint: str) -> None:
+    assert any(complaint in found for found in complaints(nx.DiGraph([("x", "y")], cells=cells)))
 
 
 def test_mistakes_have_places(tmp_path: Path) -> None:
