@@ -31,7 +31,7 @@ def _read_ties_by(value: Any) -> tuple[str, ...] | Literal["symmetric"] | None:
     if value == SYMMETRIC:
         return SYMMETRIC
     if isinstance(value, str):
-        remedy = f"{did_you_mean(value, [SYMMETRIC])} Attributes are written as a list: [{value}]"
+        remedy = f"{did_you_mean(value, [SYMMETRIC])} or write attributes as a list, [{value}]"
         raise mistake(f"unknown way to tie {value!r}", remedy)
     return _read_names(value)
 

@@ -127,7 +127,7 @@ def _open_columns(arrays: Mapping[str, Array], chosen: Mapping[str, str]) -> tup
     for attribute in ("source", "target", *chosen):
         if columns.get(attribute) is None:
             name = chosen.get(attribute, attribute)
-            remedy = f"{did_you_mean(name, list(arrays))} Or save the matrix alone, as adjacency=W"
+            remedy = f"save the matrix alone, as adjacency=W, or arrays of ends; {did_you_mean(name, list(arrays))}"
             raise _Unfit(f"there is no array {name!r}", remedy)
     found = {attribute: array for attribute, array in columns.items() if array is not None}
     for attribute, array in found.items():

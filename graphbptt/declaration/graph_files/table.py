@@ -58,7 +58,7 @@ class Table:
         if name not in self.columns:
             what = f"there is no column {name!r}"
             close = did_you_mean(name, list(self.columns))
-            remedy = f"{close} Name it in the spec by {self.mapping}: {{{attribute}: ...}}"
+            remedy = f"name it in the spec by {self.mapping}: {{{attribute}: ...}}; {close}"
             raise SpecError(Problem(self.field, what, remedy, Place(self.file, 1, 1)))
         return self.columns[name]
 

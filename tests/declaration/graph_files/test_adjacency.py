@@ -80,7 +80,7 @@ def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
     assert "1,000,000,000,000 nodes" in complain(tmp_path, **coo)
     coo = {"format": b"coo", "shape": [2, 2], "data": [1.0] * 3, "row": [0] * 3, "col": [1, 0, 1]}
     assert "1 edges are listed twice: 0->1; list each edge once" in complain(tmp_path, **coo)
-    assert "there is no array 'source'; known: W" in complain(tmp_path, W=WEIGHTS)
+    assert "as adjacency=W, or arrays of ends; known: W" in complain(tmp_path, W=WEIGHTS)
     assert "'n' is of shape (1,)" in complain(tmp_path, source=[0, 1], target=[1, 0], n=[1])
 
 

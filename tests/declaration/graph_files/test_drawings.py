@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -92,6 +93,26 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "holds no graph" in read_problem(write_spec(tmp_path, "a.gml"))
     (tmp_path / "a.gml").write_text("graph [ directed 1 ]")
     assert "has no nodes" in read_problem(write_spec(tmp_path, "a.gml"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([1], "it is no mapping with nodes and edges"),
+        ({"links": []}, "there are no nodes in it"),
+        ({"nodes": []}, "there are no links or edges in it"),
+        ({"nodes": 3, "links": []}, "its nodes are no list of mappings"),
+        ({"nodes": [{"name": "x"}], "edges": []}, "the node 0 has no id that is a number or text"),
+        ({"nodes": [{"id": [1]}], "edges": []}, "the node 0 has no id that is a number or text"),
+        (
+            {"nodes": [{"id": "x"}], "edges": [{"source": "x"}]},
+            "the edge 0 has no target that is a number or text",
+        ),
+    ],
+)
+def test_json_that_is_no_graph(tmp_path: Path, content: Any, said: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert f"holds no graph that can be read: {said}" in read_problem(write_spec(tmp_path, "a.json"))
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:

@@ -85,9 +85,9 @@ def test_a_run_can_be_repeated_from_anywhere(tmp_path: Path) -> None:
             "from,target\nx,h\n",
             1,
             1,
-            "there is no column 'source'; known: from, target Name it in the spec by columns: {source: ...}",
+            "there is no column 'source'; name it in the spec by columns: {source: ...}; known: from, target",
         ),
-        ("sorce,target\nx,h\n", 1, 1, "there is no column 'source'; did you mean 'sorce'?"),
+        ("sorce,target\nx,h\n", 1, 1, "by columns: {source: ...}; did you mean 'sorce'?"),
         ("source,target\nx,h\n\nx\n", 4, 1, "1 cells where the header has 2"),
         ("source,target\nx,\n", 2, 3, "the target is empty; write a name"),
         (
@@ -128,7 +128,7 @@ def test_mistakes_in_a_list(tmp_path: Path, edges: str, line: int, column: int, 
 @pytest.mark.parametrize(
     ("nodes", "file", "line", "column", "complaint"),
     [
-        ("nodes\nx\nh\n", "nodes", 1, 1, "there is no column 'node'; did you mean 'nodes'?"),
+        ("nodes\nx\nh\n", "nodes", 1, 1, "by node_columns: {node: ...}; did you mean 'nodes'?"),
         ("node\nx\nh\nx\n", "nodes", 4, 1, "node x: the node is named twice, first in line 2"),
         ("node\nx\n", "edges", 2, 3, "edge x->h: 'h' is not in"),
         ("node,units\nx,1\nh,few\n", "nodes", 3, 3, "node h.units: 'few' cannot stand here; write a whole"),
