@@ -21,6 +21,7 @@ from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.losses import LOSSES
 from graphbptt.model import Model
+from graphbptt.training.admission import check_purpose
 from graphbptt.training.baselines import evaluate_baseline
 from graphbptt.training.dataset import Parts
 from graphbptt.training.evaluation import Evaluation, evaluate
@@ -92,6 +93,20 @@ class Spec:
         except DataError as error:
             raise DataError(self._locate(problem) for problem in error.problems) from None
 
+    def check_purpose(self, model: Model, parts: Parts) -> None:
+        """Whether the network can be trained as the file says, on these data.
+
+        Raises
+        ------
+        SpecError
+            With every problem, each with its place in the file.
+        """
+        try:
+            check_purpose(model, self.training, parts)
+        except SpecError as error:
+            located = SpecError(self._locate(problem) for problem in error.problems)
+            raise locate(located, self.graph) from None
+
     def evaluate(
         self, model: Model, parts: Parts | None = None, noise: bool | int = True
     ) -> dict[str, Evaluation]:
@@ -134,10 +149,6 @@ class Spec:
                 content[section] = {**said, **paths}
         text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         return text
-
-    def locate(self, error: SpecError) -> SpecError:
-        """The same error, each of its problems with its place in the file."""
-        return locate(SpecError(self._locate(problem) for problem in error.problems), self.graph)
 
     def _declared_data(self) -> DataDeclaration:
         declared = self.declaration.spec.data

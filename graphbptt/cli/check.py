@@ -40,7 +40,10 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
 
     declared = load(spec, overrides)
     model = declared.compile()
-    data = declared.data().train.take(slice(0, examples))
+    parts = declared.data()
+    if declared.declaration.spec.training is not None:
+        declared.check_purpose(model, parts)
+    data = parts.train.take(slice(0, examples))
     report = check_gradients(model, data.fields, data.steps, noise=noise)
     if not math.isfinite(report.loss) or not math.isfinite(report.error):
         raise explain_divergence(model, bind_chunks(model, data, noise=noise), "before any update")
@@ -54,6 +57,12 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
                 f"the activations of {', '.join(kinked)} have kinks, where differences say nothing; a net input of"
                 " exactly 0, as of zero states and biases, is often on one: start their biases elsewhere, e.g."
                 " bias: {init: {normal: {std: 0.1}}}",
+                err=True,
+            )
+        if penalized := _find_penalized(model.network):
+            click.echo(
+                f"the l1 penalties of {', '.join(penalized)} have a kink at 0, where differences say nothing: compare"
+                " without them",
                 err=True,
             )
         return 1
@@ -70,3 +79,10 @@ def _find_kinked(network: FoldedNetwork) -> list[str]:
         for population in network.populations
         if any(call.function in KINKED for call in calls([population.activation]))
     ]
+
+
+def _find_penalized(network: FoldedNetwork) -> list[str]:
+    """The populations and the groups with a penalty on absolute values."""
+    penalties = [(item.name, item.penalty) for item in network.populations]
+    penalties += [(item.name, item.penalty) for item in network.groups]
+    return [name for name, penalty in penalties if penalty is not None and penalty.l1]

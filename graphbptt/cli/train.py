@@ -26,9 +26,8 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     """
     from rich.console import Console
 
-    from graphbptt.errors import SpecError
     from graphbptt.spec import load
-    from graphbptt.training.admission import check_parts, check_purpose
+    from graphbptt.training.admission import check_parts
     from graphbptt.training.loop import Epoch
     from graphbptt.training.loop import train as train_model
     from graphbptt.training.progress import show_progress, tabulate_figures
@@ -38,10 +37,7 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     model = declared.compile()
     parts = declared.data()
     check_parts(model, parts)
-    try:
-        check_purpose(model, declared.training, parts)
-    except SpecError as error:
-        raise declared.locate(error) from None
+    declared.check_purpose(model, parts)
     baseline = declared.evaluate_baseline(model, parts)
     settings = declared.training
     console = Console()

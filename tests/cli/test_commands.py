@@ -263,3 +263,15 @@ def test_check_names_where_numbers_end(here: Path, capsys: pytest.CaptureFixture
     (here / "diverging.yaml").write_text(DIVERGING)
     assert run(["check", "diverging.yaml"]) == 4
     assert "the state of node 'square' is not finite" in capsys.readouterr().err
+
+
+def test_check_judges_the_training_section(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["data.examples=5", "training.batch=2", "training.stateful=true"]
+    assert run(["check", ADDITION, *asked]) == 2
+    assert "training.batch: 5 examples in batches of 2 leave 1" in capsys.readouterr().err
+
+
+def test_check_names_penalties_that_have_kinks(capsys: pytest.CaptureFixture[str]) -> None:
+    penalty = "network.nodes.hidden.penalty={l1: 0.1}"
+    assert run(["check", ADDITION, "data.examples=4", penalty, "--tolerance", "0"]) == 1
+    assert "the l1 penalties of hidden have a kink at 0" in capsys.readouterr().err
