@@ -1,1 +1,58 @@
-"""The native backend's groundwork: finds a C compiler, compiles generated text once, loads it from a private cache."""
+"""The native backend: the loops over time as generated C, compiled by the system's C compiler; the rest is NumPy's."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graphbptt.errors import BackendError
+from graphbptt.ir.plan import Plan
+from graphbptt_native.cache import Cache, open_cache
+from graphbptt_native.discover import Toolchain, find_toolchain
+from graphbptt_native.executable import NativeExecutable
+
+__all__ = ["NativeBackend", "NativeExecutable", "backend"]
+
+
+class NativeBackend:
+    """Runs plans where a C compiler works."""
+
+    name = "native"
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Where compiled objects are kept, and the compiler is remembered."""
+        return open_cache()
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """The compiler, tried out at first use.
+
+        Raises
+        ------
+        BackendError
+            None works here.
+        """
+        return find_toolchain(self.cache)
+
+    def missing(self) -> str | None:
+        try:
+            _ = self.toolchain
+        except BackendError as error:
+            return str(error)
+        return None
+
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> NativeExecutable:
+        """Write the plan's loops as C, compile them unless the cache has them, and load them.
+
+        Raises
+        ------
+        CompilerError
+            The compiler fails.
+        """
+        return NativeExecutable(plan, dtype, self.toolchain, self.cache)
+
+
+backend = NativeBackend()
