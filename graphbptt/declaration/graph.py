@@ -92,7 +92,8 @@ def read_graph(graph: Graph[Any], problems: list[Problem]) -> DeclaredGraph:
     taken: set[str] = set()
     for (source, target, _), attributes, name in name_edges(graph, names):
         if name in taken:
-            problems.append(Problem(f"edge {name}", "several edges have this name", "rename the nodes"))
+            remedy = "rename the nodes, or give the edges keys that differ as text"
+            problems.append(Problem(f"edge {name}", "several edges have this name", remedy))
         taken.add(name)
         connection = read_attributes(ConnectionDeclaration, attributes, f"edge {name}", problems)
         if connection is not None:

@@ -329,7 +329,7 @@ def test_mistakes(nodes: dict[str, Attributes], edges: list[Attributes], complai
         (nx.DiGraph([(1, "1")]), "node 1: several nodes have this name as their str; rename them"),
         (
             nx.DiGraph([("a", "b->c"), ("a->b", "c")]),
-            "edge a->b->c: several edges have this name; rename the nodes",
+            "edge a->b->c: several edges have this name; rename the nodes, or give the edges keys that differ as text",
         ),
     ],
 )

@@ -75,9 +75,17 @@ def _add_edges(expanded: nx.MultiDiGraph[Any], node: Hashable, name: str, templa
     added: list[Ends] = []
     for source, target, key, attributes in template.graph.edges(keys=True, data=True):
         ends = (_key_of(node, name, template, source), _key_of(node, name, template, target))
-        free = key if not expanded.has_edge(*ends, key=key) else None
+        free = _find_free_key(expanded, ends, key)
         added.append((*ends, expanded.add_edge(*ends, key=free, **attributes)))
     return added
+
+
+def _find_free_key(expanded: nx.MultiDiGraph[Any], ends: tuple[Hashable, Hashable], key: Hashable) -> Hashable:
+    """The key itself, or one like it whose text, which names the edge, no edge between the same nodes has."""
+    taken = {str(other) for other in (expanded[ends[0]].get(ends[1], ()) if ends[0] in expanded else ())}
+    while str(key) in taken:
+        key = key + 1 if isinstance(key, int) else f"{key}'"
+    return key
 
 
 def _note_clashes(

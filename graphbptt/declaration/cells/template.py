@@ -106,7 +106,8 @@ class _Filler:
         filled: dict[str, Any] = self.fill(attributes, f"nodes.{name}")
         if not is_state:
             for key in ("bias", "initial"):
-                if attributes.get(key) == f"${key}" and key in filled:
+                said = attributes.get(key)  # it may be an array, in a hand-built graph
+                if isinstance(said, str) and said == f"${key}" and key in filled:
                     filled[key] = spread(filled[key], name)
         return filled
 

@@ -15,6 +15,7 @@ from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
 from graphbptt.gradients import check_gradients
 from graphbptt.ir.layout import draw_parameters
+from graphbptt.ir.parameters import FrozenArray
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
 
@@ -141,6 +142,28 @@ def test_ports_and_names_inside() -> None:
     assert "x->h.input" not in names
     assert "h.cell->y" in names
     assert {"h.initial", "h.cell.initial"} <= set(network.group)
+
+
+def test_edges_of_a_cell_keep_clear_of_the_users_own() -> None:
+    """The third of the user's edges has the key 2; so has the one of the modules with period 2."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", cell={"clockwork": {"periods": [1, 2]}}, units=2)
+    for number in range(3):
+        graph.add_edge("h", "h", init=number)
+    names = {connection.name for connection in fold_graph(graph).connections}
+    assert names >= {"h->h#0", "h->h#1", "h->h#2", "h->h#1'", "h->h#2'"}
+
+
+def test_templates_of_a_hand_built_graph_may_hold_arrays() -> None:
+    low = {"activation": "tanh", "bias": np.array([0.1, 0.2]), "initial": np.array([0.3, 0.4])}
+    cell = {"nodes": {"low": low, "h": {}}, "edges": [{"from": "low", "to": "h", "init": np.eye(2)}]}
+    graph = draw("own", units=2)
+    graph.graph["cells"] = {"own": {**cell, "inputs": {"net": ["low"]}, "outputs": ["h"]}}
+    network = fold_graph(graph)
+    initial = network.population["h.low"].initial
+    assert isinstance(initial, FrozenArray)
+    assert initial.values.tolist() == [0.3, 0.4]
+    assert network.group["h.low.bias"].init == FrozenArray([0.1, 0.2])
 
 
 @pytest.mark.parametrize(
