@@ -15,6 +15,7 @@ from random_graphs import graphs
 
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.passes.fold_graph import fold_graph
 
 __all__ = ["Case", "cases"]
@@ -47,7 +48,10 @@ class Case:
         shapes = {name: value.shape for name, value in self.fields.items()}
         lengths = self.fields.get("lengths")
         frame = f"  {shapes}, lengths {lengths}, steps {self.steps}, seed {self.seed}"
-        return "\n".join(["Case", *nodes, *edges, f"  {self.clamps}", f"  {self.targets}", frame])
+        cells = self.graph.graph.get("cells", {})
+        return "\n".join(
+            ["Case", *nodes, *edges, f"  cells {cells}", f"  {self.clamps}", f"  {self.targets}", frame]
+        )
 
 
 @dataclass
@@ -167,15 +171,14 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
         wanted += draw(lists(frame, singles, given))
     for node in draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)):
         free = find_free(given, node, bare.population[node].units)
-        probabilities = graph.nodes[node]["activation"] == "logistic"
+        probabilities = bare.population[node].activation == ACTIVATIONS["logistic"]
         if free:
             wanted.append(draw(targets(frame, node, free, probabilities)))
     for node in draw(st.lists(st.sampled_from(nodes), max_size=2)):
         # Absolute values have a kink at 0, where right executors may differ; logistic states stay away from it.
-        factors = (
-            ({"l1": 0.4, "l2": 0.2}, {"l1": 1.3}) if graph.nodes[node]["activation"] == "logistic" else ()
-        )
-        if find_free(given, node, bare.population[node].units):
+        away = bare.population[node].activation == ACTIVATIONS["logistic"]
+        factors = ({"l1": 0.4, "l2": 0.2}, {"l1": 1.3}) if away else ()
+        if node in graph and find_free(given, node, bare.population[node].units):
             graph.nodes[node]["penalty"] = draw(st.sampled_from(({"l2": 0.6}, *factors)))
     if lengths is not None:
         frame.fields["lengths"] = lengths

@@ -80,7 +80,9 @@ def _add_edges(expanded: nx.MultiDiGraph[Any], node: Hashable, name: str, templa
     return added
 
 
-def _find_free_key(expanded: nx.MultiDiGraph[Any], ends: tuple[Hashable, Hashable], key: Hashable) -> Hashable:
+def _find_free_key(
+    expanded: nx.MultiDiGraph[Any], ends: tuple[Hashable, Hashable], key: Hashable
+) -> Hashable:
     """The key itself, or one like it whose text, which names the edge, no edge between the same nodes has."""
     taken = {str(other) for other in (expanded[ends[0]].get(ends[1], ()) if ends[0] in expanded else ())}
     while str(key) in taken:
