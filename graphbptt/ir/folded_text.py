@@ -6,7 +6,7 @@ from typing import Any
 
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.parameters import FrozenArray, Use
+from graphbptt.ir.parameters import FrozenArray, Group, Use
 
 __all__ = ["format_folded"]
 
@@ -42,9 +42,8 @@ def format_folded(network: FoldedNetwork) -> str:
     lines.extend(f"  wire {wire.source}->{wire.target}: delay {wire.delay}" for wire in network.wires)
     for group in network.groups:
         kind = group.combine if group.trainable else "fixed"
-        init = _short(group.init) if isinstance(group.init, FrozenArray) else group.init
         penalty = f", penalty {group.penalty}" if group.penalty else ""
-        lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {init}{penalty}")
+        lines.append(f"  group {group.name}: shape {group.shape}, {kind}, init {_start(group)}{penalty}")
     lines.extend(f"  constraint {constraint}" for constraint in network.constraints)
     lines.extend(f"  clamp {clamp.node} to {clamp.field} at {_when(clamp)}" for clamp in network.clamps)
     lines.extend(
@@ -52,6 +51,15 @@ def format_folded(network: FoldedNetwork) -> str:
         for target in network.targets
     )
     return "\n".join(lines)
+
+
+def _start(group: Group) -> str:
+    """What a group starts from, with the fans of its units where its shape does not tell them."""
+    if isinstance(group.init, FrozenArray):
+        return _short(group.init)
+    if group.fans is None:
+        return str(group.init)
+    return f"{group.init}, fans {group.fans[0]:g} in, {group.fans[1]:g} out"
 
 
 def _short(constant: FrozenArray) -> str:

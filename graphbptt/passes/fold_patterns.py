@@ -9,7 +9,7 @@ import numpy as np
 from graphbptt.declaration.network_schema import ConnectionDeclaration
 from graphbptt.declaration.sparse import Places, SparseWeight
 from graphbptt.errors import Problem
-from graphbptt.ir.indices import IndexMap, Pattern
+from graphbptt.ir.indices import IndexMap, Indices, Pattern
 from graphbptt.ir.parameters import FrozenArray, Use
 
 __all__ = ["count_entries", "draw_pattern", "keep_written_order", "list_entries", "place_entries"]
@@ -55,11 +55,18 @@ def draw_pattern(group: str, rows: int, columns: int, entries: int) -> Pattern:
     few = min(entries, size - entries)
     drawn = np.empty(0, np.int64)
     while len(drawn) < few:
-        drawn = np.union1d(drawn, rng.integers(0, size, few - len(drawn) + 8))
+        drawn = _unite(drawn, np.unique(rng.integers(0, size, few - len(drawn) + 8)))
     drawn = np.sort(rng.choice(drawn, few, replace=False))
     if few < entries:
         drawn = np.delete(np.arange(size), drawn)
     return Pattern(*np.divmod(drawn, columns))
+
+
+def _unite(many: Indices, few: Indices) -> Indices:
+    """Two sorted sets as one, without sorting the first anew."""
+    places = np.searchsorted(many, few)
+    new = np.searchsorted(many, few, side="right") == places
+    return np.insert(many, places[new], few[new])
 
 
 def keep_written_order(use: Use, order: IndexMap | None) -> Use:
@@ -77,14 +84,15 @@ def list_entries(
     path: str,
     problems: list[Problem],
 ) -> ConnectionDeclaration:
-    """The declaration with the entries of a full matrix of starting values in place of the matrix."""
+    """The declaration with the entries of a full matrix of starting values in place of the matrix; without any where
+    the matrix cannot be."""
     init = declared.init
     if not isinstance(init, FrozenArray) or init.values.ndim != 2 or init.values.shape != shape:
         return declared
     if places is None:
         what = "a matrix of starting values, though the density draws where its entries are"
         problems.append(Problem(f"{path}.init", what, "write mask or edges, or a distribution"))
-        return declared
+        return declared.model_copy(update={"init": None})
     rows, columns = places.pattern.rows, places.pattern.columns
     left_out = init.values.copy()
     left_out[rows, columns] = 0
@@ -92,7 +100,7 @@ def list_entries(
         row, column = (int(index[0]) for index in np.nonzero(left_out))
         what = f"{np.count_nonzero(left_out)} starting values are not where entries are; the first at [{row}, {column}]"
         problems.append(Problem(f"{path}.init", what, "write 0 there, or add them to the pattern"))
-        return declared
+        return declared.model_copy(update={"init": None})
     values = init.values[rows, columns]
     if places.order is not None:
         written = np.empty_like(values)
