@@ -10,8 +10,9 @@ import pytest
 
 from graphbptt.errors import SpecError
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.indices import IndexMap
 from graphbptt.ir.initializers import draw_group
-from graphbptt.ir.parameters import FrozenArray, Initializer, Use
+from graphbptt.ir.parameters import FrozenArray, Group, Initializer, Use
 from graphbptt.passes.fold_graph import fold_graph
 
 Attributes = dict[str, Any]
@@ -238,6 +239,82 @@ def test_ties_that_cannot_be(edges: dict[str, Attributes], path: str, what: str)
 )
 def test_malformed_ties(tie: Any) -> None:
     assert all(complaint.startswith("edge a->b.tie") for complaint in complaints({"ab": {"tie": tie}}))
+
+
+CIRCULANT = [[0, 1, 2], [2, 0, 1], [1, 2, 0]]
+
+
+def test_an_index_reads_a_group_that_has_no_shape_of_its_own() -> None:
+    network = fold({"bb": {"tie": {"group": "k", "index": CIRCULANT}, "init": [1, 2, 3]}})
+    assert network.group["k"] == Group("k", (3,), FrozenArray([1, 2, 3]), fans=(3, 3))
+    assert weights(network) == {"b->b": Use("k", index=IndexMap(CIRCULANT))}
+
+
+def test_indices_share_a_group_with_parameters_that_have_its_shape() -> None:
+    ab = {"tie": "W", "init": [[1, 2, 3], [4, 5, 6]]}
+    ba = {"tie": {"group": "W", "index": [[0, 3], [1, 4], [None, 5]]}}
+    network = fold({"ab": ab, "ba": ba}, b={"bias": {"tie": {"group": "W", "index": [5, 5, 5]}}})
+    assert network.group["W"].shape == (2, 3)
+    index = IndexMap([[0, 3], [1, 4], [-1, 5]])
+    assert weights(network) == {"a->b": Use("W"), "b->a": Use("W", index=index)}
+    assert index.read(np.arange(1.0, 7)).tolist() == [[1, 4], [2, 5], [0, 6]]
+
+
+def test_a_chain_of_indices_is_one_index() -> None:
+    """By hand: what the last reads of what the one before it reads, scales and factors multiplied."""
+    network = fold(
+        {
+            "ab": {"tie": {"group": "v", "index": [[0, 1, 2], [3, 4, 5]], "factors": [[1, 1, 1], [2, 2, 2]]}},
+            "ba": {"tie": {"group": "a->b", "scale": -1, "transpose": True}},
+            "aa": {"tie": {"group": "b->a", "index": [[1, None], [4, 5]], "factors": [[3, 1], [1, 1]]}},
+        }
+    )
+    vector = np.arange(10.0, 16)
+    copies = {
+        name: use.scale * use.index.read(vector)
+        for name, use in weights(network).items()
+        if use is not None and use.index is not None
+    }
+    assert copies["a->b"].tolist() == [[10, 11, 12], [26, 28, 30]]
+    assert copies["b->a"].tolist() == [[-10, -26], [-11, -28], [-12, -30]]
+    assert copies["a->a"].tolist() == [[3 * -26, 0], [-12, -30]]
+
+
+@pytest.mark.parametrize(
+    ("edges", "complaint"),
+    [
+        (
+            {"ab": {}, "ba": {"tie": {"group": "a->b", "index": [[0, 1], [2, 3], [4, 6]]}}},
+            "edge b->a.tie.index: position 6 of a->b, which has 6 numbers; write positions up to 5",
+        ),
+        (
+            {"ab": {"tie": "W"}, "ba": {"tie": {"group": "W", "index": [[0, 1], [2, 3], [4, 6]]}}},
+            "edge a->b.tie: position 6 of group 'W', which has 6 numbers; write positions up to 5",
+        ),
+        (
+            {"aa": {"tie": {"group": "a->a", "index": [[0, 2], [1, 3]]}}},
+            "edge a->a.tie: a->a is tied to itself through an index; give the group a free name, and tie everything",
+        ),
+        (
+            {
+                "aa": {"tie": {"group": "b->b", "index": [[0, 0], [0, 0]]}},
+                "bb": {"tie": {"group": "a->a", "index": [[0, 0, 0]] * 3}},
+            },
+            "edge a->a.tie: a->a is tied to itself through an index; give the group a free name, and tie everything",
+        ),
+        (
+            {"bb": {"tie": {"group": "k", "index": CIRCULANT}, "init": [1, 2]}},
+            "edge b->b.init: starting values of shape (2,) for a parameter of shape (3,)",
+        ),
+        (
+            {"bb": {"tie": {"group": "k", "index": CIRCULANT}, "init": "identity"}},
+            "edge b->b.init: identity is for matrices, not for shape (3,); write another distribution",
+        ),
+    ],
+)
+def test_index_ties_that_cannot_be(edges: dict[str, Attributes], complaint: str) -> None:
+    (found,) = complaints(edges)
+    assert found.startswith(complaint), found
 
 
 def test_long_chain_is_followed_in_linear_time() -> None:
