@@ -11,6 +11,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from hypothesis import strategies as st
+from random_conditions import constraints
 from random_graphs import graphs
 
 from graphbptt.ir.data import Clamp, Last, Target
@@ -48,10 +49,8 @@ class Case:
         shapes = {name: value.shape for name, value in self.fields.items()}
         lengths = self.fields.get("lengths")
         frame = f"  {shapes}, lengths {lengths}, steps {self.steps}, seed {self.seed}"
-        cells = self.graph.graph.get("cells", {})
-        return "\n".join(
-            ["Case", *nodes, *edges, f"  cells {cells}", f"  {self.clamps}", f"  {self.targets}", frame]
-        )
+        rest = f"  {self.graph.graph}"
+        return "\n".join(["Case", *nodes, *edges, rest, f"  {self.clamps}", f"  {self.targets}", frame])
 
 
 @dataclass
@@ -160,6 +159,7 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
     lengths = rng.integers(1, steps + 1, batch) if draw(st.booleans()) else None
     frame = Frame(rng, batch, steps, lengths, {})
     bare = fold_graph(graph)
+    graph.graph["constraints"] = draw(constraints(bare))
     nodes = sorted(bare.population)
     given = []
     for node in draw(st.lists(st.sampled_from(nodes), max_size=4)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from agreement import BACKENDS, assert_agreement
-from hypothesis import given
+from hypothesis import assume, given
 from strategies import Case, cases
 
 from graphbptt.backend import find_backend
@@ -22,6 +22,28 @@ def test_agrees_with_the_reference(name: str, case: Case) -> None:
     executable = find_backend(name).build(plan, np.dtype(np.float64))
     vector = case.draw_vector(plan.layout.size)
     assert_agreement(plan, executable, vector, bind_batch(plan.network, case.fields, case.steps, np.float64))
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@given(case=cases())
+def test_constraints_change_neither_states_nor_derivatives(name: str, case: Case) -> None:
+    """Those that are ties written in another way aside."""
+    constrained = case.fold()
+    assume(constrained.constraints)
+    case.graph.graph["constraints"] = []
+    free = case.fold()
+    assume(constrained.groups == free.groups)
+    results = []
+    for network in (constrained, free):
+        plan = compile_network(network)
+        vector = case.draw_vector(plan.layout.size)
+        gradient = np.zeros(plan.layout.free)
+        executable = find_backend(name).build(plan, np.dtype(np.float64))
+        batch = bind_batch(network, case.fields, case.steps, np.float64)
+        losses = executable.loss_and_gradient(vector, batch, gradient)
+        results.append([losses, gradient, *executable.run(vector, batch).values()])
+    for one, other in zip(*results, strict=True):
+        assert np.array_equal(one, other, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", [*BACKENDS, "reference"])

@@ -4,7 +4,9 @@ A module computes at the steps that its period divides and keeps its state at th
 own period or a longer one, so that what is slow guides what is fast.
 
 Time enters as a state like any other, hence nothing else has to know of it: `clock` counts, for each module, the steps
-since it acted last. Small whole numbers are exact in floating point.
+since it acted last. Small whole numbers are exact in floating point. Steps count from 1, so a module of period p acts
+first at step p of a sequence. Where a sequence goes on, in the next batch of stateful training or the next call of
+`Model.step`, the clock goes on with the other states.
 """
 
 from __future__ import annotations

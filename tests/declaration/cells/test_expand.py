@@ -17,6 +17,7 @@ from graphbptt.gradients import check_gradients
 from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.parameters import FrozenArray
 from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.cut_batch import cut_batch
 from graphbptt.passes.fold_graph import fold_graph
 
 CELLS: list[Any] = [
@@ -101,6 +102,23 @@ def test_clockwork_modules_act_at_the_steps_that_their_periods_divide() -> None:
     assert [step for step in range(1, 10) if changed[step - 1, 2:].any()] == [3, 6, 9]
     slow, fast = model.parameters["h->h#3"], model.parameters["h->h#1"]
     assert (slow.shape, fast.shape) == ((2, 2), (4, 2))
+
+
+def test_clocks_count_on_from_call_to_call_and_from_batch_to_batch() -> None:
+    """A module of period 5 acts at steps 5 and 10, however the ten steps are cut."""
+    graph = draw({"clockwork": {"periods": [1, 5]}})
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy", dtype="float64")
+    x = np.random.default_rng(0).normal(size=(1, 10, 2))
+    stepped = np.array([model.step({"x": x[:, step]})["h"][0, 2:] for step in range(10)])
+    assert model.state is not None
+    assert model.state.rows["h.clock"][0].tolist() == [[0, 0]]
+    batch = model.bind({"x": x})
+    first = model.states(cut_batch(model.network, batch, 0, 4))
+    rest = model.states(cut_batch(model.network, batch, 4, 10, carried=model.carry(4, 4)))
+    cut = np.concatenate([states["h"][0, :, 2:] for states in (first, rest)])
+    for states in (stepped, cut):
+        acted = (np.diff(states, axis=0, prepend=0) != 0).any(axis=1)
+        assert np.flatnonzero(acted).tolist() == [4, 9]
 
 
 def test_the_forget_gate_starts_open_and_biases_can_be_left_out() -> None:
