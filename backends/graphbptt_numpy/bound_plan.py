@@ -43,6 +43,7 @@ class BoundPlan:
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
         self._forward = [tape(space, index, backward=False) for index in range(len(plan.stages))]
+        self._tapes = list(self._forward)
         self._averaging: dict[tuple[int, bool], list[Any]] = {}
         self._last_fixed = max(chain((0,), *plan.network.fixed_steps.values()))
         self._losses = [TermLoss(plan, space, site) for site in plan.losses]
@@ -55,6 +56,7 @@ class BoundPlan:
             self._tape(self._space, index, backward=True) for index in reversed(range(len(self._plan.stages)))
         ]
         self._space.pack_derived()
+        self._tapes += tapes
         return tapes
 
     @cached_property
@@ -71,6 +73,10 @@ class BoundPlan:
         if key not in self._averaging:
             self._averaging[key] = bind_averaging(self._plan, self._space, *key)
         return self._averaging[key]
+
+    def count_bytes(self) -> int:
+        """About what it takes: its memory, and the calls that are bound so far."""
+        return self._space.bytes + sum(tape.count_bytes() for tape in self._tapes)
 
     def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
         return gather_history(self._plan, self._space, batch, step)

@@ -20,7 +20,11 @@ __all__ = ["NumpyExecutable"]
 Array = npt.NDArray[Any]
 
 KEPT_SHAPES = 8
-"""How many shapes of batches keep their memory; the one not used for longest goes first."""
+"""How many shapes of batches keep their memory, however large; the one not used for longest goes first."""
+
+KEPT_BYTES = 128 * 1024**2
+"""More shapes are kept as long as all together take less than this: each of the first windows of truncated
+backpropagation has its own."""
 
 
 class NumpyExecutable:
@@ -64,9 +68,13 @@ class NumpyExecutable:
         stepwise = stepwise and batch.steps > 1
         key = (batch.steps, batch.size, batch.lengths is not None, stepwise)
         if key not in self._bound:
-            if len(self._bound) == KEPT_SHAPES:
+            while len(self._bound) >= KEPT_SHAPES and self._measure() > KEPT_BYTES:
                 self._bound.popitem(last=False)
             self._bound[key] = self._attach(self._allocate(*key))
         self._bound.move_to_end(key)
         self._last = self._bound[key], batch
         return self._bound[key]
+
+    def _measure(self) -> int:
+        """The bytes that all shapes take."""
+        return sum(bound.count_bytes() for bound in self._bound.values())

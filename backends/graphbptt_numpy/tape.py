@@ -44,6 +44,9 @@ Binder = Callable[[Rows], Iterator[Call]]
 KEPT_CALLS = 100_000
 """A tape of more calls than this is bound anew at every run, call by call, instead of being kept in memory."""
 
+CALL_BYTES = 600
+"""About what a call takes in memory, with its views."""
+
 
 class Tape:
     """One direction of a stage, ready to run.
@@ -67,6 +70,10 @@ class Tape:
         blocks = -(-space.steps // self._block)
         few = (space.steps + self._lag) * len(sweep.each) + blocks * len(sweep.before) <= KEPT_CALLS
         self._kept = list(self._calls()) if few else None
+
+    def count_bytes(self) -> int:
+        """About what the calls take that are kept."""
+        return CALL_BYTES * len(self._kept or ())
 
     def run(self) -> None:
         for call in self._calls() if self._kept is None else self._kept:

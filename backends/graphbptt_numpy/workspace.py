@@ -40,8 +40,8 @@ class Workspace:
     A buffer has axes (lane, time, batch, unit). `padded` (steps, batch) marks the steps behind the sequences' ends;
     None where all sequences are full. `initial` holds every population's initial rows, (history, batch, units), and
     `overwritten` says whether the last batch brought its own. For populations some of whose states are set, `held`
-    marks them and `holds` has their values. `noise` has the standard
-    normal numbers of those that need some.
+    marks them and `holds` has their values. `noise` has the standard normal numbers of those that need some. `bytes`
+    is what was allocated so far.
 
     With `stepwise`, work on whole sequences goes a step at a time. The products of linear algebra libraries round a row
     differently among other numbers of rows; so its results do not depend on the number of steps.
@@ -50,6 +50,7 @@ class Workspace:
     def __init__(
         self, plan: Plan, steps: int, size: int, ragged: bool, dtype: np.dtype[Any], stepwise: bool = False
     ) -> None:
+        self.bytes = 0
         self.plan = plan
         self.steps = steps
         self.size = size
@@ -91,6 +92,7 @@ class Workspace:
         """Zeros that start on a cache line, which matrix products of small matrices prefer."""
         size = math.prod(shape) * self.dtype.itemsize
         raw = np.zeros(size + CACHE_LINE, np.uint8)
+        self.bytes += raw.nbytes
         start = -raw.ctypes.data % CACHE_LINE
         return raw[start : start + size].view(self.dtype).reshape(shape)
 

@@ -12,12 +12,15 @@ from agreement import assert_close
 from named_networks import NETWORKS, draw_fields
 from plans import draw
 
+import graphbptt_numpy.executable
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.plan import Plan
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_numpy import NumpyExecutable
+from graphbptt_numpy.workspace import Workspace
 
 DOUBLE = np.dtype(np.float64)
 
@@ -139,3 +142,39 @@ def test_nothing_of_a_diverged_call_is_left(declare: Callable[[], FoldedNetwork]
     expected = gradient_of(network, fresh, vector, batch)
     assert np.isfinite(expected).all()
     assert_close(gradient_of(network, used, vector, batch), expected, 1.0, "gradient")
+
+
+def count_bindings(monkeypatch: pytest.MonkeyPatch, steps: int, rounds: int) -> int:
+    """How often memory is bound for batches of 1 to `steps` steps, over and over, as truncation asks for them."""
+    bound: list[int] = []
+
+    class Counted(Workspace):
+        def __init__(self, plan: Plan, length: int, *rest: Any) -> None:
+            bound.append(length)
+            super().__init__(plan, length, *rest)
+
+    monkeypatch.setattr(graphbptt_numpy.executable, "Workspace", Counted)
+    plan = compile_network(gated())
+    executable, vector = NumpyExecutable(plan, DOUBLE), np.zeros(plan.layout.size)
+    gradient = np.zeros(plan.layout.free)
+    for _ in range(rounds):
+        for length in range(1, steps + 1):
+            batch = bind_batch(plan.network, draw_fields(1, length, False), dtype=DOUBLE)
+            executable.loss_and_gradient(vector, batch, gradient)
+    return len(bound)
+
+
+def test_small_shapes_are_all_kept_and_large_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_bindings(monkeypatch, steps=12, rounds=3) == 12
+    monkeypatch.setattr(graphbptt_numpy.executable, "KEPT_BYTES", 0)
+    assert count_bindings(monkeypatch, steps=8, rounds=3) == 8
+    assert count_bindings(monkeypatch, steps=12, rounds=3) == 36
+
+
+def test_the_bytes_of_a_shape_are_about_what_it_takes() -> None:
+    plan = compile_network(gated())
+    batch = bind_batch(plan.network, draw_fields(64, 50, False), dtype=DOUBLE)
+    executable, vector = NumpyExecutable(plan, DOUBLE), np.zeros(plan.layout.size)
+    gradient = np.zeros(plan.layout.free)
+    taken = measure_peak(lambda: executable.loss_and_gradient(vector, batch, gradient))
+    assert 0.7 * taken < executable._measure() < 1.3 * taken
