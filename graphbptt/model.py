@@ -263,6 +263,7 @@ class Model:
     def explain(self, steps: int | None = None, batch: int | None = None) -> str:
         """The plan as text: parameters, buffers with their bytes, stages with their operations and FLOPs.
 
+        Before it stands what the populations are that single units were put together in, if there are any.
         Where `steps` and `batch` are given, totals for batches of that shape are numbers too.
 
         Raises
@@ -277,7 +278,9 @@ class Model:
                 raise SpecError(
                     Problem(name, f"there is no plan for {number!r}", "write a whole number from 1 on")
                 )
-        return format_plan(self.plan, steps, batch, self.dtype)
+        together = [f"  {line}" for line in self.aliases.list_populations()]
+        head = ["single units put together:", *together, ""] if together else []
+        return "\n".join([*head, format_plan(self.plan, steps, batch, self.dtype)])
 
 
 def _choose_noise(noise: bool | int, seed: int) -> Noise | None:

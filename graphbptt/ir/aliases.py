@@ -11,7 +11,7 @@ names of edges are kept as the hashes from which their starting values are drawn
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -92,6 +92,11 @@ class Aliases:
         chosen = members if units is None else [members[unit] for unit in units]
         shown = ", ".join(chosen[:3])
         return shown if len(chosen) <= 3 else f"{shown}, ... ({len(chosen)} nodes)"
+
+    def list_populations(self) -> Iterator[str]:
+        """A line for each population that was put together, with the first of its nodes."""
+        for population in self._members:
+            yield f"{population}: {self.name_units(population)}"
 
     def explain(self, text: str) -> str:
         """What the populations are that a message speaks of; empty where it speaks of none that was put together."""

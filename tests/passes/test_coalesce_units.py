@@ -266,6 +266,18 @@ def test_problems_of_populations_name_their_nodes() -> None:
     assert "(units0 is 0, 1, 2, ... (6 nodes))" in str(done.locate(caught.value))
 
 
+def test_explain_says_which_nodes_were_put_together() -> None:
+    text = compile_as(draw_ring(), [], [], 0).explain()
+    assert text.startswith("single units put together:\n  units0: 0, 1, 2, ... (6 nodes)\n\nparameters:")
+    assert compile_as(draw_ring(), [], [], 9).explain().startswith("parameters:")
+
+
+def test_edges_of_one_name_are_told() -> None:
+    graph: nx.DiGraph[Any] = nx.DiGraph([("a->b", "c"), ("a", "b->c")])
+    with pytest.raises(SpecError, match="edge a->b->c: several edges have this name; rename the nodes"):
+        compile_as(graph, [], [], 0)
+
+
 def test_cross_entropy_takes_like_nodes_as_labels() -> None:
     model = compile_as(draw_ring(), [], [Target((4, 1, 2), "label", loss="cross_entropy", at="last")], 0)
     loss = model.losses(model.bind({"label": np.array([1, 1])}, 3))

@@ -7,6 +7,7 @@ entry of a block: one with a part, a pattern or an index of its own, or a tie to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,7 @@ def survey_graph(graph: Graph[Any]) -> Survey:
     connection = list(_declare_connections(nodes, edges, problems))
     if not problems:
         problems += _check_numbers(nodes, edges, connection)
+        problems += _check_names(nodes, edges)
     if problems:
         raise SpecError(problems)
     return _survey(graph, nodes, edges, tuple(filter(None, node)), tuple(filter(None, connection)))
@@ -131,6 +133,15 @@ def _check_numbers(
                 yield Problem(
                     f"node {name}.{key}", "its number, or its scale, is none", "write finite numbers"
                 )
+
+
+def _check_names(nodes: NodeTable, edges: EdgeTable) -> Iterator[Problem]:
+    """Where nodes have an arrow in their names, two edges may have one."""
+    if any("->" in name for name in nodes.names):
+        counts = Counter(edges.name(edge, nodes.names) for edge in range(len(edges.source)))
+        for name, count in counts.items():
+            if count > 1:
+                yield Problem(f"edge {name}", "several edges have this name", "rename the nodes")
 
 
 def _survey(
