@@ -19,6 +19,7 @@ from benchmarks.networks.lstm import Lstm
 from benchmarks.networks.network import Network
 from benchmarks.networks.sparse import Sparse
 from benchmarks.networks.tanh import Tanh
+from benchmarks.networks.units import Units
 from benchmarks.problem import Gradients, Problem, Sizes
 
 __all__ = ["OURS", "WORKLOADS", "Contender", "Workload", "draw_problem", "find_contender"]
@@ -77,6 +78,7 @@ WORKLOADS = {
             ("numpy", "scipy"),
             {"numpy": 1.2},
         ),
+        Workload("units", Units(), Sizes(16, 256, 32, 200, 4096), NO_MODULE),
         Workload("tiny", Tanh(), Sizes(8, 16, 1, 1000), ALL),
         Workload("step", Tanh(), Sizes(8, 64, 1, 100), ("numpy", *LOOPS), timed="step"),
         *(

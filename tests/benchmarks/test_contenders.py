@@ -16,7 +16,7 @@ PEERS = {"torch": "torch", "torch_loop": "torch", "jax": "jax"}
 
 def shrink(workload: Workload, hidden: int, batch: int, steps: int) -> Workload:
     """The same network, small; widths are odd where they may be, so that rows end inside a cache line."""
-    hidden *= {"clockwork": 8, "custom": 3}.get(workload.network.name, 1)
+    hidden *= {"clockwork": 8, "custom": 3, "units": 2}.get(workload.network.name, 1)
     entries = hidden**2 // 3 if workload.sizes.entries else 0
     sizes = dataclasses.replace(
         workload.sizes, inputs=3, hidden=hidden, batch=batch, steps=steps, entries=entries
