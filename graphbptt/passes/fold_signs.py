@@ -78,10 +78,11 @@ def _demand(connection: Connection, use: Use, size: int) -> Demand:
 
 def _find_clash(demands: Sequence[tuple[Connection, Demand]]) -> tuple[Connection, Connection] | None:
     """The first two connections that ask for contrary signs of a number, or one that contradicts itself."""
-    for number, (other, demand) in enumerate(demands):
-        for one, earlier in demands[: number + 1]:
-            if (earlier | demand).contradicts:
-                return one, other
+    together = demands[0][1]
+    for other, demand in demands:
+        together |= demand
+        if together.contradicts:
+            return next((one, other) for one, earlier in demands if (earlier | demand).contradicts)
     return None
 
 

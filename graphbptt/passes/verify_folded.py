@@ -20,7 +20,7 @@ from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.parameters import Combine, Draws, FrozenArray, Group, Use
 from graphbptt.ir.penalties import Penalty
-from graphbptt.ir.signs import Sign, demand_sign
+from graphbptt.ir.signs import Demand, Sign, demand_sign
 
 __all__ = ["verify_folded"]
 
@@ -203,6 +203,7 @@ def _check_index(owner: str, use: Use, size: int) -> Iterator[str]:
 
 def _check_groups(network: FoldedNetwork) -> Iterator[str]:
     used = {use.group for _, use in network.uses()}
+    asked = _list_demands(network)
     for group in network.groups:
         if group.name not in used:
             yield f"group {group.name} is not used"
@@ -210,7 +211,7 @@ def _check_groups(network: FoldedNetwork) -> Iterator[str]:
             yield f"group {group.name} combines by {group.combine}"
         if not _starts(group):
             yield f"group {group.name} cannot start as {group.init}"
-        if group.signs != _find_signs(network, group):
+        if group.signs != _find_signs(group, asked.get(group.name, ())):
             yield f"the signs of group {group.name} are not those that connections ask for"
         if group.penalty is not None and not (group.trainable and _is_penalty(group.penalty)):
             yield f"group {group.name} has the penalty {group.penalty}"
@@ -221,14 +222,18 @@ def _is_penalty(penalty: Penalty) -> bool:
     return bool(penalty) and all(0 <= factor < math.inf for factor in factors)
 
 
-def _find_signs(network: FoldedNetwork, group: Group) -> FrozenArray | None:
-    demands = [
-        demand_sign(connection.weight, connection.sign, group.size)
-        for connection in network.connections
-        if connection.weight is not None
-        and connection.weight.group == group.name
-        and connection.sign is not None
-    ]
+def _list_demands(network: FoldedNetwork) -> dict[str, list[Demand]]:
+    """What the signs of connections ask of each group's numbers, by the group's name."""
+    demands: dict[str, list[Demand]] = {}
+    for connection in network.connections:
+        use = connection.weight
+        if use is not None and use.group in network.group and connection.sign is not None:
+            demand = demand_sign(use, connection.sign, network.group[use.group].size)
+            demands.setdefault(use.group, []).append(demand)
+    return demands
+
+
+def _find_signs(group: Group, demands: Sequence[Demand]) -> FrozenArray | None:
     together = functools.reduce(operator.or_, demands) if demands else None
     return None if together is None or together.contradicts else together.signs(group.shape)
 

@@ -11,6 +11,7 @@ import pytest
 
 import graphbptt
 from graphbptt.errors import SpecError
+from graphbptt.ir.signs import Demand
 from graphbptt.passes.fold_graph import fold_graph
 
 OPTIMIZERS: list[dict[str, Any]] = [
@@ -225,3 +226,16 @@ def test_a_cell_passes_the_sign_to_its_state() -> None:
     network = fold_graph(graph)
     signs = {connection.name: connection.sign for connection in network.connections}
     assert signs == {"x->h": None, "h->h": "inhibitory", "h->y": "inhibitory"}
+
+
+def test_the_work_for_a_shared_sign_is_in_proportion_to_its_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not to the pairs of them."""
+    graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+    graph.add_nodes_from(range(100), units=2, sign="excitatory")
+    graph.add_edges_from(((k, (k + 1) % 100) for k in range(100)), tie="W")
+    joined, join = [], Demand.__or__
+    monkeypatch.setattr(Demand, "__or__", lambda one, other: joined.append(1) or join(one, other))
+    fold_graph(graph)
+    assert len(joined) < 500
