@@ -19,7 +19,10 @@ __all__ = ["share_inits"]
 def share_inits(
     edges: ListedEdges, groups: Sequence[str], scales: Sequence[float], problems: list[Problem]
 ) -> None:
-    """Leave the starting value of a group at its first edge that says one, multiplied by the scale of that edge."""
+    """Give the edges of a group its starting value, multiplied by their scales.
+
+    A number is given to all of them, so that they stay alike; a distribution to the first that says one.
+    """
     first: dict[str, int] = {}
     shared: dict[str, Any] = {}
     unlike: list[int] = []
@@ -31,8 +34,12 @@ def share_inits(
             first[group], shared[group] = row, init
         elif init is not shared[group] and not _are_equal(init, shared[group]):
             unlike.append(row)
-    for group, row in first.items():
-        edges.attributes[row]["init"] = _scale(shared[group], scales[row])
+    for row, (group, attributes) in enumerate(zip(groups, edges.attributes, strict=True)):
+        init = shared.get(group)
+        if isinstance(init, int | float):
+            attributes["init"] = init * scales[row]
+        elif row == first.get(group):
+            attributes["init"] = _scale(init, scales[row])
     if unlike:
         shown = edges.show(unlike, lambda row: f" (of {groups[row]})")
         what = f"{len(unlike):,} edges start otherwise than the group they are tied into: {shown}"

@@ -51,7 +51,7 @@ def tie_edges(graph: Graph[Any], in_place: bool = False) -> Graph[Any]:
     >>> graph.add_nodes_from([("a", {"type": "E"}), ("b", {"type": "E"}), ("c", {"type": "I"})])
     >>> graph.add_edges_from([("a", "b", {"count": 1}), ("a", "c", {"count": 2}), ("b", "c", {"count": 5})])
     >>> [attributes["tie"] for _, _, attributes in tie_edges(graph).edges(data=True)]
-    ['E:E', {'group': 'E:I', 'scale': 2.0}, {'group': 'E:I', 'scale': 5.0}]
+    [{'group': 'E:E', 'scale': 1.0}, {'group': 'E:I', 'scale': 2.0}, {'group': 'E:I', 'scale': 5.0}]
     """
     if not isinstance(graph, nx.DiGraph) or not pick_rules(graph.graph):
         return graph
@@ -77,7 +77,7 @@ def _tie(edges: ListedEdges, rules: TieRules, problems: list[Problem]) -> None:
     if problems:
         return
     _drop_keys(edges, rules.factors)
-    _write_ties(edges, groups, scales.tolist(), turned)
+    _write_ties(edges, groups, scales.tolist() if rules.factors else None, turned)
     share_inits(edges, groups, scales.tolist(), problems)
 
 
@@ -89,14 +89,15 @@ def _drop_keys(edges: ListedEdges, factors: Sequence[str]) -> None:
 
 
 def _write_ties(
-    edges: ListedEdges, groups: Sequence[str], scales: Sequence[float], turned: frozenset[int]
+    edges: ListedEdges, groups: Sequence[str], scales: Sequence[float] | None, turned: frozenset[int]
 ) -> None:
+    """The tie of every edge, in one form for all of them; equal ones are one object."""
     populations = edges.populations()
-    made: dict[tuple[str, float, bool], Any] = {}
+    made: dict[tuple[str, float | None, bool], Any] = {}
     for row, (source, target, attributes) in enumerate(
         zip(edges.sources, edges.targets, edges.attributes, strict=True)
     ):
-        said = groups[row], scales[row], row in turned
+        said = groups[row], None if scales is None else scales[row], row in turned
         tie = made.get(said)
         if tie is None:
             tie = made[said] = _write_tie(*said)
@@ -105,9 +106,9 @@ def _write_ties(
             attributes.setdefault("weight", "scalar")
 
 
-def _write_tie(group: str, scale: float, transpose: bool) -> str | dict[str, Any]:
+def _write_tie(group: str, scale: float | None, transpose: bool) -> str | dict[str, Any]:
     tie: dict[str, Any] = {"group": group}
-    if scale != 1:
+    if scale is not None:
         tie["scale"] = scale
     if transpose:
         tie["transpose"] = True

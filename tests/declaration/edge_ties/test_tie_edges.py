@@ -59,7 +59,7 @@ def test_factors_are_the_scale_of_the_tie() -> None:
     tied = show_ties(tie_edges(draw(ties_by=["path", "source_type"], factors=["sign", "count"])))
     assert tied["c->a"] == {"group": "x:I", "scale": -2.0}
     assert tied["d->d"] == {"group": "x:I_left", "scale": -4.0}
-    assert tied["a->c"] == "x:E"
+    assert tied["a->c"] == {"group": "x:E", "scale": 1.0}
 
 
 def test_the_network_is_that_with_every_tie_written_out() -> None:
