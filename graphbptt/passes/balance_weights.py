@@ -54,10 +54,11 @@ def balance_weights(
     problems += _check_partners(arrivals, totals)
     if len(problems) > before:
         return network
+    arriving: dict[str, list[_Arrival]] = {name: [] for name in balanced}
+    for arrival in arrivals:
+        arriving[arrival.use.group].append(arrival)
     groups = [
-        _balance_group(group, [a for a in arrivals if a.use.group == group.name], totals, problems)
-        if group.name in balanced
-        else group
+        _balance_group(group, arriving[group.name], totals, problems) if group.name in balanced else group
         for group in network.groups
     ]
     return replace(network, groups=tuple(groups))

@@ -104,7 +104,7 @@ def _tie(known: Known, one: Term, other: Term) -> list[DeclaredParameter] | None
     """The heads of one group as copies of the other, none if both are the same; None where they stay as they are."""
     if one.name == other.name:
         return [] if one == other else None
-    if math.isnan(one.factor) or math.isnan(other.factor):
+    if not (_is_factor(one.factor) and _is_factor(other.factor)):
         return None
     kept, copied = _find_group(known, one.name), _find_group(known, other.name)
     if not (kept.heads and copied.heads and kept.is_plain and copied.is_plain and kept.agrees(copied)):
@@ -112,7 +112,18 @@ def _tie(known: Known, one: Term, other: Term) -> list[DeclaredParameter] | None
     shape, transpose = kept.shape(one.transpose), one.transpose != other.transpose
     if shape != copied.shape(other.transpose) or (transpose and len(shape) != 2):
         return None
-    return [_copy(head, kept.name, one.factor / other.factor, transpose) for head in copied.heads]
+    factor = one.factor / other.factor
+    scales = [factor if (tie := head.declared.tie) is None else factor * tie.scale for head in copied.heads]
+    if not all(map(_is_factor, scales)):
+        return None
+    return [
+        _copy(head, kept.name, scale, transpose) for head, scale in zip(copied.heads, scales, strict=True)
+    ]
+
+
+def _is_factor(number: float) -> bool:
+    """Whether it can be a scale: neither 0, as products of small numbers may be, nor too large."""
+    return number != 0 and math.isfinite(number)
 
 
 def _find_group(known: Known, name: str) -> _Group:
@@ -128,7 +139,7 @@ def _copy(parameter: DeclaredParameter, group: str, scale: float, transpose: boo
     old = parameter.declared.tie
     tie = Tie(
         group=group,
-        scale=scale if old is None else scale * old.scale,
+        scale=scale,
         transpose=transpose if old is None else transpose != old.transpose,
         combine=None if old is None else old.combine,
     )

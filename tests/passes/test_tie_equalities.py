@@ -46,6 +46,16 @@ def test_an_equality_is_a_tie(text: str, owner: str, use: Use) -> None:
     assert not network.constraints
 
 
+@pytest.mark.parametrize("factors", [("1e-200", "1e200"), ("1e200", "1e-200")])
+def test_what_is_no_scale_makes_no_tie(factors: tuple[str, str]) -> None:
+    """The factor between them is 0, or infinite, in floating point."""
+    text = f"{factors[0]} * a.bias == {factors[1]} * h.bias"
+    graph = draw_graph(text)
+    graph.add_node("a", units=3)
+    graph.add_edge("x", "a")
+    assert [constraint.text for constraint in fold_graph(graph).constraints] == [text]
+
+
 def test_chains_are_ties_and_what_follows_from_them_is_left_out() -> None:
     graph = draw_graph("a.bias == b.bias", "b.bias == c.bias", "c.bias == a.bias", "b.bias == a.bias")
     for name in "abc":
