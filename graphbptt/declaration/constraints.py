@@ -34,6 +34,8 @@ __all__ = ["Term", "parse_constraint", "read_equality"]
 
 LONGEST_TEXT = 2_000
 LARGEST_SIZE = 10_000_000
+SMALLEST, LARGEST = 1e-150, 1e150
+"""What the factors lie between: their squares are ordinary numbers."""
 GRAMMAR = "a constraint is made of numbers, parameters, + - * /, .T, [...], sum(..., axis=...) and one =="
 
 
@@ -151,8 +153,15 @@ class _Reader:
             linear = self._add(tree, self.read(tree.left), self.read(tree.comparators[0]).scale(-1))
         matrix = linear.matrix.tocoo()
         kept = matrix.data != 0
-        if not (np.isfinite(matrix.data).all() and np.isfinite(linear.constant).all()):
-            raise _Mistake(tree, "its numbers are out of range", "write smaller numbers")
+        factors = np.abs(matrix.data[kept])
+        if not (
+            (factors > SMALLEST).all()
+            and (factors < LARGEST).all()
+            and (np.abs(linear.constant) < LARGEST).all()
+        ):
+            raise _Mistake(
+                tree, "its numbers are out of range", "divide both sides by a number that mends it"
+            )
         if not kept.any():
             raise _Mistake(tree, "no parameter is left in it", "name a parameter whose terms do not cancel")
         order = np.lexsort((matrix.col[kept], matrix.row[kept]))

@@ -124,6 +124,8 @@ def test_random_equations_have_the_projection_of_least_squares(seed: int, count:
         (["W[9, 0] == 0"], "no such part"),
         (["sum(W, axis=2) == 0"], "no such sum"),
         (["W == 1e400"], "out of range"),
+        (["1e200 * W[0, 0] == 1"], "out of range"),
+        (["W[0, 0] == 1e-200 * W[1, 1]"], "out of range"),
         (["W / 0 == 1"], "divides by 0"),
         (["W == ("], "cannot be read"),
         (["__import__('os') == W"], "no meaning here"),
