@@ -26,6 +26,7 @@ import keyword
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
+import scipy.sparse
 from pydantic import (
     AfterValidator,
     ConfigDict,
@@ -303,7 +304,9 @@ def _read_weight(value: Any) -> SparseWeight | str:
         raise mistake("weight names a kind of connection", "write starting values as init")
     if isinstance(value, Mapping):
         return SparseWeight.model_validate(dict(value))
-    if value == "sparse":
+    if scipy.sparse.issparse(value):
+        raise mistake("a matrix is no kind of connection", "write weight: {sparse: {mask: the matrix}}")
+    if isinstance(value, str) and value == "sparse":
         raise mistake("nothing says where sparse weights are", "write e.g. weight: {sparse: {density: 0.1}}")
     raise mistake(f"{value!r} is not among the choices", did_you_mean(str(value), [*kinds, "sparse"]))
 

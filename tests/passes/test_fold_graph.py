@@ -8,6 +8,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.sparse
 
 from graphbptt.errors import SpecError
 from graphbptt.ir.data import Clamp, Target
@@ -246,6 +247,11 @@ def test_attributes_outside_the_language_say_nothing() -> None:
             {"a": {"activation": "1"}},
             [{}],
             "edge a->a: it adds to the net input of a, whose activation does not",
+        ),
+        (
+            {"a": {}},
+            [{"weight": scipy.sparse.eye_array(1)}],
+            "edge a->a.weight: a matrix is no kind of connection; write weight: {sparse: {mask: the matrix}}",
         ),
         ({"a": {}}, [{"weight": 0.5}], "edge a->a.weight: weight names a kind of connection; write starting"),
         (
