@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.layout import Slot
 from graphbptt.model import Model
@@ -126,6 +127,8 @@ def check_gradients(
     ------
     DataError
         The fields do not fit the network.
+    SpecError
+        `limit` is no whole number from 1 on.
     """
     exact = Model(model.plan, model.backend, "float64", model.seed)
     exact.vector[...] = model.vector
@@ -136,6 +139,9 @@ def check_batch(
     exact: Model, batch: Batch, *, spacing: float = 1e-4, limit: int = 32, seed: int = 0
 ) -> GradientReport:
     """The same for a model of float64 and a bound batch; what the batch carries is held constant."""
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
+        problem = Problem("limit", f"{limit!r} entries cannot be compared", "write a whole number from 1 on")
+        raise SpecError(problem)
     layout, network = exact.plan.layout, exact.network
     gradient = np.zeros(layout.free)
     loss = exact.loss_and_gradient(batch, gradient)

@@ -10,6 +10,7 @@ import pytest
 
 import graphbptt.model
 from graphbptt.compiler import compile_network
+from graphbptt.errors import SpecError
 from graphbptt.gradients import check_gradients
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.data import Clamp, Target
@@ -114,3 +115,10 @@ def test_nothing_learned_is_nothing_wrong() -> None:
     report = check_gradients(Model(plan), fields)
     assert (report.groups, report.worst, report.error) == ((), None, 0.0)
     assert report.loss == 0.25
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True])
+def test_at_least_one_entry_is_compared(limit: Any) -> None:
+    network = fold_graph(nx.DiGraph([("h", "h")]), targets=[Target("h", "y")])
+    with pytest.raises(SpecError, match=r"limit: .* entries cannot be compared"):
+        check_gradients(Model(compile_network(network)), {"y": np.zeros((1, 2, 1))}, limit=limit)
