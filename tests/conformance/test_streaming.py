@@ -111,7 +111,12 @@ def test_steps_are_the_run_to_the_last_bit(name: str, case: Case) -> None:
     for step in range(1, case.steps + 1):
         fields = {}
         for clamp in case.clamps:
-            units = model.network.population[clamp.node].units if clamp.units is None else len(clamp.units)
+            nodes = clamp.node if isinstance(clamp.node, tuple) else (clamp.node,)
+            units = (
+                sum(model.network.population[node].units for node in nodes)
+                if clamp.units is None
+                else len(clamp.units)
+            )
             for field in filter(None, (clamp.field, clamp.mask)):
                 at_start = clamp.at == "start"
                 fields[field] = (
