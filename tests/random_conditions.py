@@ -39,6 +39,10 @@ def list_texts(group: Group) -> list[str]:
     return texts
 
 
+def _describe(group: Group) -> tuple[object, ...]:
+    return group.shape, group.combine, group.penalty
+
+
 @st.composite
 def constraints(draw: st.DrawFn, network: FoldedNetwork) -> list[str]:
     """Equalities that can all be met: each group is in one of them at most."""
@@ -46,7 +50,8 @@ def constraints(draw: st.DrawFn, network: FoldedNetwork) -> list[str]:
     drawn: list[str] = []
     while groups and draw(st.booleans()):
         group = groups.pop(draw(st.integers(0, len(groups) - 1)))
-        like = [other for other in groups if other.shape == group.shape]
+        # An equality may become a tie, whose members agree in all but their scale.
+        like = [other for other in groups if _describe(other) == _describe(group)]
         if like and draw(st.booleans()):
             other = draw(st.sampled_from(like))
             groups.remove(other)
