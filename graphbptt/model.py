@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.backend import find_backend
+from graphbptt.codegen.precision import precision_of
+from graphbptt.codegen.product import SMALLEST
+from graphbptt.codegen.source import write_source
 from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.batch import Batch, CarriedState
@@ -281,6 +284,23 @@ class Model:
         together = [f"  {line}" for line in self.aliases.list_populations()]
         head = ["single units put together:", *together, ""] if together else []
         return "\n".join([*head, format_plan(self.plan, steps, batch, self.dtype)])
+
+    def emit_c(self) -> str:
+        """The loops over time as C: a function for each stage that has one, and for each direction.
+
+        Each step of the loop stands below a comment that names the nodes and edges it works on. A backend that
+        compiles loops compiles this text; only the vectors of its products are as wide as the machine's.
+
+        Examples
+        --------
+        >>> import networkx as nx
+        >>> import graphbptt
+        >>> graph = nx.DiGraph([("h", "h")])
+        >>> model = graphbptt.compile(graph, backend="numpy")
+        >>> print(model.emit_c().splitlines()[0])
+        // stage 0, scanned forward: forward_0: h
+        """
+        return write_source(self.plan, precision_of(self.dtype), SMALLEST).text
 
 
 def _choose_noise(noise: bool | int, seed: int) -> Noise | None:

@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from graphbptt.codegen.product import VectorUnit
+from graphbptt.codegen.product import SMALLEST, VectorUnit
 from graphbptt.errors import BackendError
 from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.flags import flag_choices
 from graphbptt_native.processes import run_limited
-from graphbptt_native.vectors import SMALLEST, find_vectors
+from graphbptt_native.vectors import find_vectors
 
 __all__ = ["Candidate", "Toolchain", "find_toolchain", "list_candidates", "probe"]
 

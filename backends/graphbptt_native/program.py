@@ -14,11 +14,11 @@ import numpy.typing as npt
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import VectorUnit
 from graphbptt.codegen.scan import Scan
+from graphbptt.codegen.source import write_source
 from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.load import load_library
-from graphbptt_native.source import write_source
 from graphbptt_native.threads import run_together, split_examples
 
 __all__ = ["Program", "compile_plan"]

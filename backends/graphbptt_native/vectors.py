@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from graphbptt.codegen.product import VectorUnit
+from graphbptt.codegen.product import SMALLEST, VectorUnit
 
-__all__ = ["SMALLEST", "find_vectors"]
-
-SMALLEST = VectorUnit(16, 16)
-"""What any processor with vectors has."""
+__all__ = ["find_vectors"]
 
 _BY_MACRO = (
     ("__AVX512F__", VectorUnit(64, 32)),

@@ -1,4 +1,4 @@
-"""``graphbptt explain``: the network, its unrolling and its plan as text."""
+"""``graphbptt explain``: the network, its unrolling, and its plan or its loops in C as text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ from graphbptt.cli.arguments import spec_arguments, steps_option
 @click.command()
 @spec_arguments
 @steps_option
-def explain(spec: Path, overrides: tuple[str, ...], steps: int | None) -> None:
+@click.option(
+    "--emit",
+    type=click.Choice(["c"]),
+    help="Print only the loops over time as source text, named and commented.",
+)
+def explain(spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str | None) -> None:
     """Print what SPEC is compiled to: the folded network, its layers and copies unrolled, and the plan."""
     from graphbptt.spec import load
 
+    if emit and steps is not None:
+        raise click.UsageError("the text of a loop holds for any number of steps: leave --steps out")
     declared = load(spec, overrides)
     model = declared.compile()
+    if emit:
+        click.echo(model.emit_c())
+        return
     if steps is None:
         example = declared.data().train.take(slice(0, 1))
         steps = model.bind(example.fields, example.steps).steps

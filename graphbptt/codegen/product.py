@@ -18,7 +18,7 @@ from string import Template
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.text import block
 
-__all__ = ["Product", "VectorUnit", "emit_products", "packed_size"]
+__all__ = ["SMALLEST", "Product", "VectorUnit", "emit_products", "packed_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class VectorUnit:
     def lanes(self, precision: Precision) -> int:
         """Numbers in a vector."""
         return self.size // (4 if precision.name == "float32" else 8)
+
+
+SMALLEST = VectorUnit(16, 16)
+"""What any processor with vectors has."""
 
 
 @dataclass(frozen=True, slots=True)

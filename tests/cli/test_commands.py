@@ -145,6 +145,18 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unrolled over 12 steps" in capsys.readouterr().out
 
 
+def test_explain_emits_c(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", ADDITION, "--emit", "c"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == graphbptt.load(ADDITION).compile().emit_c() + "\n"
+    assert printed.startswith(
+        "// stage 0, given: no loop over time: bits\n// stage 1, scanned forward: forward_1"
+    )
+    assert "@ W0  (hidden->hidden, bits->hidden, hidden.bias)" in printed
+    assert run(["explain", ADDITION, "--emit", "c", "--steps", "3"]) == 2
+    assert "leave --steps out" in capsys.readouterr().err
+
+
 def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["backends"]) == 0
     assert "numpy: available" in capsys.readouterr().out

@@ -10,24 +10,22 @@ from compiled import load_source, toolchain
 from named_networks import NETWORKS
 
 from graphbptt.codegen.precision import FLOAT32, FLOAT64
+from graphbptt.codegen.product import SMALLEST
 from graphbptt.codegen.scan import can_emit, emit_scan
+from graphbptt.codegen.source import write_source
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Clamp, Target
-from graphbptt.ir.plan import Plan
 from graphbptt.passes.fold_graph import fold_graph
-from graphbptt_native.source import write_source
 
 elman, lstm = NETWORKS[:2]
 
 
-def texts(plan: Plan) -> str:
-    names = {"forward": False, "backward": True}
-    scans = [emit_scan(name, plan, plan.stages[1], backward, FLOAT32) for name, backward in names.items()]
-    return "\n".join(line for scan in scans for line in scan.lines).rstrip()
-
-
 def test_text(golden: Callable[[str, str], None]) -> None:
-    golden("scan_elman", texts(compile_network(elman())))
+    """The table of the stages, then the scans, with every node and edge named."""
+    text = write_source(compile_network(elman()), FLOAT32, SMALLEST).text
+    contents = text.partition("\n\n")[0]
+    scans = text[text.index("// h, forward") :].rstrip()
+    golden("source_elman", f"{contents}\n\n{scans}")
 
 
 def test_text_is_the_same_each_time() -> None:

@@ -1,4 +1,8 @@
-"""The C text of a plan: every scan of it, and what they call."""
+"""The C text of a plan: every scan of it, and what they call.
+
+source := contents prelude products (scan, ...)         the scans last, a function for each stage and direction
+contents := (comment, ...)                              for each stage, its populations and its functions
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.product import VectorUnit, emit_products
 from graphbptt.codegen.scan import Scan, can_emit, emit_scan
-from graphbptt.ir.plan import Plan
+from graphbptt.codegen.text import comment
+from graphbptt.ir.plan import Plan, Stage
 
 __all__ = ["Source", "write_source"]
 
@@ -44,4 +49,15 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     lines = emit_products(products, vectors, precision)
     for scan in scans.values():
         lines += scan.lines
-    return Source("\n".join([prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
+    contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]
+    return Source("\n".join([*contents, "", prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
+
+
+def _describe(index: int, stage: Stage, scans: dict[tuple[int, bool], Scan]) -> str:
+    """A stage and its functions, or why it has none."""
+    names = [scans[key].name for key in ((index, False), (index, True)) if key in scans]
+    loops = bool(stage.forward.each)
+    without = "its loop is not written as C" if loops else "no loop over time"
+    mode = f"scanned {stage.mode}" if loops else stage.mode
+    populations = ", ".join(stage.populations)
+    return comment(f"stage {index}, {mode}: {' and '.join(names) or without}: {populations}").strip()
