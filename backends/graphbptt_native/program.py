@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.codegen.entries import count_sampled
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import VectorUnit
 from graphbptt.codegen.scan import Scan
@@ -18,8 +19,10 @@ from graphbptt.codegen.source import write_source
 from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache
 from graphbptt_native.discover import Toolchain
+from graphbptt_native.entries import bind_contraction
 from graphbptt_native.load import load_library
-from graphbptt_native.threads import run_together, split_examples
+from graphbptt_native.threads import count_parts, run_together, split_examples
+from graphbptt_numpy.sparse import BlockMemory
 
 __all__ = ["Program", "compile_plan"]
 
@@ -45,6 +48,18 @@ class Program:
             for begin, end in split_examples(size, float(scan.flops) * steps * size, self.cores)
         ]
         return calls[0] if len(calls) == 1 else partial(run_together, calls)
+
+    def bind_contraction(
+        self, block: BlockMemory, source: Array, delta: Array, turned: Callable[[int, int], Array]
+    ) -> Callable[[], object]:
+        """A call that computes the derivative by a block's entries from all steps of `source` and `delta`."""
+        sampled = count_sampled(self.vectors, precision_of(source.dtype))
+        flops = 2.0 * len(block.values) * source.shape[0] * source.shape[1]
+        cores = count_parts(flops, self.cores)
+        function = self.functions.contract_entries
+        return bind_contraction(
+            function, block, source, delta, cores, lambda part, units: turned(part, units * sampled)
+        )
 
     def pack(
         self, depth: int, columns: int, matrix: Array, row_stride: int, column_stride: int, packed: Array

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from graphbptt.ir.operations import Operation
+from graphbptt.codegen.entries import has_narrow_indices
+from graphbptt.ir.operations import Contract, Operation
+from graphbptt.ir.plan import SparseBlock
 from graphbptt_native.workspace import NativeWorkspace
-from graphbptt_numpy.tape import Tape
+from graphbptt_numpy.tape import Binder, Rows, Tape
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["NativeTape"]
@@ -26,6 +29,21 @@ class NativeTape(Tape):
     def _outside(self, before: list[Operation]) -> list[Operation]:
         inside = () if self._scan is None else self._scan.inside
         return [operation for operation in before if operation not in inside]
+
+    def _bind(self, space: Workspace, operation: Operation) -> Binder:
+        if isinstance(operation, Contract) and operation.weights in space.blocks:
+            block = space.plan.weights[operation.weights]
+            if isinstance(block, SparseBlock) and has_narrow_indices(block):
+                return partial(self._contract, operation)
+        return super()._bind(space, operation)
+
+    def _contract(self, operation: Contract, rows: Rows) -> Iterator[Call]:
+        """The derivative by weights that are kept as entries, once per sequence."""
+        assert isinstance(rows, tuple)
+        space, views = self._space, (operation.source, operation.delta)
+        source, delta = (space.select(view, space.time(view, *rows)) for view in views)
+        block = space.blocks[operation.weights]
+        yield space.program.bind_contraction(block, source, delta, space.turned)
 
     def _loop(self, first: int, last: int) -> Iterator[Call]:
         return super()._loop(first, last) if self._scan is None else self._call(first, last)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
-__all__ = ["count_cores", "run_together", "split_examples"]
+__all__ = ["count_cores", "count_parts", "run_together", "split_examples"]
 
 FLOPS_WORTH_A_THREAD = 1e7
 """To wake a thread takes tens of microseconds: as long as a core needs for a tenth of this."""
@@ -32,13 +32,22 @@ def count_cores(environ: Mapping[str, str] = os.environ) -> int:
     return min(available, int(wanted)) if wanted.isdecimal() and int(wanted) else available
 
 
+def count_parts(flops: float, cores: int) -> int:
+    """Between how many threads so much work is worth splitting.
+
+    >>> count_parts(1e9, 4), count_parts(2.5e7, 4), count_parts(1, 4)
+    (4, 2, 1)
+    """
+    return max(1, min(cores, int(flops / FLOPS_WORTH_A_THREAD)))
+
+
 def split_examples(size: int, flops: float, cores: int) -> list[tuple[int, int]]:
     """The examples of each thread, as many threads as are worth it.
 
     >>> split_examples(64, 1e9, 2), split_examples(64, 1e6, 2), split_examples(10, 1e9, 4)
     ([(0, 32), (32, 64)], [(0, 64)], [(0, 10)])
     """
-    parts = max(1, min(cores, size // FEWEST_EXAMPLES, int(flops / FLOPS_WORTH_A_THREAD)))
+    parts = max(1, min(size // FEWEST_EXAMPLES, count_parts(flops, cores)))
     ends = [size * part // parts for part in range(parts + 1)]
     return list(pairwise(ends))
 

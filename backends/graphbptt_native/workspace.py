@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.arguments import Argument, Constant, Held, Holds, Noise, Packed, Padded, Rows, Vector
+from graphbptt.codegen.arguments import (
+    Argument,
+    Constant,
+    Entries,
+    Held,
+    Holds,
+    Noise,
+    Packed,
+    Padded,
+    Part,
+    Rows,
+    Turned,
+    Vector,
+)
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import packed_size
 from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Plan
+from graphbptt_native.entries import ColumnEntries
 from graphbptt_native.program import Program
 from graphbptt_numpy.pointwise import RowValue
 from graphbptt_numpy.workspace import Workspace
@@ -20,6 +35,9 @@ from graphbptt_numpy.workspace import Workspace
 __all__ = ["NativeWorkspace"]
 
 Array = npt.NDArray[Any]
+
+TURNED = 4
+"""The first index of scratch memory for turned states; the loops of the numpy backend have those before it."""
 
 
 class NativeWorkspace(Workspace):
@@ -37,6 +55,7 @@ class NativeWorkspace(Workspace):
     ) -> None:
         self.program = program
         self._packed: dict[Packed, Array] = {}
+        self._by_column: dict[str, ColumnEntries] = {}
         super().__init__(plan, steps, size, ragged, dtype, stepwise)
 
     def lanes(self, name: str) -> int:  # noqa: ARG002 - populations side by side cost C text nothing
@@ -46,6 +65,22 @@ class NativeWorkspace(Workspace):
         super().pack_derived()
         for packed in self._packed:
             self._pack(packed)
+        for entries in self._by_column.values():
+            entries.sort_values()
+
+    def entries(self, weights: str, transposed: bool) -> Mapping[Part, Array]:
+        """Weights that are kept as entries, by the columns of the matrix or, transposed, by its rows."""
+        block = self.blocks[weights]
+        if transposed:
+            return {"starts": block.starts, "sources": block.positions, "values": block.values}
+        if weights not in self._by_column:
+            self._by_column[weights] = ColumnEntries(block, self.allocate)
+        entries = self._by_column[weights]
+        return {"starts": entries.starts, "sources": entries.sources, "values": entries.values}
+
+    def turned(self, part: int, numbers: int) -> Array:
+        """Scratch memory for turned states of one of the threads."""
+        return self.scratch((numbers,), TURNED + part)
 
     def addresses(self, arguments: tuple[Argument, ...], first: int) -> ctypes.Array[ctypes.c_void_p]:
         """Where the arguments of a scan lie that begins at step `first`."""
@@ -72,6 +107,10 @@ class NativeWorkspace(Workspace):
                 return self._row(RowValue(width, expression))
             case Packed():
                 return self._pack(argument)
+            case Entries(weights, transposed, part):
+                return self.entries(weights, transposed)[part]
+            case Turned(depth):
+                return self.turned(0, self.size * depth)
 
     def _pack(self, packed: Packed) -> Array:
         """Put the weights of a product in the order it reads them."""

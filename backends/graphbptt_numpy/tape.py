@@ -33,7 +33,7 @@ from graphbptt_numpy.softmax import bind_softmax, bind_softmax_gradient
 from graphbptt_numpy.sparse import bind_sparse_contract, bind_sparse_product
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["Tape"]
+__all__ = ["Binder", "Rows", "Tape"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
@@ -63,9 +63,9 @@ class Tape:
         self._backward = backward
         self._block = space.block_length(index)
         before = [operation for operation in sweep.before if not _fill_once(space, operation)]
-        self._before = [_bind(space, operation) for operation in self._outside(before)]
-        self._each = [(phase, _bind(space, operation)) for phase, operation in sweep.each]
-        self._after = [_bind(space, operation) for operation in sweep.after]
+        self._before = [self._bind(space, operation) for operation in self._outside(before)]
+        self._each = [(phase, self._bind(space, operation)) for phase, operation in sweep.each]
+        self._after = [self._bind(space, operation) for operation in sweep.after]
         self._lag = max((phase for phase, _ in self._each), default=0)
         blocks = -(-space.steps // self._block)
         few = (space.steps + self._lag) * len(sweep.each) + blocks * len(sweep.before) <= KEPT_CALLS
@@ -90,6 +90,10 @@ class Tape:
                 yield from self._loop(first, last)
         for bind in self._after:
             yield from bind((1, self._steps))
+
+    def _bind(self, space: Workspace, operation: Operation) -> Binder:
+        """A function from steps to the calls that do an operation there."""
+        return _bind(space, operation)
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         """Stretches of steps, in the order in which the sweep walks them."""

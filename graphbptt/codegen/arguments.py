@@ -8,12 +8,15 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Vector()                        the packed vector
           | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence
           | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
+          | Entries(weights, transposed, part)              one of the arrays of weights that are kept as entries
+          | Turned(depth)                       room for turned states (example, unit)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from graphbptt.codegen.product import Product
 from graphbptt.codegen.text import comment
@@ -26,12 +29,15 @@ __all__ = [
     "Argument",
     "Arguments",
     "Constant",
+    "Entries",
     "Held",
     "Holds",
     "Noise",
     "Packed",
     "Padded",
+    "Part",
     "Rows",
+    "Turned",
     "Vector",
 ]
 
@@ -85,7 +91,22 @@ class Packed:
         return Product(f"product_{self.depth}_{self.columns}", self.depth, self.columns)
 
 
-Argument = Rows | Held | Holds | Padded | Noise | Vector | Constant | Packed
+Part = Literal["starts", "sources", "values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    weights: str
+    transposed: bool
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    depth: int
+
+
+Argument = Rows | Held | Holds | Padded | Noise | Vector | Constant | Packed | Entries | Turned
 
 
 class Arguments:
@@ -133,6 +154,10 @@ class Arguments:
                 return "padded"
             case Packed(weights, transposed, _, columns):
                 return f"{weights}_{'turned' if transposed else 'packed'}_{columns}"
+            case Entries(weights, transposed, part):
+                return f"{weights}_{'turned_' if transposed else ''}{part}"
+            case Turned(depth):
+                return f"turned_{depth}"
             case _:
                 return f"{type(argument).__name__.lower()}_{len(self._names)}"
 
@@ -150,6 +175,10 @@ class Arguments:
                 return self.texts.expression(expression)
             case Packed(weights, transposed):
                 return f"{weights}.T" if transposed else weights
+            case Entries(weights, transposed, part):
+                return f"{part} of the entries of {weights}{'.T' if transposed else ''}"
+            case Turned():
+                return "room to turn states"
             case Padded():
                 return "behind the end of a sequence"
             case Vector():
@@ -159,4 +188,6 @@ class Arguments:
 def _type_of(argument: Argument) -> str:
     if isinstance(argument, Held | Padded):
         return "const unsigned char *const "
-    return "real *const " if isinstance(argument, Rows) else "const real *const "
+    if isinstance(argument, Entries) and argument.part != "values":
+        return "const int *const "
+    return "real *const " if isinstance(argument, Rows | Turned) else "const real *const "

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from graphbptt.codegen.arguments import Argument, Arguments, Packed
+from graphbptt.codegen.arguments import Argument, Arguments, Entries, Packed, Part, Turned
+from graphbptt.codegen.entries import has_narrow_indices
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.product import Product as PackedProduct
 from graphbptt.codegen.rows import RowOperation, RowWriter
 from graphbptt.codegen.text import block, comment
 from graphbptt.ir.expression import leaves
-from graphbptt.ir.operations import Compute, Operation, Product
+from graphbptt.ir.operations import Compute, Operation, Product, View
 from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops
 from graphbptt.ir.plan_text import format_operation
@@ -48,12 +49,15 @@ class Scan:
 
 
 def can_emit(plan: Plan, sweep: Sweep) -> bool:
-    """Whether a sweep has a loop, and of operations that can be written as C: products by entries cannot."""
-    return bool(sweep.each) and all(
-        isinstance(operation, RowOperation)
-        or (isinstance(operation, Product) and isinstance(plan.weights[operation.weights], Matrix))
-        for _, operation in sweep.each
-    )
+    """Whether a sweep has a loop, and of operations that can be written as C."""
+    return bool(sweep.each) and all(_can_write(plan, operation) for _, operation in sweep.each)
+
+
+def _can_write(plan: Plan, operation: Operation) -> bool:
+    if not isinstance(operation, Product):
+        return isinstance(operation, RowOperation)
+    weights = plan.weights[operation.weights]
+    return isinstance(weights, Matrix) or has_narrow_indices(weights)
 
 
 def emit_scan(name: str, plan: Plan, stage: Stage, backward: bool, precision: Precision) -> Scan:
@@ -135,14 +139,34 @@ class _LoopWriter:
 
     def _write_product(self, product: Operation) -> Iterator[str]:
         assert isinstance(product, Product)
+        yield from self._describe(product)
+        if isinstance(self.plan.weights[product.weights], Matrix):
+            yield from self._write_dense(product)
+        else:
+            yield from self._write_sparse(product)
+
+    def _write_dense(self, product: Product) -> Iterator[str]:
         packed = Packed(product.weights, product.transposed, product.source.width, product.out.width)
         views = product.source, product.out
-        source, out = (f"&{self.arguments.column(view, '0', '(t * size + begin)')}" for view in views)
+        source, out = (self._first(view) for view in views)
         source_stride, out_stride = (self.plan.buffer[view.buffer].width for view in views)
-        yield from self._describe(product)
         yield f"{packed.product.name}("
         yield f"    end - begin, {source}, {source_stride}, {self.arguments.name(packed)},"
         yield f"    {out}, {out_stride}, {int(product.accumulate)});"
+
+    def _write_sparse(self, product: Product) -> Iterator[str]:
+        name, depth = self.arguments.name, product.source.width
+        parts: tuple[Part, ...] = ("starts", "sources", "values")
+        entries = ", ".join(name(Entries(product.weights, product.transposed, part)) for part in parts)
+        source_stride, out_stride = (self.plan.buffer[v.buffer].width for v in (product.source, product.out))
+        yield f"multiply_entries(end - begin, {depth}, {product.out.width},"
+        yield f"    {self._first(product.source)}, {source_stride}, {entries},"
+        yield f"    {name(Turned(depth))} + begin * {depth},"
+        yield f"    {self._first(product.out)}, {out_stride}, {int(product.accumulate)});"
+
+    def _first(self, view: View) -> str:
+        """Where a view begins at the current step."""
+        return f"&{self.arguments.column(view, '0', '(t * size + begin)')}"
 
     def _write_row(self, operation: Operation) -> list[str]:
         assert isinstance(operation, RowOperation)

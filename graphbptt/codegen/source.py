@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
+from graphbptt.codegen.entries import emit_entries, has_narrow_indices
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.product import VectorUnit, emit_products
 from graphbptt.codegen.scan import Scan, can_emit, emit_scan
@@ -47,6 +48,8 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     needs = {need for scan in scans.values() for need in scan.needs}
     products = tuple(dict.fromkeys(product for scan in scans.values() for product in scan.products))
     lines = emit_products(products, vectors, precision)
+    if any(has_narrow_indices(weights) for weights in plan.blocks):
+        lines += emit_entries(vectors, precision)
     for scan in scans.values():
         lines += scan.lines
     contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -14,7 +15,7 @@ from graphbptt.codegen.product import SMALLEST
 from graphbptt.codegen.scan import can_emit, emit_scan
 from graphbptt.codegen.source import write_source
 from graphbptt.compiler import compile_network
-from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.data import Target
 from graphbptt.passes.fold_graph import fold_graph
 
 elman, lstm = NETWORKS[:2]
@@ -54,14 +55,12 @@ def test_names_of_nodes_are_only_comments() -> None:
     load_source(source.text)
 
 
-def test_products_by_entries_are_left_to_others() -> None:
+def test_products_by_entries_need_narrow_indices() -> None:
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
-    graph.add_node("x", units=64)
     graph.add_node("h", units=64, activation="tanh")
-    graph.add_edge("x", "h", delay=0)
     graph.add_edge("h", "h", weight={"sparse": {"density": 0.01}, "storage": "csr"})
-    plan = compile_network(fold_graph(graph, [Clamp("x", "x")], [Target("h", "y")]))
-    sweep = plan.stages[1].forward
-    assert sweep.each
-    assert plan.blocks
-    assert not can_emit(plan, sweep)
+    plan = compile_network(fold_graph(graph, [], [Target("h", "y")]))
+    sweep = plan.stages[0].forward
+    assert can_emit(plan, sweep)
+    (block,) = plan.blocks
+    assert not can_emit(replace(plan, blocks=(replace(block, rows=2**31),)), sweep)
