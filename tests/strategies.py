@@ -162,13 +162,18 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
     graph.graph["constraints"] = draw(constraints(bare))
     nodes = sorted(bare.population)
     given = []
-    for node in draw(st.lists(st.sampled_from(nodes), max_size=4)):
+    # Data have no noise: it is left out below, which cannot be done inside a cell.
+    quiet = [node for node in nodes if node in graph or not bare.population[node].noise]
+    for node in draw(st.lists(st.sampled_from(quiet), max_size=4)):
         population = bare.population[node]
         given.append(draw(clamps(frame, node, population.units, population.history)))
     wanted = []
-    singles = [node for node in nodes if bare.population[node].units == 1]
+    singles = [node for node in quiet if bare.population[node].units == 1]
     if singles and draw(st.booleans()):
         wanted += draw(lists(frame, singles, given))
+    for node, attributes in graph.nodes(data=True):
+        if not find_free(given, node, bare.population[node].units):
+            attributes.pop("noise", None)
     for node in draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)):
         free = find_free(given, node, bare.population[node].units)
         probabilities = bare.population[node].activation == ACTIVATIONS["logistic"]

@@ -145,6 +145,14 @@ def test_a_node_that_reads_no_net_input_takes_none() -> None:
         graphbptt.compile(graph)
 
 
+def test_data_have_none() -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph([("x", "h")])
+    graph.add_node("x", noise=0.1)
+    with pytest.raises(SpecError, match=r"node x.noise: all states of x are clamped to data"):
+        graphbptt.compile(graph, [graphbptt.Clamp("x", "x")])
+    graphbptt.compile(graph, [graphbptt.Clamp("x", "x", at="start")])
+
+
 def test_a_spec_says_it_too(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text("network: {nodes: {h: {units: 2, noise: 0.25}}}\n")

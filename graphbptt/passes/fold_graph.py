@@ -19,7 +19,7 @@ from graphbptt.declaration.network_schema import NodeDeclaration
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.data import Clamp, Target
-from graphbptt.ir.expression import Net, State, leaves
+from graphbptt.ir.expression import Coefficient, Net, State, leaves
 from graphbptt.ir.folded import Connection, FoldedNetwork, Wire
 from graphbptt.ir.functions import is_softmax
 from graphbptt.passes.balance_weights import balance_weights
@@ -110,6 +110,7 @@ def _fold(graph: nx.DiGraph[Any], inputs: Sequence[Clamp], targets: Sequence[Tar
     network = fold_signs(network, parameters, problems)
     network = balance_weights(network, drawn, problems)
     _check_inputs(network, declared.nodes, problems)
+    _check_coefficients(network, problems)
     _check_softmax(network, problems)
     check_targets(network, wanted, problems)
     if problems:
@@ -164,13 +165,12 @@ def _check_inputs(
             remedy = f"use net in the activation of {connection.target}, or remove the edge"
             problems.append(Problem(f"edge {connection.name}", what, remedy))
     for name in sorted(network.given):
+        what = f"all states of {name} are clamped to data, so nothing can "
+        remedy = "leave it out, or put it on a node that computes its states"
         if nodes[name].penalty is not None:
-            what = f"all states of {name} are clamped to data, so nothing can make them smaller"
-            problems.append(
-                Problem(
-                    f"node {name}.penalty", what, "leave it out, or put it on a node that computes its states"
-                )
-            )
+            problems.append(Problem(f"node {name}.penalty", f"{what}make them smaller", remedy))
+        if nodes[name].noise:
+            problems.append(Problem(f"node {name}.noise", f"{what}add to them", remedy))
     for name in sorted(deaf):
         if nodes[name].bias:
             what = "a bias adds to the net input, which the activation does not read"
@@ -180,6 +180,16 @@ def _check_inputs(
         if nodes[name].noise:
             what = "noise adds to the net input, which the activation does not read"
             problems.append(Problem(f"node {name}.noise", what, "use net in the activation, or leave it out"))
+
+
+def _check_coefficients(network: FoldedNetwork, problems: list[Problem]) -> None:
+    for population in network.populations:
+        read = set(leaves(population.activation))
+        for key, _ in population.coefficients:
+            if Coefficient(key) not in read:
+                what = f"the activation of {population.name} does not read it"
+                remedy = f"use {key} in the activation, or leave it out"
+                problems.append(Problem(f"node {population.name}.coefficients.{key}", what, remedy))
 
 
 def _check_softmax(network: FoldedNetwork, problems: list[Problem]) -> None:

@@ -83,6 +83,8 @@ def _check_population(network: FoldedNetwork, population: Population) -> Iterato
         yield f"{name} has the penalty {population.penalty}"
     if population.penalty is not None and name in network.given:
         yield f"{name} is given and has a penalty"
+    if population.noise and name in network.given:
+        yield f"{name} is given and has noise"
     yield from _check_activation(network, population)
     rows = (population.history, *vector)
     constant = isinstance(population.initial, FrozenArray)
@@ -92,6 +94,8 @@ def _check_population(network: FoldedNetwork, population: Population) -> Iterato
         yield from _check_shape(network, f"{name}.bias", population.bias, {vector})
     for key, coefficient in population.coefficients:
         yield from _check_shape(network, f"{name}.{key}", coefficient, {(), vector})
+        if Coefficient(key) not in leaves(population.activation):
+            yield f"the activation of {name} does not read its coefficient {key}"
     keys = [key for key, _ in population.coefficients]
     if keys != sorted(set(keys)):
         yield f"the coefficients of {name} are not in order, or one stands twice"

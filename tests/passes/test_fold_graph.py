@@ -215,11 +215,20 @@ def test_attributes_outside_the_language_say_nothing() -> None:
             "node a.initial: values of shape (2,); write one number, or values of shape",
         ),
         (
-            {"a": {"coefficients": {"k": {}}}},
+            {"a": {"coefficients": {"k": {}}, "activation": "k * net"}},
             [],
             "node a.coefficients.k.init: a learned coefficient has no starting",
         ),
-        ({"a": {"coefficients": {"k": [1, 2]}}}, [], "node a.coefficients.k: values of shape (2,)"),
+        (
+            {"a": {"coefficients": {"k": [1, 2]}, "activation": "k * net"}},
+            [],
+            "node a.coefficients.k: values of shape (2,)",
+        ),
+        (
+            {"a": {"coefficients": {"k": 1, "j": {"init": 2}}, "activation": "k * net"}},
+            [],
+            "node a.coefficients.j: the activation of a does not read it; use j in the activation, or leave it",
+        ),
         ({"a": {"coefficients": {"a": 1}}}, [], "node a.coefficients.a: 'a' is the name of a node"),
         (
             {"a": {"coefficients": {"tanh": 1}}},

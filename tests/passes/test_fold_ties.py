@@ -87,6 +87,7 @@ def test_biases_initial_states_and_coefficients_can_be_tied() -> None:
             "bias": {"tie": "v"},
             "initial": {"tie": {"group": "v", "scale": -1}},
             "coefficients": {"k": {"init": [0.5, 0.5], "tie": "v"}},
+            "activation": "k * net",
         },
     )
     population = network.population["a"]

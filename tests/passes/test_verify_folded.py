@@ -94,6 +94,10 @@ def test_the_numbers_above() -> None:
             lambda n: put("populations", X, penalty=Penalty(1))(replace(n, clamps=(Clamp("x", "x"),))),
             "x is given and has a penalty",
         ),
+        (
+            lambda n: put("populations", X, noise=0.1)(replace(n, clamps=(Clamp("x", "x"),))),
+            "x is given and has noise",
+        ),
         (put("groups", W, penalty=Penalty(math.inf)), "group W has the penalty inf * l1"),
         (put("groups", W, penalty=Penalty(1), trainable=False), "group W has the penalty 1 * l1"),
         (put("populations", X, history=2), "the history of x is not the largest delay"),
@@ -104,6 +108,10 @@ def test_the_numbers_above() -> None:
         (put("populations", H, activation=State("a", 2)), "h cannot read a[t-2]"),
         (put("populations", Y, activation=Load(3)), "the activation of y holds 3 of an executor"),
         (put("populations", H, coefficients=()), "h has no coefficient k"),
+        (
+            put("populations", Y, coefficients=(("k", FrozenArray(1.0)),)),
+            "the activation of y does not read its coefficient k",
+        ),
         (
             swap("populations", lambda p: replace(p, coefficients=p.coefficients[::-1])),
             "coefficients of h are not in",
