@@ -98,7 +98,7 @@ class Model:
         self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
         if plan.projection is not None:
             start_inside(plan.projection, plan.network, plan.layout, self.vector)
-        self.parameters = Parameters(plan.layout, self.aliases, self.vector)
+        self.parameters = Parameters(plan.layout, self.aliases, plan.network, self.vector)
         self._penalized = tuple(group for group in plan.network.groups if group.penalty is not None)
         self._executable = chosen.build(plan, self.dtype)
 
@@ -246,7 +246,7 @@ class Model:
         """The total loss and its derivative by every trainable parameter, by name; `noise` as for `run`."""
         gradient = np.zeros(self.plan.layout.free, self.dtype)
         loss = self.loss_and_gradient(self.bind(fields, steps, noise=noise), gradient)
-        return loss, Gradients(self.plan.layout, self.aliases, gradient)
+        return loss, Gradients(self.plan.layout, self.aliases, self.network, gradient)
 
     def keep(self) -> Keeper | None:
         """What moves the parameters, after each of a series of updates, to the nearest point that meets the constraints

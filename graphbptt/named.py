@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem, did_you_mean
 from graphbptt.ir.aliases import Aliases
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout
 
 __all__ = ["Gradients", "Parameters", "States"]
@@ -24,18 +25,27 @@ class Gradients(Mapping[str, Array]):
     """Arrays by the name of a parameter: views into one flat vector.
 
     Iteration is over the groups that the vector holds. Where nodes were put together, the parameter of a single edge
-    or node, or a tie's, is found by its own name too, as part of a group.
+    or node, or a tie's, is found by its own name too, as part of a group. A copy has no array of its own; asking for
+    it says what it is a copy of.
     """
 
-    def __init__(self, layout: ParameterLayout, aliases: Aliases, vector: Array) -> None:
-        self._layout, self._aliases, self._vector = layout, aliases, vector
+    def __init__(
+        self, layout: ParameterLayout, aliases: Aliases, network: FoldedNetwork, vector: Array
+    ) -> None:
+        self._layout, self._aliases, self._network, self._vector = layout, aliases, network, vector
         self._groups = [slot.group for slot in layout.slots if slot.stop <= len(vector)]
 
     def __getitem__(self, name: str) -> Array:
         view = self._aliases.view(self._layout, self._vector, name)
         if view is None:
-            raise KeyError(f"no parameter {name!r}; {did_you_mean(name, self._groups)}")
+            raise KeyError(self._explain_absence(name))
         return view
+
+    def _explain_absence(self, name: str) -> str:
+        copy = next((use for owner, use in self._network.uses() if owner == name), None)
+        if copy is None or copy.group == name:
+            return f"no parameter {name!r}; {did_you_mean(name, self._groups)}"
+        return f"no parameter {name!r}: it is tied, as a copy {copy}; its numbers are those of {copy.group!r}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._groups)

@@ -122,3 +122,15 @@ def test_other_constraints_still_know_both_names() -> None:
     assert back.sum() == pytest.approx(3)
     assert back[0, 1] == pytest.approx(weights["x->h"][0, 0])
     np.testing.assert_allclose(2 * weights["k"][[2, 0, 1]], weights["W"][0])
+
+
+def test_a_copy_says_whose_it_is() -> None:
+    weights = graphbptt.compile(draw_graph("x->h.T == -2*h->x"), backend="numpy").parameters
+    assert "h->x" not in weights
+    for name, copy, group in (("h->x", "-0.5*x->h.T", "x->h"), ("h->h@2", "V.T", "V"), ("h->h@1", "W", "W")):
+        with pytest.raises(KeyError) as caught:
+            weights[name]
+        said = f"no parameter {name!r}: it is tied, as a copy {copy}; its numbers are those of {group!r}"
+        assert caught.value.args == (said,)
+    with pytest.raises(KeyError, match="it is tied"):
+        weights["h->h@1"] = np.zeros((3, 3))
