@@ -20,7 +20,7 @@ from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Buffer
 from graphbptt.ir.schedule import Component, Schedule, Scheduled
 
-__all__ = ["Site", "place_buffers"]
+__all__ = ["Site", "halve_logistic", "place_buffers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str,
                 buffers.append(Buffer(f"net{suffix}", "net", index, nets[netted[-1]].stop, lanes=lanes))
         for node in nodes:
             population = network.population[node.population]
-            scale, activation = _halve_logistic(population, node.population in reach.net_losses)
+            scale, activation = halve_logistic(population, node.population in reach.net_losses)
             sites[population.name] = Site(
                 population, index, node.phase, node.level,
                 states[population.name], nets.get(population.name), scale, activation,
@@ -141,7 +141,7 @@ def _side_by_side(network: FoldedNetwork, component: Component) -> list[Schedule
     return sorted(component.nodes, key=key)
 
 
-def _halve_logistic(population: Population, net_is_read: bool) -> tuple[float, Expression]:
+def halve_logistic(population: Population, net_is_read: bool) -> tuple[float, Expression]:
     """``logistic(net)`` as a tanh of half the input, if nothing else reads the input: the factor, the activation."""
     logistic = ACTIVATIONS["logistic"]
     halved = substitute(population.activation, {logistic: logistic_of_twice(Net())})

@@ -27,6 +27,7 @@ from graphbptt.ir.operations import (
 from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Buffer, Matrix, Placement, Plan, Stage
 from graphbptt.passes.column_ledger import Ledger
+from graphbptt.passes.place_buffers import halve_logistic
 from graphbptt.passes.verify_sweeps import check_backward, check_forward
 from graphbptt.passes.verify_weights import (
     check_blocks,
@@ -273,13 +274,21 @@ def _check_losses(plan: Plan) -> Iterator[str]:
 
 
 def _check_noise(plan: Plan) -> Iterator[str]:
-    """Every population that has noise gets it once, and no other."""
-    drawn = [
-        operation.population
+    """Every population that has noise gets it once, as much as the rest of its net input is scaled, and no other."""
+    operations = [
+        operation
         for stage in plan.stages
         for operation in stage.forward.operations()
         if isinstance(operation, Perturb)
     ]
+    drawn = [operation.population for operation in operations]
+    exposed = {t.node for t in plan.network.targets if resolve_loss(plan.network, t)[1] == "net"}
+    for operation in operations:
+        population = plan.network.population.get(operation.population)
+        if population is not None:
+            scale = population.noise * halve_logistic(population, population.name in exposed)[0]
+            if operation.scale != scale:
+                yield f"the noise of {population.name} is scaled by {operation.scale:g}, not {scale:g}"
     noisy = [p.name for p in plan.network.populations if p.noise and p.name not in plan.network.given]
     if sorted(drawn) != noisy:
         yield f"noise is drawn for {sorted(drawn)}, but {noisy} have some"
