@@ -176,6 +176,8 @@ class _Reader:
                     return self._note(
                         right, "the exponent is not a constant", "write exp(b * log(a)) for a to the b"
                     )
+                if isinstance(operator, ast.Div) and isinstance(other, Number) and other.value == 0:
+                    return self._note(right, "a division by 0", "divide by another number")
                 return OPERATORS[type(operator)](base, other)
             case ast.BinOp(op=ast.BitXor()):
                 return self._note(tree, "^ is not an operator here", "write a power as **")

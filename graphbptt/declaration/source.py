@@ -67,6 +67,8 @@ def read_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
     SpecError
         It cannot be read, or what it says has no meaning; with every problem found.
     """
+    if not isinstance(path, str | Path):
+        raise SpecError(Problem("path", f"{path!r} is no path", "name a spec file"))
     file = str(path)
     text = _read_text(Path(path), file)
     reader = _TreeReader()
@@ -86,9 +88,11 @@ def _read_text(path: Path, file: str) -> str:
     try:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SpecError(Problem(file, f"cannot be read: {reason}", "name a spec file")) from None
+    except (OSError, ValueError) as error:  # the latter where the name holds a null character
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise SpecError(
+            Problem(repr(file) if "\0" in file else file, f"cannot be read: {reason}", "name a spec file")
+        ) from None
     if len(content) > LARGEST_FILE:
         what = f"the file is larger than {LARGEST_FILE:,} bytes"
         raise SpecError(Problem(file, what, "keep data and large arrays in files of their own"))

@@ -90,7 +90,11 @@ def test_meaning(text: str, expression: Expression) -> None:
         ("", "an empty activation", "identity"),
         ("1e999 * net", "a number too large at column 1", "finite"),
         ("1" * 400, "a number too large at column 1", "finite"),
-        ("1 / 0 + net", "the constant (1 / 0) is not a finite number", "finite"),
+        ("1 / 0 + net", "a division by 0 at column 5", "divide by another number"),
+        ("net / 0", "a division by 0 at column 7", "divide by another number"),
+        ("0 / (h - h * 1 - 0) + 0 / -0.0 + net", "a division by 0 at column 27", "divide by another number"),
+        ("net / (2 - 2)", "a division by 0 at column 8", "divide by another number"),
+        ("log(0) + net", "the constant log(0) is not a finite number", "finite"),
         ("2 ** 2 ** 2 ** 2 ** 2 ** 2", "is not a finite number", "finite"),
     ],
 )

@@ -183,3 +183,14 @@ def test_overrides_that_cannot_be(spec: Path, override: str, what: str) -> None:
     assert what in problem.what
     assert problem.place is not None
     assert problem.place.file == f"override {override}"
+
+
+@pytest.mark.parametrize("path", [None, 3, b"spec.yaml"])
+def test_what_is_no_path(path: Any) -> None:
+    with pytest.raises(SpecError, match=r"path: .* is no path; name a spec file"):
+        read_source(path)
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(SpecError, match="cannot be read: embedded null"):
+        read_source("a\0b")

@@ -58,10 +58,19 @@ class CellOptions(Section):
     )
 
 
+def _check_recurrent(key: str) -> str:
+    if key in ("from", "to", "key"):
+        raise mistake(
+            f"recurrent weights have no {key!r}: the cell says where its own edges go",
+            "leave it out, or draw an edge of your own beside the cell",
+        )
+    return key
+
+
 class WithRecurrence(CellOptions):
     """What every cell with weights from its state to itself takes."""
 
-    recurrent: dict[str, Any] = Field(
+    recurrent: dict[Annotated[str, AfterValidator(_check_recurrent)], Any] = Field(
         default={},
         description="What the cell's own recurrent weights say, with the keys of an edge: init, tie, trainable, ...",
     )

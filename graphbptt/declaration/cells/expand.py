@@ -21,10 +21,12 @@ from graphbptt.declaration.cells.insert import insert_templates
 from graphbptt.declaration.cells.scope import Scope
 from graphbptt.declaration.cells.table import SHIPPED
 from graphbptt.declaration.cells.template import CellDeclaration, fill_template, find_unused
+from graphbptt.declaration.expressions import parse_activation
 from graphbptt.declaration.graph import name_nodes, read_attributes
 from graphbptt.declaration.network_schema import ConnectionDeclaration, NodeDeclaration
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError, did_you_mean
+from graphbptt.ir.expression import Expression, Net, leaves
 
 __all__ = ["expand_cells"]
 
@@ -166,4 +168,19 @@ def _add_to_state(body: Body, attributes: Mapping[str, Any], path: str, scope: S
         scope.note(
             f"{path}.{key}", f"the cell says the {key} itself", "leave it out, or set an option of the cell"
         )
+    if added.get("noise") and not _reads_net(body.nodes[state]):
+        what = "noise adds to the net input, which the state of this cell does not read"
+        scope.note(f"{path}.noise", what, "leave it out, or use a cell whose state reads net: rnn, leaky")
     return replace(body, nodes={**body.nodes, state: {**body.nodes[state], **added}})
+
+
+def _reads_net(state: Mapping[str, Any]) -> bool:
+    """Whether an activation, if it can be read, has the net input in it."""
+    activation = state.get("activation", "net")
+    if not isinstance(activation, str):
+        return not isinstance(activation, Expression) or Net() in set(leaves(activation))
+    coefficients = state.get("coefficients")
+    try:
+        return Net() in set(leaves(parse_activation(activation, coefficients or ())))
+    except SpecError:
+        return True  # what is wrong there is found where the node is read

@@ -285,3 +285,24 @@ def test_mistakes_have_places(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("tahn", "tanh").replace("nte", "net"))
     with pytest.raises(graphbptt.SpecError, match=r":6:\d+: .*unknown init 'gloro'"):
         graphbptt.load(path).compile()
+
+
+def test_recurrent_weights_go_where_the_cell_says(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("network:\n  nodes:\n    x:\n    h: {cell: {rnn: {recurrent: {from: x}}}}\n")
+    with pytest.raises(
+        graphbptt.SpecError, match=r":4:\d+: network.nodes.h.cell.rnn.recurrent.from: .*no 'from'"
+    ):
+        graphbptt.load(path)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "own"])
+def test_noise_needs_a_state_that_reads_net(cell: str) -> None:
+    own = {"nodes": {"h": {"activation": "k * h[t-1]", "coefficients": {"k": 0.5}}}, "outputs": "h"}
+    graph: nx.DiGraph[str] = nx.DiGraph(cells={"own": own})
+    graph.add_node("h", cell=cell, noise=0.1)
+    (complaint,) = complaints(graph)
+    assert (
+        "node h.noise: noise adds to the net input, which the state of this cell does not read" in complaint
+    )
+    assert "leave it out, or use a cell whose state reads net" in complaint
