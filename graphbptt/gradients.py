@@ -145,7 +145,6 @@ def check_batch(
     layout, network = exact.plan.layout, exact.network
     gradient = np.zeros(layout.free)
     loss = exact.loss_and_gradient(batch, gradient)
-    counted = network.after(batch.offset)
     rng = np.random.default_rng(seed)
 
     def measure() -> float:
@@ -167,7 +166,7 @@ def check_batch(
         quotients = np.array([_differentiate(measure, exact.vector, k, spacing) for k in places])
         shared: Array | int = 1
         if group.combine == "mean":
-            number = counted.count_entries(batch.steps, group.name, batch.carried is None)
+            number = network.count_entries(batch.steps, group.name, batch.carried is None, batch.offset)
             shared = np.maximum(number.ravel()[entries], 1)
         expected = quotients / shared
         if group.penalty is not None:

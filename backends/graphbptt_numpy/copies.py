@@ -84,11 +84,11 @@ def bind_averaging(plan: Plan, space: Workspace, offset: int, starts: bool) -> l
     `starts` its sequences, or goes on from carried states.
     """
     calls: list[Call] = []
-    network = plan.network.after(offset)
+    network = plan.network
     for group in network.groups:
         if group.trainable and group.combine == "mean":
             total = plan.layout.view(space.gradient, group.name)
-            number = np.maximum(network.count_entries(space.steps, group.name, starts), 1)
+            number = np.maximum(network.count_entries(space.steps, group.name, starts, offset), 1)
             calls.append(partial(np.divide, total, number.astype(total.dtype), out=total))
     return calls
 

@@ -16,7 +16,8 @@ of a source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -143,17 +144,43 @@ class FoldedNetwork:
 
         Populations without such steps, and `given` ones, are absent.
         """
-        listed: dict[str, set[int]] = {}
+        fixed: dict[str, frozenset[int]] = {}
+        for node, clamps in self._clamps_on.items():
+            if node in self.given:
+                continue
+            listing: dict[int, list[int]] = {}
+            for number, clamp in enumerate(clamps):
+                for step in set(clamp.at) if isinstance(clamp.at, tuple) else ():
+                    listing.setdefault(step, []).append(number)
+            # Many steps are listed by few sets of clamps, each of which is judged once.
+            steps: dict[tuple[int, ...], list[int]] = {}
+            for step, numbers in listing.items():
+                steps.setdefault(tuple(numbers), []).append(step)
+            always = self.clamped_units(node)
+            full = [
+                step
+                for numbers, alike in steps.items()
+                if self._sets_all(node, always, [clamps[number] for number in numbers])
+                for step in alike
+            ]
+            if full:
+                fixed[node] = frozenset(full)
+        return fixed
+
+    def _sets_all(self, node: str, units: set[int], clamps: Sequence[Clamp]) -> bool:
+        """Whether clamps, with the units that are set anyhow, set all of a population."""
+        if any(clamp.units is None for clamp in clamps):
+            return True
+        return len(units.union(*(clamp.units or () for clamp in clamps))) == self.population[node].units
+
+    @cached_property
+    def _clamps_on(self) -> dict[str, list[Clamp]]:
+        """The clamps of each population that has some which set units whatever the data."""
+        clamps: dict[str, list[Clamp]] = {}
         for clamp in self.clamps:
-            if isinstance(clamp.at, tuple) and clamp.mask is None and clamp.node not in self.given:
-                listed.setdefault(clamp.node, set()).update(clamp.at)
-        fixed = {
-            node: frozenset(
-                t for t in steps if len(self.clamped_units(node, t)) == self.population[node].units
-            )
-            for node, steps in listed.items()
-        }
-        return {node: steps for node, steps in fixed.items() if steps}
+            if clamp.mask is None and clamp.at != "start":
+                clamps.setdefault(clamp.node, []).append(clamp)
+        return clamps
 
     def after(self, steps: int) -> FoldedNetwork:
         """The same network with listed steps that count from `steps` later on: what a batch sees that goes on there."""
@@ -167,12 +194,11 @@ class FoldedNetwork:
         )
         return replace(self, clamps=clamps)
 
-    def clamped_units(self, node: str, step: int | None = None) -> set[int]:
-        """The units that are clamped whatever the data: at every step, or at `step`."""
+    def clamped_units(self, node: str) -> set[int]:
+        """The units that are clamped at every step, whatever the data."""
         units: set[int] = set()
-        for clamp in self.clamps:
-            when = clamp.at == "every" or (isinstance(clamp.at, tuple) and step in clamp.at)
-            if clamp.node == node and clamp.mask is None and when:
+        for clamp in self._clamps_on.get(node, ()):
+            if clamp.at == "every":
                 units.update(range(self.population[node].units) if clamp.units is None else clamp.units)
         return units
 
@@ -215,25 +241,39 @@ class FoldedNetwork:
             copies[use.group] += self._count_steps(population, steps)
         return copies
 
-    def _count_steps(self, population: str | None, steps: int) -> int:
+    def _count_steps(self, population: str | None, steps: int, offset: int = 0) -> int:
         """How many copies a use in this population has; None stands for an initial state."""
         if population is None:
             return 1
         if population in self.given:
             return 0
-        return steps - sum(step <= steps for step in self.fixed_steps.get(population, ()))
+        fixed = self._fixed_in_order.get(population, ())
+        return steps - bisect_right(fixed, offset + steps) + bisect_right(fixed, offset)
 
-    def count_entries(self, steps: int, group: str, starts: bool = True) -> Indices:
+    @cached_property
+    def _fixed_in_order(self) -> dict[str, tuple[int, ...]]:
+        return {population: tuple(sorted(steps)) for population, steps in self.fixed_steps.items()}
+
+    @cached_property
+    def _uses_of(self) -> dict[str, list[tuple[str | None, Use]]]:
+        """The uses of each group, with their populations."""
+        uses: dict[str, list[tuple[str | None, Use]]] = {}
+        for _, population, use in self.placed_uses():
+            uses.setdefault(use.group, []).append((population, use))
+        return uses
+
+    def count_entries(self, steps: int, group: str, starts: bool = True, offset: int = 0) -> Indices:
         """For each number of a group, of the group's shape, how many entries of all its copies it makes.
 
-        That is what a group which combines by `mean` divides by. Without index maps it is the number of copies. Steps
-        that do not start their sequences, but go on from carried states, have no copy of an initial state.
+        That is what a group which combines by `mean` divides by. Without index maps it is the number of copies. The
+        steps are those after the first `offset` ones. Steps that do not start their sequences, but go on from carried
+        states, have no copy of an initial state.
         """
         shape = self.group[group].shape
         number = np.zeros(shape, np.int64)
-        for _, population, use in self.placed_uses():
-            if use.group == group and (starts or population is not None):
-                copies = self._count_steps(population, steps)
+        for population, use in self._uses_of.get(group, ()):
+            if starts or population is not None:
+                copies = self._count_steps(population, steps, offset)
                 entries = 1 if use.index is None else use.index.count_entries(number.size).reshape(shape)
                 number += copies * entries
         return number
