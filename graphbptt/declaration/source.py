@@ -76,6 +76,9 @@ def read_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
     if not isinstance(data, dict):
         remedy = "write network: ... at the top"
         reader.problems.append(Problem("spec", "the file is not a mapping", remedy, reader.values[()]))
+    elif isinstance(overrides, str):
+        what = f"{overrides!r} is one text, not a list of them"
+        reader.problems.append(Problem("overrides", what, f"write [{overrides!r}]"))
     else:
         for override in overrides:
             reader.override(data, override)
@@ -171,7 +174,14 @@ class _TreeReader:
         except SpecError as error:
             self.problems.extend(error.problems)
         else:
+            self._forget(path)
             inside[path[-1]] = self.read(node, path, file)
+
+    def _forget(self, path: KeyPath) -> None:
+        """Drop the places of what stood inside of a value that is replaced."""
+        for places in (self.keys, self.values):
+            for old in [old for old in places if len(old) > len(path) and old[: len(path)] == path]:
+                del places[old]
 
     def _read_mapping(self, node: yaml.MappingNode, path: KeyPath, file: str) -> dict[str, Any]:
         mapping: dict[str, Any] = {}

@@ -195,3 +195,11 @@ def test_mistakes_found_by_later_passes_have_their_place() -> None:
         SpecError, match=r"^a\.yaml:(8:7: edge b->a|5:19: node b\.activation): a cycle without delay"
     ):
         compile(build_graph(read_declaration("a.yaml")))
+
+
+@pytest.mark.parametrize("section", ["inputs", "targets"])
+@pytest.mark.parametrize("said", ["{}", "{h: {field: wanted}}"])
+def test_overrides_may_drop_what_the_file_declares(section: str, said: str) -> None:
+    network = fold(GOOD, f"{section}={said}")
+    items = network.clamps if section == "inputs" else network.targets
+    assert [item.node for item in items] == ([said[1]] if len(said) > 2 else [])

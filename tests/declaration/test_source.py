@@ -168,6 +168,18 @@ def test_overrides_replace_and_add(spec: Path) -> None:
     assert str(source.place(("a", "b", 1, "c"))) == "override a.b.1.c=1e-3:1:9"
 
 
+def test_nothing_inside_of_a_replaced_value_keeps_its_place(spec: Path) -> None:
+    source = read(spec, "a: {b: {c: 1}, d: 2}", "a={d: 3}", "a.d=4")
+    assert set(source.values) == {(), ("a",), ("a", "d")}
+    assert set(source.keys) == {("a",), ("a", "d")}
+
+
+def test_overrides_are_a_list(spec: Path) -> None:
+    spec.write_text("a: 1")
+    with pytest.raises(SpecError, match=r"overrides: 'a=2' is one text, not a list of them; write \['a=2'\]"):
+        read_source(spec, "a=2")
+
+
 @pytest.mark.parametrize(
     ("override", "what"),
     [
