@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def check_gradients(
     DataError
         The fields do not fit the network.
     SpecError
-        `limit` is no whole number from 1 on.
+        `limit` is no whole number from 1 on, or `spacing` no number above 0.
     """
     exact = Model(model.plan, model.backend, "float64", model.seed)
     exact.vector[...] = model.vector
@@ -141,6 +142,9 @@ def check_batch(
     """The same for a model of float64 and a bound batch; what the batch carries is held constant."""
     if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
         problem = Problem("limit", f"{limit!r} entries cannot be compared", "write a whole number from 1 on")
+        raise SpecError(problem)
+    if isinstance(spacing, bool) or not isinstance(spacing, Real) or not 0 < spacing < math.inf:
+        problem = Problem("spacing", f"{spacing!r} is no difference", "write a number above 0, such as 1e-4")
         raise SpecError(problem)
     layout, network = exact.plan.layout, exact.network
     gradient = np.zeros(layout.free)

@@ -93,7 +93,11 @@ class States(Mapping[Hashable, Array]):
         self._aliases, self._populations = aliases, populations
 
     def __getitem__(self, node: Hashable) -> Array:
-        population, units = self._aliases.place(self._aliases.names[node])
+        name = self._aliases.names.get(node)
+        if name is None:
+            known = list(map(str, self._aliases.names))
+            raise KeyError(f"no node {node!r}; {did_you_mean(str(node), known)}")
+        population, units = self._aliases.place(name)
         return self._populations[population][..., units]
 
     def __iter__(self) -> Iterator[Hashable]:

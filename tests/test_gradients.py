@@ -122,3 +122,9 @@ def test_at_least_one_entry_is_compared(limit: Any) -> None:
     network = fold_graph(nx.DiGraph([("h", "h")]), targets=[Target("h", "y")])
     with pytest.raises(SpecError, match=r"limit: .* entries cannot be compared"):
         check_gradients(Model(compile_network(network)), {"y": np.zeros((1, 2, 1))}, limit=limit)
+
+
+@pytest.mark.parametrize("spacing", [0, -1e-4, np.nan, np.inf, True, "1e-4"])
+def test_a_spacing_is_above_0(spacing: Any) -> None:
+    with pytest.raises(SpecError, match=r"spacing: .* is no difference; write a number above 0"):
+        check_gradients(Model(compile_small()), FIELDS, spacing=spacing)

@@ -39,6 +39,15 @@ def test_types_are_native(dtype: Any) -> None:
     assert model.vector.dtype.name == np.dtype(dtype).name
 
 
+def test_a_node_without_states_is_named_with_a_remedy() -> None:
+    graph: nx.DiGraph[Any] = nx.DiGraph([("hidden", 1)])
+    states = graphbptt.compile(graph).run({}, steps=2)
+    with pytest.raises(KeyError, match=r"no node 'hiden'; did you mean 'hidden'\?"):
+        states["hiden"]
+    assert "hidden" in states
+    assert 2 not in states
+
+
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True])
 def test_seeds(seed: Any) -> None:
     with pytest.raises(SpecError) as caught:
