@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import VectorUnit
 from graphbptt.codegen.scan import Scan
 from graphbptt.codegen.source import write_source
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache
 from graphbptt_native.discover import Toolchain
@@ -27,6 +29,9 @@ from graphbptt_numpy.sparse import BlockMemory
 __all__ = ["Program", "compile_plan"]
 
 Array = npt.NDArray[Any]
+
+NOISE_FLOPS = 50.0
+"""A normal number takes about as long as so many operations of a product."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +65,24 @@ class Program:
         return bind_contraction(
             function, block, source, delta, cores, lambda part, units: turned(part, units * sampled)
         )
+
+    def draw_noise(self, noise: Noise, population: str, first: int, out: Array) -> None:
+        """Standard normal numbers (step, example, unit), from step `first` on; each core draws some of the steps."""
+        key, word, number = noise.key(population), ctypes.c_uint64, ctypes.c_ssize_t
+        parts = min(len(out), count_parts(NOISE_FLOPS * out.size, self.cores))
+        ends = [len(out) * part // parts for part in range(parts + 1)]
+        calls = [
+            partial(
+                self.functions.draw_noise,
+                ctypes.c_void_p(key.ctypes.data),
+                word(noise.example),
+                word(first + begin),
+                *(number(n) for n in (end - begin, *out.shape[1:])),
+                ctypes.c_void_p(out[begin:].ctypes.data),
+            )
+            for begin, end in pairwise(ends)
+        ]
+        run_together(calls)
 
     def pack(
         self, depth: int, columns: int, matrix: Array, row_stride: int, column_stride: int, packed: Array

@@ -15,7 +15,7 @@ from graphbptt.codegen.arguments import (
     Entries,
     Held,
     Holds,
-    Noise,
+    Normals,
     Packed,
     Padded,
     Part,
@@ -25,6 +25,7 @@ from graphbptt.codegen.arguments import (
 )
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import packed_size
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Plan
 from graphbptt_native.entries import ColumnEntries
@@ -78,6 +79,9 @@ class NativeWorkspace(Workspace):
         entries = self._by_column[weights]
         return {"starts": entries.starts, "sources": entries.sources, "values": entries.values}
 
+    def draw_noise(self, noise: Noise, population: str, first: int) -> None:
+        self.program.draw_noise(noise, population, first, self.noise[population])
+
     def turned(self, part: int, numbers: int) -> Array:
         """Scratch memory for turned states of one of the threads."""
         return self.scratch((numbers,), TURNED + part)
@@ -97,7 +101,7 @@ class NativeWorkspace(Workspace):
                 return self.held[population][first - 1 :] if self.holding(population) else None
             case Holds(population):
                 return self.holds[population][first - 1 :] if self.holding(population) else None
-            case Noise(population):
+            case Normals(population):
                 return self.noise[population][first - 1 :]
             case Padded():
                 return None if self.padded is None else self.padded[first - 1 :]

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import Population
-from graphbptt.ir.noise import draw_noise
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt_numpy.workspace import Workspace
@@ -118,12 +117,11 @@ def _beyond(space: Workspace, batch: Batch) -> npt.NDArray[np.int64]:
 
 def draw_states_noise(space: Workspace, batch: Batch) -> None:
     """The noise of all steps."""
-    steps = range(batch.offset + 1, batch.offset + 1 + space.steps)
     for name, noise in space.noise.items():
         if batch.noise is None:
             noise.fill(0)
         else:
-            noise[...] = draw_noise(batch.noise, name, steps, space.size, noise.shape[-1], space.dtype)
+            space.draw_noise(batch.noise, name, batch.offset + 1)
 
 
 def fill_given(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:

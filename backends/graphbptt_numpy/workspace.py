@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from graphbptt.ir.expression import Load, Number
 from graphbptt.ir.indices import IndexMap
+from graphbptt.ir.noise import Noise, draw_noise
 from graphbptt.ir.operations import Compute, Row, View, views_of
 from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Matrix, Plan
@@ -73,8 +74,7 @@ class Workspace:
         held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
         self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
         self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
-        noisy = [p for p in plan.network.populations if p.noise and p.name not in plan.network.given]
-        self.noise = {p.name: self.allocate(steps, size, p.units) for p in noisy}
+        self.noise = {p.name: self.allocate(steps, size, p.units) for p in plan.network.noisy}
         self._same = _find_same(plan)
         self._passing = {name: stage for name, stage in _find_passing(plan).items() if name not in self._same}
         self._block_lengths = [
@@ -147,6 +147,12 @@ class Workspace:
             self._rows[value][...] = evaluate_row(
                 value.expression, lambda row: self.vector[row.start : row.stop]
             )
+
+    def draw_noise(self, noise: Noise, population: str, first: int) -> None:
+        """Draw a population's noise, from step `first` of the sequences on."""
+        out = self.noise[population]
+        steps, (size, units) = range(first, first + self.steps), out.shape[1:]
+        out[...] = draw_noise(noise, population, steps, size, units, self.dtype)
 
     def holding(self, population: str) -> bool:
         """Whether some of the population's states are set for batches of this shape."""

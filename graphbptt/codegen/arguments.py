@@ -4,7 +4,7 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Held(population)                bytes (step, example, unit): where its states are set; NULL if none are
           | Holds(population)               numbers (step, example, unit): what they are set to
           | Padded()                        bytes (step, example): behind the sequences' ends; NULL if all are full
-          | Noise(population)               standard normal numbers (step, example, unit)
+          | Normals(population)               standard normal numbers (step, example, unit)
           | Vector()                        the packed vector
           | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence
           | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
@@ -32,7 +32,7 @@ __all__ = [
     "Entries",
     "Held",
     "Holds",
-    "Noise",
+    "Normals",
     "Packed",
     "Padded",
     "Part",
@@ -63,7 +63,7 @@ class Padded:
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class Normals:
     population: str
 
 
@@ -106,7 +106,7 @@ class Turned:
     depth: int
 
 
-Argument = Rows | Held | Holds | Padded | Noise | Vector | Constant | Packed | Entries | Turned
+Argument = Rows | Held | Holds | Padded | Normals | Vector | Constant | Packed | Entries | Turned
 
 
 class Arguments:
@@ -169,7 +169,7 @@ class Arguments:
                 return f"where {population} is set"
             case Holds(population):
                 return f"what {population} is set to"
-            case Noise(population):
+            case Normals(population):
                 return f"noise of {population}"
             case Constant(_, expression):
                 return self.texts.expression(expression)

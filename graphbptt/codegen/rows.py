@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphbptt.codegen.arguments import Arguments, Constant, Held, Holds, Noise, Padded, Vector
+from graphbptt.codegen.arguments import Arguments, Constant, Held, Holds, Normals, Padded, Vector
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.text import block
@@ -130,7 +130,7 @@ class RowWriter:
 
     def _write_perturb(self, operation: Perturb) -> list[str]:
         sign, width = "+=" if operation.accumulate else "=", operation.out.width
-        noise = f"{self.arguments.name(Noise(operation.population))}[row * {width} + j]"
+        noise = f"{self.arguments.name(Normals(operation.population))}[row * {width} + j]"
         target, scale = self.arguments.column(operation.out, "j"), self.precision.literal(operation.scale)
         return [f"{_count(width)} {target} {sign} {scale} * {noise};"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.entries import emit_entries, has_narrow_indices
+from graphbptt.codegen.noise import NOISE_NEEDS, emit_noise
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.product import VectorUnit, emit_products
 from graphbptt.codegen.scan import Scan, can_emit, emit_scan
@@ -45,11 +46,14 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
             if can_emit(plan, sweep):
                 name = f"{'backward' if backward else 'forward'}_{index}"
                 scans[index, backward] = emit_scan(name, plan, stage, backward, precision)
-    needs = {need for scan in scans.values() for need in scan.needs}
+    noisy = bool(plan.network.noisy)
+    needs = {need for scan in scans.values() for need in scan.needs}.union(NOISE_NEEDS if noisy else ())
     products = tuple(dict.fromkeys(product for scan in scans.values() for product in scan.products))
     lines = emit_products(products, vectors, precision)
     if any(has_narrow_indices(weights) for weights in plan.blocks):
         lines += emit_entries(vectors, precision)
+    if noisy:
+        lines += emit_noise(precision)
     for scan in scans.values():
         lines += scan.lines
     contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]

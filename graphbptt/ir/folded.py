@@ -130,6 +130,11 @@ class FoldedNetwork:
         return (*self.targets, *penalties)
 
     @cached_property
+    def noisy(self) -> tuple[Population, ...]:
+        """The populations whose net inputs noise is added to."""
+        return tuple(p for p in self.populations if p.noise and p.name not in self.given)
+
+    @cached_property
     def given(self) -> frozenset[str]:
         """The populations clamped as a whole at every step: they are data, and nothing arrives at them."""
         return frozenset(

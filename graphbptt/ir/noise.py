@@ -44,6 +44,11 @@ class Noise:
     seed: int
     example: int = 0
 
+    def key(self, population: str) -> Array:
+        """The generator's key for a population: two words."""
+        digest = hashlib.sha256(f"{self.seed}:{population}".encode()).digest()
+        return np.frombuffer(digest[:16], "<u8").astype(np.uint64)
+
 
 def draw_noise(
     noise: Noise, population: str, steps: range, size: int, units: int, dtype: npt.DTypeLike = np.float64
@@ -75,10 +80,9 @@ def draw_noise(
     """
     fours = -(-units // WORDS)
     words = np.empty((len(steps), size, fours * WORDS), np.uint64)
-    key = np.frombuffer(hashlib.sha256(f"{noise.seed}:{population}".encode()).digest()[:16], "<u8")
     # The generator adds one to its counter before it uses it.
     start = np.array([noise.example * fours, 0, steps.start, 0], np.uint64)
-    generator = np.random.Philox(counter=start, key=key.astype(np.uint64))
+    generator = np.random.Philox(counter=start, key=noise.key(population))
     for row in words:
         row[...] = generator.random_raw(row.size).reshape(row.shape)
         generator.advance(NEXT_STEP - row.size // WORDS)
