@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import networkx as nx
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
@@ -28,6 +29,7 @@ from graphbptt.ir.expression import Expression
 __all__ = [
     "DeclaredEdge",
     "DeclaredGraph",
+    "is_single",
     "keep_keys",
     "list_nodes",
     "name_edges",
@@ -149,6 +151,12 @@ def _is_meant_as_key(model: type[BaseModel], word: object) -> bool:
         return True
     distinct = [key for key in model.model_fields if len(key) >= SHORTEST]
     return bool(difflib.get_close_matches(str(word), distinct, n=1, cutoff=LIKENESS))
+
+
+def is_single(attributes: Mapping[str, Any]) -> bool:
+    """Whether a node of these attributes, which nobody has checked yet, is a single unit."""
+    units = attributes.get("units", 1)
+    return isinstance(units, int | np.integer) and units == 1
 
 
 def name_nodes(graph: Graph[Any]) -> dict[Hashable, str]:

@@ -5,13 +5,10 @@ loss := name | {name: {option: number}}        the names and their options are t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from graphbptt.declaration.values import mistake
+from graphbptt.declaration.values import is_finite, mistake
 from graphbptt.errors import did_you_mean
 from graphbptt.ir.data import Loss
 from graphbptt.ir.losses import LOSSES
@@ -51,6 +48,5 @@ def read_loss(value: Any) -> Loss:
 
 
 def _check_number(what: str, number: Any) -> None:
-    ordinary = isinstance(number, int | float | np.number) and not isinstance(number, bool)
-    if not ordinary or not 0 < number < math.inf:
+    if not is_finite(number) or number <= 0:
         raise mistake(f"{what} is {number!r}", "write a positive number")

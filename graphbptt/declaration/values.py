@@ -10,7 +10,7 @@ Spec files hold plain lists and numbers, hand-built graphs NumPy's as well; the 
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -33,6 +33,7 @@ __all__ = [
     "Units",
     "Values",
     "holds_values",
+    "is_finite",
     "mistake",
     "read_indices",
     "read_init",
@@ -44,6 +45,16 @@ __all__ = [
 def mistake(what: str, instead: str) -> PydanticCustomError:
     """A validation error in the project's form: what is wrong; what to write instead."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "instead": instead})
+
+
+def is_finite(number: object) -> bool:
+    """Whether it is a real number that a float holds, which not every whole number of Python's is.
+
+    >>> [is_finite(number) for number in (3, -0.5, True, float("nan"), 10**400)]
+    [True, True, False, False, False]
+    """
+    real = isinstance(number, int | float | np.integer | np.floating) and not isinstance(number, bool)
+    return real and bool(abs(number) <= sys.float_info.max)
 
 
 def _unwrap(value: Any) -> Any:
@@ -111,11 +122,7 @@ def read_init(value: Any) -> parameters.Init:
             raise mistake(
                 f"{name} has no number {key!r}", did_you_mean(str(key), list(distribution.defaults))
             )
-        if (
-            isinstance(number, bool)
-            or not isinstance(_unwrap(number), int | float)
-            or not math.isfinite(number)
-        ):
+        if not is_finite(_unwrap(number)):
             raise mistake(f"{key} of {name} is {number!r}", "write a finite number")
     filled = {key: float(numbers.get(key, default)) for key, default in distribution.defaults.items()}
     if (what := distribution.reject(filled)) is not None:

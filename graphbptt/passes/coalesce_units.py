@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import networkx as nx
 import numpy as np
 
-from graphbptt.declaration.graph import DeclaredGraph, name_edges, name_nodes
+from graphbptt.declaration.graph import DeclaredGraph, is_single, name_edges, name_nodes
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.aliases import Aliases, EntryNames
@@ -89,7 +89,7 @@ def coalesce_units(
     (4, ('units0', 3))
     """
     names = name_nodes(graph)
-    if sum(attributes.get("units", 1) == 1 for _, attributes in graph.nodes(data=True)) < max(threshold, 1):
+    if sum(is_single(attributes) for _, attributes in graph.nodes(data=True)) < max(threshold, 1):
         return Coalesced(graph, inputs, targets, Aliases(names))
     try:
         return _coalesce(graph, names, inputs, targets)

@@ -74,6 +74,7 @@ def test_a_target_says_the_options_of_its_loss(tmp_path: Path) -> None:
     ("loss", "said"),
     [
         ({"huber": {"delta": 0}}, "delta of huber is 0; write a positive number"),
+        ({"huber": {"delta": 10**400}}, "write a positive number"),
         ({"huber": {"delta": True}}, "delta of huber is True; write a positive number"),
         ({"huber": {"delta": "1"}}, "delta of huber is '1'; write a positive number"),
         ({"huber": {"dleta": 1}}, "huber has no option 'dleta'; did you mean 'delta'?"),

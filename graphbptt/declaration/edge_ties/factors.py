@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.declaration.edge_ties.listed_edges import ListedEdges
+from graphbptt.declaration.values import is_finite
 from graphbptt.errors import Problem, did_you_mean
 
 __all__ = ["multiply_factors"]
@@ -36,7 +37,9 @@ def _read_factor(edges: ListedEdges, name: str, problems: list[Problem]) -> npt.
     numbers = _read_numbers(column)
     if numbers is not None:
         return numbers
-    wrong = [row for row, value in enumerate(column) if not _is_number(value)]
+    wrong = [row for row, value in enumerate(column) if not (isinstance(value, bool) or is_finite(value))]
+    if not wrong:  # whole numbers that no integer of NumPy's holds
+        return np.array([float(value) for value in column])
     if all(value is None for value in column):
         known = sorted({str(key) for attributes in edges.attributes for key in attributes})
         what, remedy = f"no edge has an attribute {name!r}", did_you_mean(name, known)
@@ -56,7 +59,3 @@ def _read_numbers(column: list[Any]) -> npt.NDArray[np.float64] | None:
         return None
     numeric = numbers.dtype.kind in "iufb" and numbers.ndim == 1
     return numbers.astype(np.float64) if numeric and bool(np.isfinite(numbers).all()) else None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and bool(-np.inf < value < np.inf)

@@ -8,6 +8,8 @@ from typing import Any
 
 import networkx as nx
 
+from graphbptt.declaration.graph import is_single
+
 __all__ = ["ListedEdges", "list_edges"]
 
 Graph = nx.DiGraph
@@ -41,7 +43,7 @@ class ListedEdges:
         return frozenset(
             node
             for node, attributes in self.nodes.items()
-            if attributes.get("units", 1) != 1 or attributes.get("cell") is not None
+            if not is_single(attributes) or attributes.get("cell") is not None
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from graphbptt.declaration.edge_ties.listed_edges import ListedEdges
-from graphbptt.declaration.values import read_init
+from graphbptt.declaration.values import is_finite, read_init
 from graphbptt.errors import Problem
 from graphbptt.ir.initializers import DISTRIBUTIONS
 from graphbptt.ir.parameters import FrozenArray, Initializer
@@ -36,7 +36,7 @@ def share_inits(
             unlike.append(row)
     for row, (group, attributes) in enumerate(zip(groups, edges.attributes, strict=True)):
         init = shared.get(group)
-        if isinstance(init, int | float):
+        if is_finite(init):
             attributes["init"] = init * scales[row]
         elif row == first.get(group):
             attributes["init"] = _scale(init, scales[row])

@@ -15,6 +15,7 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.declaration.expressions import LARGEST_DELAY
 from graphbptt.declaration.graph import keep_keys, tell_parallel
 from graphbptt.declaration.network_schema import ConnectionDeclaration
 from graphbptt.passes.coalesce.node_table import NodeTable
@@ -214,7 +215,8 @@ class _Kinds:
         """The delay of every kind; 0 for one that is none."""
         for sample in self.samples:
             delay = sample.get("delay", 1)
-            yield int(delay) if isinstance(delay, int | np.integer) else 0
+            whole = isinstance(delay, int | np.integer)
+            yield int(delay) if whole and abs(delay) <= LARGEST_DELAY else 0
 
 
 def _is_plain_tie(tie: Mapping[str, Any]) -> bool:

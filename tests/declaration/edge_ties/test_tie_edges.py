@@ -162,6 +162,21 @@ def test_factors_that_are_none() -> None:
     graph = draw(ties_by=["path"], factors=["count"])
     graph.edges["a", "b"]["count"] = 0
     assert "multiply to 0 or to no finite number at 1 edges: a->b;" in complain(graph)[0]
+    graph.edges["a", "b"]["count"] = 10**400
+    assert "'count' is no finite number at 1 edges: a->b" in complain(graph)[0]
+
+
+def test_factors_may_be_whole_numbers_of_any_size() -> None:
+    graph = draw(ties_by=["path"], factors=["count"])
+    graph.edges["a", "b"]["count"] = 10**30
+    assert show_ties(tie_edges(graph))["a->b"] == {"group": "x", "scale": 1e30}
+
+
+def test_a_starting_value_that_no_float_holds_is_told() -> None:
+    graph = draw(ties_by=["path"])
+    graph.edges["a", "b"]["init"] = 10**400
+    with pytest.raises(SpecError, match=r"edge a->b\.init: "):
+        fold_graph(tie_edges(graph))
 
 
 def test_symmetric_ties_that_the_graph_contradicts() -> None:
