@@ -217,6 +217,10 @@ def test_a_cycle_without_delay_is_told_edge_by_edge() -> None:
             {"weight": "scala"},
             "edge 0->1.weight: 'scala' is not among the choices (and 5 edges like it); did you",
         ),
+        (
+            {"delay": 10**400},
+            f"edge 0->1.delay: 1{'0' * 56}... is out of range (and 5 edges like it); write at most 1,000,000",
+        ),
         ({"dealy": 2}, "edge 0->1.dealy: unknown key 'dealy' (and 5 edges like it); did you mean 'delay'?"),
         (
             {"tie": {"group": "w", "scale": 0.0}},
@@ -308,6 +312,26 @@ def test_penalties_are_those_of_the_single_weights() -> None:
     assert found[0] == pytest.approx(expected[0], rel=1e-12)
     for name, derivative in expected[1].items():
         np.testing.assert_allclose(found[1][name], derivative, rtol=1e-10, err_msg=name)
+
+
+def test_units_that_are_no_number_are_told() -> None:
+    graph = draw_ring()
+    graph.nodes[2]["units"] = np.array([1, 2])
+    for threshold in (0, 100):
+        with pytest.raises(SpecError, match=r"node 2\.units: "):
+            compile_as(graph, [], [], threshold)
+
+
+def test_constrained_ties_without_values_of_their_own_are_projected() -> None:
+    graph = draw_ring()
+    graph.nodes[0]["bias"] = {"tie": {"group": "shared", "scale": -2.0}}
+    graph.nodes[1]["bias"] = {"init": 0.3}
+    graph.edges[3, 4].update(weight="scalar", tie={"group": "twice", "scale": -2.0})
+    graph.edges[0, 1]["init"] = 0.5
+    graph.graph["constraints"] = ["0.bias + 1.bias == 0.4", "3->4 + 0->1 == 0.25"]
+    plain, joint = compile_as(graph, [], [], 100), compile_as(graph, [], [], 0)
+    for name in ("shared", "1.bias", "twice", "0->1"):
+        np.testing.assert_allclose(joint.parameters[name], plain.parameters[name])
 
 
 def test_constrained_and_named_parameters_keep_their_nodes() -> None:

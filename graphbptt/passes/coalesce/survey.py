@@ -170,18 +170,19 @@ def _survey(
     alone |= odd_alike[nodes.kind, (history > 1).astype(np.int64)]
     small = one[edges.source] & one[edges.target]
     odd = np.array([*(_is_odd(declared) for declared in connection), False])[edges.kind]
-    odd_ties = _find_odd_ties(graph, nodes, edges, node, odd | ~small, one, history)
+    ties = list(edges.ties)
+    named, mentioned = _find_named(graph, nodes, edges), _find_mentioned(graph, nodes, ties)
+    odd_ties = _find_odd_ties(graph, nodes, edges, node, odd | named | ~small, one & ~mentioned, history)
     tied = edges.tie >= 0
     odd |= tied & np.append(odd_ties, False)[edges.tie]
-    odd |= _find_named(graph, nodes, edges)
+    odd |= named
     stay = odd | (tied & ~small)
     alone[edges.source[stay]] = alone[edges.target[stay]] = True
-    ties = list(edges.ties)
     odd_names = {ties[k] for k in np.flatnonzero(odd_ties)}
     for index, numbers in enumerate(nodes.numbers):
         if any(number.tie is not None and (number.tie in odd_names) for number in numbers.values()):
             alone[index] = True
-    alone |= _find_mentioned(graph, nodes, ties)
+    alone |= mentioned
     single = small & ~odd
     return Survey(nodes, edges, node, connection, alone, single, odd_ties, weighted, history, rank)
 
@@ -230,10 +231,11 @@ def _find_odd_ties(
     edges: EdgeTable,
     declared: Sequence[NodeDeclaration],
     odd: Array,
-    one: Array,
+    joinable: Array,
     history: Array,
 ) -> Array:
-    """The ties of `edges.ties` that do not only join numbers."""
+    """The ties of `edges.ties` that do not only join numbers: those of `odd` edges, or of nodes that are not `joinable`,
+    for having several units or parameters that are called by name, and those that are called by name themselves."""
     named: set[str] = set()
     for index, numbers in enumerate(nodes.numbers):
         node = declared[nodes.kind[index]]
@@ -242,7 +244,7 @@ def _find_odd_ties(
                 said = {"bias": node.bias, "initial": node.initial, **node.coefficients}.get(key)
                 index_tie = isinstance(said, Parameter) and _is_odd_tie(said.tie)
                 rows = key == "initial" and history[index] > 1
-                if not one[index] or index_tie or rows:
+                if not joinable[index] or index_tie or rows:
                     named.add(number.tie)
     texts = list(_list_texts(graph))
     odd_ties = np.array(
