@@ -47,7 +47,7 @@ def mistake(what: str, instead: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{what}", {"what": what, "instead": instead})
 
 
-def is_finite(number: object) -> bool:
+def is_finite(number: Any) -> bool:
     """Whether it is a real number that a float holds, which not every whole number of Python's is.
 
     >>> [is_finite(number) for number in (3, -0.5, True, float("nan"), 10**400)]

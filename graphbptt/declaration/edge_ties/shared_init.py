@@ -34,12 +34,12 @@ def share_inits(
             first[group], shared[group] = row, init
         elif init is not shared[group] and not _are_equal(init, shared[group]):
             unlike.append(row)
+    numbers = {group: init for group, init in shared.items() if is_finite(init)}
     for row, (group, attributes) in enumerate(zip(groups, edges.attributes, strict=True)):
-        init = shared.get(group)
-        if is_finite(init):
-            attributes["init"] = init * scales[row]
+        if group in numbers:
+            attributes["init"] = numbers[group] * scales[row]
         elif row == first.get(group):
-            attributes["init"] = _scale(init, scales[row])
+            attributes["init"] = _scale(shared[group], scales[row])
     if unlike:
         shown = edges.show(unlike, lambda row: f" (of {groups[row]})")
         what = f"{len(unlike):,} edges start otherwise than the group they are tied into: {shown}"

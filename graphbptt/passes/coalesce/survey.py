@@ -234,8 +234,8 @@ def _find_odd_ties(
     joinable: Array,
     history: Array,
 ) -> Array:
-    """The ties of `edges.ties` that do not only join numbers: those of `odd` edges, or of nodes that are not `joinable`,
-    for having several units or parameters that are called by name, and those that are called by name themselves."""
+    """The ties of `edges.ties` that do not only join numbers: those of `odd` edges, those of nodes that are not
+    `joinable`, having several units or parameters that are called by name, and those that are called by name."""
     named: set[str] = set()
     for index, numbers in enumerate(nodes.numbers):
         node = declared[nodes.kind[index]]
