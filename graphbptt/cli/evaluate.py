@@ -15,7 +15,7 @@ from graphbptt.cli.arguments import noise_option, spec_arguments
     "--parameters",
     type=click.Path(path_type=Path),
     required=True,
-    help="The file that `train` wrote: parameters.npz in the folder of a run.",
+    help="The folder that `train` made for a run, or the parameters.npz in it.",
 )
 @noise_option
 def evaluate(spec: Path, overrides: tuple[str, ...], parameters: Path, noise: bool | int) -> None:

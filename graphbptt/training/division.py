@@ -72,12 +72,20 @@ def within(order: Array, part: Range) -> Rows:
 
 def normalise(values: Array, seen: Array) -> Array:
     """Mean 0 and deviation 1 for each unit (the last axis) over what was `seen`; a constant becomes 0."""
+    if not seen.size:
+        return values
     axes = tuple(range(seen.ndim - 1))
-    spread = seen.std(axis=axes)
-    scaled: Array = (values - seen.mean(axis=axes)) / np.where(spread > 0, spread, 1)
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # what is not finite is reported where fields are bound
+        spread = seen.std(axis=axes)
+        scaled: Array = (values - seen.mean(axis=axes)) / np.where(spread > 0, spread, 1)
     return scaled
 
 
 def total_variance(values: Array) -> float:
-    """The variance of each unit (the last axis) over all rows, averaged over units."""
-    return float(values.reshape(-1, values.shape[-1]).var(axis=0).mean())
+    """The variance of each unit (the last axis) over all rows, averaged over units; 0 of no values."""
+    if not values.size:
+        return 0.0
+    with np.errstate(invalid="ignore", over="ignore"):  # as above
+        return float(values.reshape(-1, values.shape[-1]).var(axis=0).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,4 +105,4 @@ def _real_rows(data: Dataset, name: str, chosen: Rows) -> Array:
     array = data.fields[name][chosen]
     if array.ndim == 3 and LENGTHS in data.fields:
         return array[np.arange(array.shape[1]) < data.fields[LENGTHS][chosen][:, None]]
-    return array.reshape(-1, array.shape[-1])
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])

@@ -32,6 +32,8 @@ from graphbptt.training.tables import read_arrays
 
 __all__ = ["RunFolder", "read_parameters", "write_atomically"]
 
+PARAMETERS = "parameters.npz"
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -71,7 +73,7 @@ class RunFolder:
             for name, array in model.parameters.items():
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        self._write("parameters.npz", content.getvalue())
+        self._write(PARAMETERS, content.getvalue())
 
     def write_history(self, epochs: Sequence[Epoch]) -> None:
         """Keep a row for every epoch."""
@@ -122,14 +124,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def read_parameters(model: Model, path: Path) -> None:
-    """Set every parameter of a model from a file.
+    """Set every parameter of a model from a file, or from that in the folder of a run.
 
     Raises
     ------
     DataError
         There is no such file, or its arrays are not those of the model; names every one that differs.
     """
-    arrays = read_arrays(path)
+    if path.is_dir():
+        path = path / PARAMETERS
+    arrays = read_arrays(path, "the working directory")
     problems = [
         Problem(str(path), f"there is no parameter {name!r}", "was it written for this spec?")
         for name in model.parameters

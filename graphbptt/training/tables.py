@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import zipfile
-from collections.abc import Collection
+import zlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from graphbptt.errors import DataError, Place, Problem, did_you_mean
 __all__ = ["read_arrays", "read_columns"]
 
 Array = npt.NDArray[Any]
+AS_ARCHIVE = "write it with numpy.savez"
+SPEC = "the spec"
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What a file that is no archive, or a broken one, can raise; a RuntimeError where it is locked by a password."""
+
 SHOWN = 10
 """How many bad cells of a file are listed."""
 
@@ -64,27 +70,43 @@ def _read_column(
     return values
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, start: str = SPEC) -> dict[str, Array]:
     """The arrays of an npz by name; arrays of Python objects are refused.
+
+    Parameters
+    ----------
+    path : Path
+    start : str
+        What a path is relative to, for the message where there is no such file.
 
     Raises
     ------
     DataError
-        There is no such file, or it cannot be read as arrays of numbers.
+        There is no such file, or it is no archive of arrays of numbers.
     """
     try:
-        # Opened here, so that it is closed where its content is no archive.
         with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array and no names")
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _cannot_read(path, error) from None
+            if not zipfile.is_zipfile(file):
+                raise DataError(Problem(str(path), "is no .npz archive", AS_ARCHIVE))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: _read_array(path, archive, name) for name in archive.files}
+    except UNREADABLE as error:
+        raise _cannot_read(path, error, start) from None
 
 
-def _cannot_read(path: Path, error: Exception) -> DataError:
+def _read_array(path: Path, archive: Mapping[str, Any], name: str) -> Array:
+    try:
+        array = archive[name]
+    except ValueError:  # in the words of NumPy it is advice to load what can run code
+        array = None
+    if not isinstance(array, np.ndarray):
+        raise DataError(Problem(str(path), f"{name!r} in it is no array of numbers", AS_ARCHIVE))
+    return array
+
+
+def _cannot_read(path: Path, error: Exception, start: str = SPEC) -> DataError:
     if isinstance(error, FileNotFoundError):
-        return DataError(Problem(str(path), "there is no such file", "a path is relative to the spec"))
+        return DataError(Problem(str(path), "there is no such file", f"a path is relative to {start}"))
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return DataError(Problem(str(path), f"cannot be read: {said}", "is it a file of the declared kind?"))

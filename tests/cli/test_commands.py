@@ -59,8 +59,11 @@ def test_train_writes_a_run_that_evaluate_and_train_can_read(
     with np.load(folder / "parameters.npz") as arrays:
         assert arrays["bits->hidden"].shape == (2, 3)
 
+    assert run(["evaluate", ADDITION, *QUICK, "--parameters", str(folder)]) == 0
+    of_folder = capsys.readouterr().out
     assert run(["evaluate", ADDITION, *QUICK, "--parameters", str(folder / "parameters.npz")]) == 0
-    assert capsys.readouterr().out.splitlines() == printed.splitlines()[-4:]
+    assert capsys.readouterr().out == of_folder
+    assert of_folder.splitlines() == printed.splitlines()[-4:]
 
     assert run(["train", str(folder / "spec.yaml")]) == 0
     again = json.loads((here / "runs" / "spec-1" / "figures.json").read_text())
@@ -178,7 +181,9 @@ def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", ADDITION, "inputs.bits.field=bit"], 3, "did you mean 'bits'"),
         (["train", SUNSPOTS, "data.csv=absent.csv"], 3, "there is no such file"),
         (["train", SUNSPOTS, "data.fields.sunspots.from=YAER"], 3, "did you mean 'YEAR'"),
-        (["evaluate", ADDITION, "--parameters", "absent.npz"], 3, "there is no such file"),
+        (["evaluate", ADDITION, "--parameters", "absent.npz"], 3, "relative to the working directory"),
+        (["evaluate", ADDITION, "--parameters", "."], 3, "parameters.npz: there is no such file"),
+        (["evaluate", ADDITION, "--parameters", "diverging.yaml"], 3, "diverging.yaml: is no .npz archive"),
         (["train", SUNSPOTS, "data.baseline.autoregression.lags=300"], 3, "lags=300"),
         (["train", ADDITION, "data.examples=1000000000000"], 3, "not enough memory"),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -213,13 +215,42 @@ def test_an_npz_that_cannot_be_used(examples: Path, data: dict[str, Any], said: 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"not an archive"])
 def test_a_broken_npz(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"a\.npz: is no \.npz archive; write it with numpy\.savez"):
         load(tmp_path, npz="a.npz")
+
+
+def test_an_npz_with_a_damaged_array(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", x=np.arange(1000.0))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[60:90] = b"?" * 30
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read: .*; is it a file of the declared kind"):
+        load(tmp_path, npz="a.npz")
+
+
+def test_an_archive_of_something_else(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("sheet.xml", "<sheet/>")
+    with pytest.raises(DataError, match=r"a\.npz: 'sheet\.xml' in it is no array of numbers"):
+        load(tmp_path, npz="a.npz")
+
+
+@pytest.mark.parametrize("said", [{}, {"fields": {"x": {"from": "x", "normalise": True}}}])
+@pytest.mark.parametrize("x", [np.full((3, 2, 1), np.inf), np.zeros((3, 0, 1)), np.zeros((3, 2, 0))])
+def test_values_that_are_refused_later_raise_no_warning(
+    tmp_path: Path, x: np.ndarray, said: dict[str, Any]
+) -> None:
+    np.savez(tmp_path / "a.npz", x=x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load(tmp_path, npz="a.npz", **said).train.fields["x"].shape == x.shape
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.array([{}], dtype=object))
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(
+        DataError, match=r"a\.npz: 'x' in it is no array of numbers; write it with numpy\.savez$"
+    ):
         load(tmp_path, npz="a.npz")
 
 
