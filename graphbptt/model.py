@@ -131,6 +131,7 @@ class Model:
         ----------
         fields : mapping
             Arrays by field name, (batch, time, units), or (batch, units) for a static one; optionally ``lengths``.
+            Fields that the network does not declare are left alone, unless one is named almost like ``lengths``.
         steps : int, optional
             The number of steps; needed only where no field has a time axis.
         noise : bool or int

@@ -73,14 +73,15 @@ def bind_batch(
     Parameters
     ----------
     network : FoldedNetwork
-        Its clamps and targets say which fields are read; others are ignored.
+        Its clamps and targets say which fields are read; others are left alone, so that data may have more fields
+        than a network reads.
     fields : mapping
         Arrays by field name. Values have shape (batch, time, units), or (batch, units) for a static field,
         which holds at every step; labels have shape (batch, time) or (batch,). A clamp at the start takes
         (batch, units) for all history rows, or (batch, history, units). A clamp's mask has its values' shape,
         or (batch, time), or (batch, time, 1) where the values are static; a target's mask has shape
         (batch, time) or (batch,). ``lengths`` (batch,) holds the number of steps of each sequence; later
-        steps are padding.
+        steps are padding. A field that nothing declares, named almost like it, is an error.
     steps : int, optional
         The number of steps; needed only where no field has a time axis.
     dtype : data-type
@@ -126,6 +127,7 @@ def bind_batch(
         for clamp in network.clamps
     ]
     wanted = [_read_target(reader, network, target) for target in (network.targets if targets else ())]
+    reader.reject_near(LENGTHS, set(_list_declared(network)))
     lengths = reader.read(LENGTHS, "batch", ("batch",), integers=True) if LENGTHS in reader else None
     extent = reader.measure(steps, size)
     if extent is None:
@@ -154,6 +156,14 @@ def bind_batch(
         noise,
         tuple(_bind_penalties(network, frame)) if targets else (),
     )
+
+
+def _list_declared(network: FoldedNetwork) -> Iterator[str]:
+    """The fields that clamps and targets name, whether or not this call reads them."""
+    for item in (*network.clamps, *network.targets):
+        yield item.field
+        if item.mask is not None:
+            yield item.mask
 
 
 def _bind_penalties(network: FoldedNetwork, frame: _Frame) -> Iterator[BoundTarget]:

@@ -9,8 +9,9 @@ A `FieldReader` collects problems instead of stopping at the first one, so that 
 
 from __future__ import annotations
 
+import difflib
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +43,18 @@ class FieldReader:
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
+
+    def reject_near(self, name: str, declared: Collection[str]) -> None:
+        """Note the fields that nothing declares but whose names are almost `name`, a field that need not be there."""
+        if name in self._fields:
+            return
+        for given in self._fields:
+            if isinstance(given, str) and given not in declared and _is_near(given.casefold(), name):
+                self.report(
+                    f"field {given}",
+                    "nothing reads it",
+                    f"did you mean {name!r}? Else rename it or leave it out",
+                )
 
     def report(self, path: str, what: str, instead: str = "") -> None:
         """Note a problem; the same one twice is noted once."""
@@ -130,18 +143,33 @@ class FieldReader:
                 asked = {"steps": f"steps={size}", "state": f"the state that is carried has {size}"}.get(
                     first, f"field {first} has {size}"
                 )
-                self.report(f"field {name}", f"{axis} axis of {other}", f"{asked}; they must be equal")
+                remedy = "".join(map(self._omit_time, (name, first))) if axis == "time" else ""
+                self.report(
+                    f"field {name}", f"{axis} axis of {other}", f"{asked}; they must be equal{remedy}"
+                )
         if size < 1:
             name = first if first == "steps" else f"field {first}"
             empty = "the batch is empty" if axis == "batch" else f"{size} steps"
             self.report(name, empty, f"give at least one {'sequence' if axis == 'batch' else 'step'}")
         return size if size > 0 and set(sizes.values()) == {size} else None
 
+    def _omit_time(self, name: str) -> str:
+        """What to do with a field of one step that may have been meant for all; empty for others."""
+        array = self._arrays.get(name)
+        if array is None or array.shape[1] != 1:
+            return ""
+        shape = (len(array), *array.shape[2:])
+        return f"; if {name} holds at every step, leave the time axis out: shape {shape}"
+
 
 def _fits(shape: tuple[int, ...], layout: Layout) -> bool:
     return len(shape) == len(layout) and all(
         isinstance(axis, str) or axis == size for axis, size in zip(layout, shape, strict=True)
     )
+
+
+def _is_near(word: str, name: str) -> bool:
+    return name.removesuffix("s") in word or bool(difflib.get_close_matches(word, [name], cutoff=0.7))
 
 
 def _show(layout: Layout) -> str:

@@ -28,7 +28,7 @@ class Dataset:
     ----------
     fields : mapping
         Arrays by field name, (examples, time, units), or (examples, units) for a static one; optionally
-        ``lengths``.
+        ``lengths``. There may be more than a model reads; one named almost like ``lengths`` is then an error.
     steps : int, optional
         The number of steps; needed only where no field has a time axis.
 

@@ -336,6 +336,31 @@ class TestMistakes:
             "field wanted: time axis of 3; field input has 4; they must be equal",
         ]
 
+    @pytest.mark.parametrize("name", ["length", "Lengths", "lenghts", "sequence_lengths"])
+    def test_lengths_that_are_misspelt(self, name: str) -> None:
+        (found,) = problems([INPUT], [], {"input": DATA, name: [4, 1, 2]})
+        assert (
+            found == f"field {name}: nothing reads it; did you mean 'lengths'? Else rename it or leave it out"
+        )
+
+    def test_but_not_of_fields_that_another_network_may_read_or_that_are_declared(self) -> None:
+        bind([INPUT], [], {"input": DATA, "weights": DATA, "legal": DATA, "input2": DATA})
+        bind([INPUT], [], {"input": DATA, "length": DATA, "lengths": [4, 1, 2]})
+        network = fold([INPUT], [Target("h", "length")])
+        bind_batch(network, {"input": DATA, "length": DATA}, targets=False)
+        bind([Clamp("x", "length", mask="lenghts")], [], {"length": DATA, "lenghts": DATA > 0})
+
+    def test_of_one_step_that_were_meant_for_all(self) -> None:
+        agree = "they must be equal; if label holds at every step, leave the time axis out: shape (3,)"
+        label = Target("h", "label", "cross_entropy")
+        fields = {"input": DATA, "label": np.zeros((BATCH, 1), int)}
+        assert problems([INPUT], [label], fields) == [
+            f"field label: time axis of 1; field input has {STEPS}; {agree}"
+        ]
+        clamps = [Clamp("x", "one"), Clamp("h", "all")]
+        (found,) = problems(clamps, [], {"one": DATA[:, :1], "all": numbers(BATCH, STEPS, 3)})
+        assert found.endswith("if one holds at every step, leave the time axis out: shape (3, 2)")
+
     def test_all_at_once(self) -> None:
         clamps = [INPUT, Clamp("h", "start", at="start"), Clamp("p", "free", at=(1,))]
         targets = [Target("h", "label", "cross_entropy"), Target("p", "wanted", "binary_cross_entropy")]
