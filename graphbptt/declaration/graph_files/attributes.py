@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,7 @@ def read_columns(
             texts, alone=attribute in model.model_fields and attribute not in factors
         )
         origins[attribute] = column
+    _check_factors(columns, name, lambda row, attribute: table.place(row, origins[attribute]), factors)
     check_columns(model, columns, name, lambda row, attribute: table.place(row, origins[attribute]), factors)
     return columns
 
@@ -93,3 +95,27 @@ def list_attributes(columns: Columns, rows: int) -> list[dict[str, Any]]:
     if not any(None in column for column in columns.values()):
         return whole
     return [{name: value for name, value in row.items() if value is not None} for row in whole]
+
+
+def _check_factors(
+    columns: Columns,
+    name: Callable[[int], str],
+    place: Callable[[int, str], Place | None],
+    factors: Collection[str],
+) -> None:
+    """Check that what the columns of factors hold are numbers; one that is not makes its column one of text.
+
+    Raises
+    ------
+    SpecError
+        With the cells that are none.
+    """
+    problems = []
+    for factor in factors:
+        for row, value in enumerate(columns.get(factor, ())):
+            number = read_cells([value], alone=True)[0] if isinstance(value, str) else value
+            if isinstance(number, str) or (isinstance(number, float) and not math.isfinite(number)):
+                what = f"{value!r} is no finite number, but {factor} is a factor"
+                problems.append(Problem(f"{name(row)}.{factor}", what, "write a number", place(row, factor)))
+    if problems:
+        raise SpecError(problems[:SHOWN])

@@ -18,7 +18,7 @@ from graphbptt.declaration.graph_files.nodes import NodeTable, read_names
 from graphbptt.declaration.graph_files.schema import GraphFile
 from graphbptt.declaration.graph_files.table import SHOWN, Table, read_table
 from graphbptt.declaration.network_schema import ConnectionDeclaration
-from graphbptt.errors import Problem, SpecError
+from graphbptt.errors import Place, Problem, SpecError
 
 __all__ = ["connect", "read_edge_list"]
 
@@ -40,11 +40,14 @@ def read_edge_list(path: Path, declared: GraphFile, nodes: NodeTable | None) -> 
     Raises
     ------
     SpecError
-        It cannot be read, an edge is listed twice, or names a node that the table lacks.
+        It cannot be read or has no rows, an edge is listed twice, or names a node that the table lacks.
     """
     table, chosen = read_table(path, "network.graph", "columns"), declared.columns
     names = {attribute: chosen.get(attribute, attribute) for attribute in (*ENDS, "key")}
     sources, targets = (read_names(table, end, names[end]) for end in ENDS)
+    if not sources:
+        remedy = "write a row an edge, or write the network without a graph file"
+        raise SpecError(Problem("network.graph", "the list has no edges", remedy, Place(table.file, 1, 1)))
     others = {attribute: column for attribute, column in chosen.items() if attribute not in ENDS}
     columns = dict(
         read_columns(

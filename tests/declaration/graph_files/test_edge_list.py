@@ -80,6 +80,7 @@ def test_a_run_can_be_repeated_from_anywhere(tmp_path: Path) -> None:
     ("edges", "line", "column", "complaint"),
     [
         ("", 1, 1, "there is no header"),
+        ("source,target\n", 1, 1, "network.graph: the list has no edges; write a row an edge"),
         ("source,target,source\n", 1, 1, "several columns are called 'source'"),
         (
             "from,target\nx,h\n",
@@ -123,6 +124,18 @@ def test_mistakes_in_a_list(tmp_path: Path, edges: str, line: int, column: int, 
     assert complaint in str(problem)
     assert problem.place == Place(str(tmp_path / "edges.csv"), line, column)
     assert problem.instead
+
+
+def test_cells_of_a_factor_that_are_no_numbers_are_named_each_with_its_place(tmp_path: Path) -> None:
+    edges = "source,target,kind,n_syn\na,b,k,3\na,c,k,4x\nb,c,k,5\nc,a,k,1e400\n"
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, edges, ", ties_by: [kind], columns: {count: n_syn}, factors: [count]")
+    first, second = caught.value.problems
+    where = tmp_path / "edges.csv"
+    assert str(first) == (
+        f"{where}:3:7: edge a->c.count: '4x' is no finite number, but count is a factor; write a number"
+    )
+    assert second.place == Place(str(where), 5, 7)
 
 
 @pytest.mark.parametrize(
