@@ -160,7 +160,8 @@ def bind_batch(
 
 def _list_declared(network: FoldedNetwork) -> Iterator[str]:
     """The fields that clamps and targets name, whether or not this call reads them."""
-    for item in (*network.clamps, *network.targets):
+    declared: tuple[Clamp | Target, ...] = (*network.clamps, *network.targets)
+    for item in declared:
         yield item.field
         if item.mask is not None:
             yield item.mask
