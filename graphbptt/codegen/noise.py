@@ -65,20 +65,26 @@ NORMALS = """\
 /* A uniform number between 0 and 1. */
 static inline real uniform(word drawn) { return (real)(((double)(long long)(drawn >> 11) + 0.5) * 0x1p-53); }
 
-/* Two normal numbers in place of each two words (Box and Muller 1958). */
+/* Two normal numbers in place of each two words (Box and Muller 1958); loops of one width each, to be vectorised. */
 static void pair_normals(ptrdiff_t pairs, const word *restrict drawn, real *restrict out) {
-    INDEPENDENT
+    real radii[$pairs], angles[$pairs];
     for (ptrdiff_t i = 0; i < pairs; i++) {
-        const real radius = real_sqrt($minus_two * real_log(uniform(drawn[2 * i])));
-        const real angle = $two_pi * uniform(drawn[2 * i + 1]);
-        const real quarters = (angle * $per_quarter + $shifter) - $shifter;
-        const real r = ((angle - quarters * $quarter0) - quarters * $quarter1) - quarters * $quarter2;
+        radii[i] = uniform(drawn[2 * i]);
+        angles[i] = $two_pi * uniform(drawn[2 * i + 1]);
+    }
+    for (ptrdiff_t i = 0; i < pairs; i++) radii[i] = real_sqrt($minus_two * real_log(radii[i]));
+    for (ptrdiff_t i = 0; i < pairs; i++) {
+        const real quarters = (angles[i] * $per_quarter + $shifter) - $shifter;
+        const real r = ((angles[i] - quarters * $quarter0) - quarters * $quarter1) - quarters * $quarter2;
         const real z = r * r, sine = r + r * z * $sine, cosine = $one + z * $cosine;
-        const int odd = quarters == $one || quarters == $three;
-        const int flipped = quarters == $one || quarters == $two, below = quarters == $two || quarters == $three;
-        const real c = odd ? sine : cosine, s = odd ? cosine : sine;
-        out[2 * i] = radius * (flipped ? -c : c);
-        out[2 * i + 1] = radius * (below ? -s : s);
+        const real c = (quarters == $one) | (quarters == $three) ? sine : cosine;
+        const real s = (quarters == $one) | (quarters == $three) ? cosine : sine;
+        angles[i] = radii[i] * ((quarters == $two) | (quarters == $three) ? -s : s);
+        radii[i] = radii[i] * ((quarters == $one) | (quarters == $two) ? -c : c);
+    }
+    for (ptrdiff_t i = 0; i < pairs; i++) {
+        out[2 * i] = radii[i];
+        out[2 * i + 1] = angles[i];
     }
 }
 
