@@ -36,6 +36,7 @@ class Stream:
             raise SpecError(problems)
         self._network, self._executable, self._dtype = network, executable, dtype
         self._stepper: Stepper | None = None
+        self._bound_size: int | None = None  # the stepper's, which outlives a reset
         self._size: int | None = None
         self._carried: CarriedState | None = None
 
@@ -44,8 +45,9 @@ class Stream:
     ) -> Mapping[str, Array]:
         """The states after one more step, (batch, units) by population, valid until the next one."""
         batch = bind_step(self._network, fields, self._dtype, self._carried, self._size, noise)
-        if self._stepper is None:
-            self._stepper, self._size = self._executable.stepper(batch.size), batch.size
+        if self._stepper is None or self._bound_size != batch.size:
+            self._stepper, self._bound_size = self._executable.stepper(batch.size), batch.size
+        self._size = batch.size
         states = self._stepper.step(parameters, batch)
         self._carried = CarriedState({}, batch.offset + 1)
         return states
@@ -59,9 +61,7 @@ class Stream:
 
     @state.setter
     def state(self, state: CarriedState | None) -> None:
-        size = None if state is None else self._measure(state)
-        if size != self._size:
-            self._stepper, self._size = None, size
+        self._size = None if state is None else self._measure(state)
         self._carried = state
 
     def _measure(self, state: CarriedState) -> int:

@@ -43,6 +43,20 @@ def test_reset_starts_anew(backend: str) -> None:
     assert np.array_equal(walk(model, 1, 2, 3, 4, 5, 6), whole)
 
 
+def test_reset_binds_nothing_anew() -> None:
+    model = build_model()
+    whole = model.run({"x": X})["h"]
+    walk(model, 1, 2)
+    stepper = model._stream._stepper
+    for count in (1, 3, 6):
+        model.reset()
+        assert np.array_equal(walk(model, *range(1, count + 1)), whole[:, :count])
+        assert model._stream._stepper is stepper
+    model.reset()
+    assert model.step({"x": X[:1, 0]})["h"].shape == (1, 2)
+    assert model._stream._stepper is not stepper
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_state_can_be_kept_and_gone_on_from(backend: str) -> None:
     model = build_model(backend=backend)

@@ -27,7 +27,7 @@ class NumpyStepper:
     """
 
     def __init__(self, plan: Plan, space: Workspace, bound: BoundPlan) -> None:
-        self._bound = bound
+        self._space, self._bound = space, bound
         self._parameters = np.full(plan.layout.size, np.nan, space.dtype)
         self._moves = list(_bind_moves(plan, space))
         self._states = {p.population: space.whole(p.state)[0] for p in plan.placements}
@@ -43,6 +43,7 @@ class NumpyStepper:
             else:
                 for move in self._moves:
                     move()
+                self._space.overwritten = True
             self._bound.walk(batch)
         self._batch = batch
         return self._states
