@@ -7,15 +7,20 @@ row of the vector     h.bias, (h.bias, 0.5*y.bias)
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, takewhile
+from typing import Generic, TypeVar
 
 from graphbptt.ir.expression import Expression, Load, leaves, substitute
 from graphbptt.ir.operations import Compute, Row, View
 from graphbptt.ir.parameters import FrozenArray
-from graphbptt.ir.plan import Plan
+from graphbptt.ir.plan import Plan, RowEntry
 
 __all__ = ["PlanNames", "join_names"]
+
+Item = TypeVar("Item")
 
 
 def join_names(names: Iterable[str], longest: int = 8) -> str:
@@ -28,23 +33,55 @@ def join_names(names: Iterable[str], longest: int = 8) -> str:
     return ", ".join(every[:longest]) + (f", ... ({len(every)} in all)" if len(every) > longest else "")
 
 
+class _Spans(Generic[Item]):
+    """What lies in disjoint spans of columns, found without a walk over all of it.
+
+    >>> spans = _Spans()
+    >>> for start, what in (3, "h"), (0, "x"), (5, "y"):
+    ...     spans.add(start, start + 2, what)
+    >>> spans.find(1, 5)
+    ['h', 'x']
+    """
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int, int]] = []
+        self._items: list[Item] = []
+
+    def add(self, start: int, stop: int, item: Item) -> None:
+        insort(self._spans, (start, stop, len(self._items)))
+        self._items.append(item)
+
+    def find(self, start: int, stop: int) -> list[Item]:
+        """What overlaps with a span, in the order in which it was added."""
+        first = max(0, bisect_left(self._spans, (start, 0, 0)) - 1)
+        reached = takewhile(
+            lambda span: span[0] < stop, (self._spans[k] for k in range(first, len(self._spans)))
+        )
+        return [self._items[number] for number in sorted(n for _, end, n in reached if end > start)]
+
+
 class PlanNames:
     """The names of everything in one plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._rows = plan.vector
+        self._rows: _Spans[RowEntry] = _Spans()
+        for entry in plan.vector:
+            self._rows.add(entry.row.start, entry.row.stop, entry)
         self._buffers = plan.buffer
-        self._columns: dict[str, list[tuple[View, str]]] = {}
+        self._columns: defaultdict[str, _Spans[tuple[View, str]]] = defaultdict(_Spans)
         for placement in plan.placements:
             for view in (placement.state, placement.net):
                 if view is not None:
-                    self._columns.setdefault(view.buffer, []).append((view, placement.population))
+                    self._add(view, placement.population)
         self._beside: set[View] = set()
         for operation in chain.from_iterable(stage.forward.before for stage in plan.stages):
             for item in operation.assignments if isinstance(operation, Compute) else ():
                 if not any(self._parts(item.out)):
-                    self._columns[item.out.buffer].append((item.out, self.expression(item.expression)))
+                    self._add(item.out, self.expression(item.expression))
                     self._beside.add(item.out)
+
+    def _add(self, view: View, name: str) -> None:
+        self._columns[view.buffer].add(view.start, view.stop, (view, name))
 
     def view(self, view: View) -> str:
         """Whose columns a view has, and at which step."""
@@ -64,7 +101,7 @@ class PlanNames:
     def _parts(self, view: View) -> Iterator[tuple[str, int]]:
         """The populations whose columns a view has, each with how many steps after the current one."""
         layout = self._buffers[view.buffer].columns_of or view.buffer
-        for columns, name in self._columns[layout]:
+        for columns, name in self._columns[layout].find(view.start, view.stop):
             start, stop = max(columns.start, view.start), min(columns.stop, view.stop)
             if start < stop:
                 part = (
@@ -78,8 +115,7 @@ class PlanNames:
         """What fills a slice of the packed vector."""
         names = [
             "constants" if isinstance(entry.value, FrozenArray) else str(entry.value)
-            for entry in self._rows
-            if entry.row.start < row.stop and row.start < entry.row.stop
+            for entry in self._rows.find(row.start, row.stop)
         ]
         return join_names(names)
 
