@@ -75,12 +75,13 @@ def tie_equalities(
         return tuple(parameters), ()
     left: list[str] = []
     known = {parameter.name: parameter for parameter in parameters}
+    members = _index_groups(known)
     names = known.keys() | {p.declared.tie.group for p in parameters if p.declared.tie is not None}
     for text in sorted(set(texts)):
         terms = read_equality(text, names)
         tied = None
         if terms is not None and terms[0].name != terms[1].name:
-            tied = _tie(known, *(_follow(known, term) for term in terms))
+            tied = _tie(known, members, *(_follow(known, term) for term in terms))
         if tied is None:
             left.append(text)
         else:
@@ -100,13 +101,26 @@ def _follow(known: Known, term: Term) -> Term:
     return Term(name, factor, transpose)
 
 
-def _tie(known: Known, one: Term, other: Term) -> list[DeclaredParameter] | None:
-    """The heads of one group as copies of the other, none if both are the same; None where they stay as they are."""
+def _index_groups(known: Known) -> dict[str, list[str]]:
+    """The names of the members of every group, by the group's name."""
+    members: dict[str, list[str]] = {}
+    for name in known:
+        members.setdefault(_follow(known, Term(name, 1.0, False)).name, []).append(name)
+    return members
+
+
+def _tie(
+    known: Known, members: dict[str, list[str]], one: Term, other: Term
+) -> list[DeclaredParameter] | None:
+    """The heads of one group as copies of the other, none if both are the same; None where they stay as they are.
+
+    Those who are tied move in the index too.
+    """
     if one.name == other.name:
         return [] if one == other else None
     if not (_is_factor(one.factor) and _is_factor(other.factor)):
         return None
-    kept, copied = _find_group(known, one.name), _find_group(known, other.name)
+    kept, copied = (_find_group(known, members, name) for name in (one.name, other.name))
     if not (kept.heads and copied.heads and kept.is_plain and copied.is_plain and kept.agrees(copied)):
         return None
     shape, transpose = kept.shape(one.transpose), one.transpose != other.transpose
@@ -116,6 +130,7 @@ def _tie(known: Known, one: Term, other: Term) -> list[DeclaredParameter] | None
     scales = [factor if (tie := head.declared.tie) is None else factor * tie.scale for head in copied.heads]
     if not all(map(_is_factor, scales)):
         return None
+    members[kept.name] += members.pop(copied.name)
     return [
         _copy(head, kept.name, scale, transpose) for head, scale in zip(copied.heads, scales, strict=True)
     ]
@@ -126,13 +141,12 @@ def _is_factor(number: float) -> bool:
     return number != 0 and math.isfinite(number)
 
 
-def _find_group(known: Known, name: str) -> _Group:
-    members = [p for p in known.values() if _follow(known, Term(p.name, 1.0, False)).name == name]
-    heads = [
-        p for p in members if p.name == name or (p.declared.tie is not None and p.declared.tie.group == name)
-    ]
-    # A parameter that bears the name takes those that are tied to it along.
-    return _Group(name, tuple(p for p in heads if p.name == name or name not in known), tuple(members))
+def _find_group(known: Known, members: Mapping[str, Sequence[str]], name: str) -> _Group:
+    every = tuple(known[member] for member in members.get(name, ()))
+    if name in known:  # a parameter that bears the name takes those that are tied to it along
+        return _Group(name, tuple(p for p in every if p.name == name), every)
+    tied = (p for p in every if p.declared.tie is not None and p.declared.tie.group == name)
+    return _Group(name, tuple(tied), every)
 
 
 def _copy(parameter: DeclaredParameter, group: str, scale: float, transpose: bool) -> DeclaredParameter:
