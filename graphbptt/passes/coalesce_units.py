@@ -210,25 +210,41 @@ def _keep_edges(
 
 def _join(items: Sequence[Item], places: Mapping[str, tuple[str, int]]) -> Iterator[Item]:
     """The items in terms of populations; those of one list that lie in one population together."""
-    before: Item | None = None
+    for parts in _split_lists(items):
+        joined: dict[str, list[Item]] = {}
+        for item in parts:
+            if item.node in places:
+                joined.setdefault(places[item.node][0], []).append(item)
+            else:
+                joined[item.node] = [item]
+        for population, found in joined.items():
+            units = tuple(places[item.node][1] for item in found if item.node in places)
+            yield _merge(found, population, units) if units else found[0]
+
+
+def _split_lists(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """The items that were put on several nodes as one, each time together; every other one by itself."""
+    parts: list[Item] = []
     for item in items:
-        population, unit = places.get(item.node, (item.node, None))
-        placed = item if unit is None else replace(item, node=population, units=(unit,))
-        joined = None if before is None else _append(before, placed)
-        if before is not None and joined is None:
-            yield before
-        before = placed if joined is None else joined
-    if before is not None:
-        yield before
+        if parts and not _continues(parts[-1], item):
+            yield parts
+            parts = []
+        parts.append(item)
+    if parts:
+        yield parts
 
 
-def _append(before: Item, item: Item) -> Item | None:
-    """Both as one, if they are parts of one list, in one population, and share no unit."""
-    one, other, units, more = before.columns, item.columns, before.units, item.units
-    if one is None or other is None or units is None or more is None:
-        return None
-    like = replace(before, units=more, columns=other)
-    if like != item or one.width != other.width or other.indices[0] <= one.indices[-1]:
-        return None
-    columns = Columns(one.indices + other.indices, one.width)
-    return replace(before, units=units + more, columns=columns)
+def _continues(before: Item, item: Item) -> bool:
+    one, other = before.columns, item.columns
+    if one is None or other is None or one.width != other.width or other.indices[0] <= one.indices[-1]:
+        return False
+    return replace(before, node=item.node, columns=other) == item
+
+
+def _merge(parts: Sequence[Item], population: str, units: tuple[int, ...]) -> Item:
+    """Parts of one list that are these units of a population."""
+    columns = parts[0].columns
+    if columns is not None:
+        indices = [index for item in parts if item.columns is not None for index in item.columns.indices]
+        columns = Columns(tuple(indices), columns.width)
+    return replace(parts[0], node=population, units=units, columns=columns)

@@ -314,6 +314,29 @@ def test_penalties_are_those_of_the_single_weights() -> None:
         np.testing.assert_allclose(found[1][name], derivative, rtol=1e-10, err_msg=name)
 
 
+def test_lists_of_nodes_are_an_item_for_each_population() -> None:
+    graph = draw_ring(8)
+    nx.set_node_attributes(graph, dict.fromkeys(range(0, 8, 2), "logistic"), "activation")
+    nodes = [5, 2, 7, 4, 3]
+    inputs = [Clamp([1, 0, 7, 3, 2, 4, 5, 6], "first", at="start")]
+    targets = [Target(nodes, "y"), Target(nodes, "y", at="last"), Target(6, "z")]
+    plain, joint = (compile_as(graph, inputs, targets, threshold) for threshold in (100, 0))
+    assert [(t.node, t.units, t.columns and t.columns.indices) for t in joint.network.targets] == [
+        ("units1", (2, 3, 1), (0, 2, 4)),
+        ("units0", (1, 2), (1, 3)),
+        ("units1", (2, 3, 1), (0, 2, 4)),
+        ("units0", (1, 2), (1, 3)),
+        ("units0", (3,), None),
+    ]
+    rng = np.random.default_rng(0)
+    fields = {"y": rng.normal(size=(2, 3, 5)), "z": np.ones((2, 3, 1)), "first": rng.normal(size=(2, 8))}
+    assert [(c.node, c.units) for c in joint.network.clamps] == [
+        ("units1", (0, 3, 1, 2)),
+        ("units0", None),
+    ]
+    assert joint.loss_and_gradients(fields)[0] == pytest.approx(plain.loss_and_gradients(fields)[0])
+
+
 def test_units_that_are_no_number_are_told() -> None:
     graph = draw_ring()
     graph.nodes[2]["units"] = np.array([1, 2])
