@@ -113,10 +113,12 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     "did you mean 'units'?"
     >>> did_you_mean("zzz", ["units", "bias"])
     'known: bias, units'
+    >>> did_you_mean("zzz", ["units", "units"])
+    'known: units'
     """
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    names = sorted(known)
+    names = sorted(set(known))
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
     return f"known: {shown}" if names else "none are known here"

@@ -159,7 +159,7 @@ class Spec:
 
     def _locate(self, problem: Problem) -> Problem:
         """A problem with the place of its path, or of the nearest one around it, in the spec."""
-        if problem.place is not None or not problem.path.startswith(("data", "training")):
+        if problem.place is not None or not problem.path.startswith(("data", "training", "network.")):
             return problem
         path: tuple[str | int, ...] = tuple(problem.path.split("."))
         place = self.declaration.source.place(path)

@@ -12,12 +12,16 @@ from graphbptt.declaration.values import UnitRange
 from graphbptt.errors import Problem, did_you_mean
 from graphbptt.ir.data import Clamp, Columns, Target
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.functions import exp, logistic, softplus
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.ranges import Range, bound_expression
 
 __all__ = ["check_targets", "fold_clamps", "fold_targets", "pick_units"]
 
 Item = TypeVar("Item", Clamp, Target)
+
+FITTING = (logistic, softplus, exp)
+"""Activations to suggest to a loss, where their bounds are those of the states that it is defined for."""
 
 ROUNDING = 1e-9
 """By how much the end of a computed range may miss a bound."""
@@ -126,7 +130,8 @@ def check_targets(
                 f"{target.loss_name} is defined for states from {rule.bounds[0]:g} to {rule.bounds[1]:g},"
                 f" those of {population.activation} reach from {states.low:g} to {states.high:g}"
             )
-            remedy = f"write activation: logistic at {target.node}, or loss: squared_error here"
+            fitting = " or ".join(function.name for function in FITTING if function.bounds == rule.bounds)
+            remedy = f"write activation: {fitting} at {target.node}, or loss: squared_error here"
             problems.append(Problem(f"{path}.loss", what, remedy))
 
 

@@ -54,7 +54,7 @@ def check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> 
     if not model.network.targets:
         problems.append(Problem("targets", "nothing is wanted of the network", "declare a target"))
     if model.plan.layout.free == 0:
-        problems.append(Problem("network", "nothing in it can be trained", "leave out 'trainable: false'"))
+        problems.append(_find_nothing_to_train(model))
     problems += model.find_unmet()
     if settings.patience is not None and parts.validation is None:
         problems.append(
@@ -68,3 +68,13 @@ def check_purpose(model: Model, settings: TrainingDeclaration, parts: Parts) -> 
         problems += check_batches(len(parts.train), settings.batch)
     if problems:
         raise SpecError(problems)
+
+
+def _find_nothing_to_train(model: Model) -> Problem:
+    """Why no parameter is free."""
+    if not model.network.connections:
+        return Problem("network.edges", "there is no edge, so nothing can be trained", "declare an edge")
+    if not model.network.groups:
+        what = "no edge has a weight to train, and no node a bias, so nothing can be trained"
+        return Problem("network", what, "leave out 'weight: wire' at an edge, or give a node a bias")
+    return Problem("network", "nothing in it can be trained", "leave out 'trainable: false'")

@@ -177,6 +177,17 @@ def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", ADDITION, "training.optimizer=adm"], 2, "did you mean 'adam'"),
         (["train", ADDITION, "data.task=binary_adition"], 2, "did you mean 'binary_addition'"),
         (["train", ADDITION, "network.nodes.hidden.activation=tahn"], 2, "tanh"),
+        (["train", "diverging.yaml", "network.edges=[]"], 2, "network.edges: there is no edge, so nothing"),
+        (
+            ["train", "diverging.yaml", "network.edges.0={from: square, to: after, weight: wire}"],
+            2,
+            "no edge has a weight",
+        ),
+        (
+            ["train", "diverging.yaml", "network.edges.0.trainable=false", "network.nodes.after.bias=false"],
+            2,
+            "leave out 'trainable: false'",
+        ),
         (["train", ADDITION, "backend=nunpy"], 2, "did you mean 'numpy'"),
         (["train", ADDITION, "inputs.bits.field=bit"], 3, "did you mean 'bits'"),
         (["train", SUNSPOTS, "data.csv=absent.csv"], 3, "there is no such file"),

@@ -109,6 +109,12 @@ def test_binary_cross_entropy_needs_states_from_0_to_1(activation: str) -> None:
     assert "write activation: logistic at h" in found
 
 
+def test_poisson_needs_rates() -> None:
+    (found,) = complaints(Target("h", "f", "poisson"), graph=draw("identity"))
+    assert "poisson is defined for states from 0 to inf" in found
+    assert "write activation: softplus or exp at h" in found
+
+
 @pytest.mark.parametrize(
     "activation",
     [

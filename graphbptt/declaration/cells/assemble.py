@@ -15,7 +15,7 @@ from graphbptt.declaration.cells.body import Body
 from graphbptt.declaration.cells.scope import Scope
 from graphbptt.declaration.expressions import parse_activation
 from graphbptt.errors import Problem, SpecError, did_you_mean
-from graphbptt.ir.expression import Expression, State, leaves, substitute
+from graphbptt.ir.expression import Expression, Net, State, leaves, substitute
 
 __all__ = ["Template", "assemble", "draw_body", "rename_states", "turn_around"]
 
@@ -76,6 +76,7 @@ def _parse(node: str, attributes: dict[str, Any], graph: Graph[str], scope: Scop
         try:
             attributes["activation"] = parse_activation(text, known, list(graph))
         except SpecError as error:
+            attributes["activation"] = Net()  # found once, not again in each cell around this one
             path = scope.place_node(node)
             scope.problems.extend(
                 replace(problem, path=f"{path}.{problem.path}") for problem in error.problems

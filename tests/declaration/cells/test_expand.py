@@ -306,3 +306,14 @@ def test_noise_needs_a_state_that_reads_net(cell: str) -> None:
         "node h.noise: noise adds to the net input, which the state of this cell does not read" in complaint
     )
     assert "leave it out, or use a cell whose state reads net" in complaint
+
+
+def test_a_mistake_in_a_nested_cell_is_found_once() -> None:
+    graph = draw("outer")
+    graph.graph["cells"] = {
+        "inner": {"nodes": {"s": {"activation": "tahn"}}, "inputs": {"net": "s"}, "outputs": "s"},
+        "middle": {"nodes": {"t": {"cell": "inner"}}, "inputs": {"net": "t"}, "outputs": "t"},
+        "outer": {"nodes": {"u": {"cell": "middle"}}, "inputs": {"net": "u"}, "outputs": "u"},
+    }
+    (complaint,) = complaints(graph)
+    assert complaint.startswith("cell inner.nodes.s.activation: unknown activation 'tahn'")
