@@ -14,9 +14,9 @@ import numpy.typing as npt
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt_numpy.boundary import (
+    bind_given,
     bind_initial_states,
     draw_states_noise,
-    fill_given,
     fill_padding,
     gather_history,
     gather_initial_gradients,
@@ -43,6 +43,11 @@ class BoundPlan:
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
         self._forward = [tape(space, index, backward=False) for index in range(len(plan.stages))]
+        self._given = {
+            name: bind_given(plan, space, name)
+            for stage in plan.stages
+            for name in (stage.populations if stage.mode == "given" else ())
+        }
         self._tapes = list(self._forward)
         self._averaging: dict[tuple[int, bool], list[Any]] = {}
         self._last_fixed = max(chain((0,), *plan.network.fixed_steps.values()))
@@ -131,7 +136,7 @@ class BoundPlan:
             hold_states(plan, space, batch, name)
         for stage, tape in zip(plan.stages, self._forward, strict=True):
             if stage.mode == "given":
-                fill_given(plan, space, batch, stage.populations[0])
+                self._given[stage.populations[0]](batch)
             tape.run()
             if space.padded is not None:
                 for name in stage.populations:

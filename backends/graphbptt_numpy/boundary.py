@@ -6,7 +6,7 @@ initial state, for look-ahead reads and for the user alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = [
+    "bind_given",
     "bind_initial_states",
     "draw_states_noise",
-    "fill_given",
     "fill_padding",
     "gather_history",
     "gather_initial_gradients",
@@ -124,12 +124,21 @@ def draw_states_noise(space: Workspace, batch: Batch) -> None:
             space.draw_noise(batch.noise, name, batch.offset + 1)
 
 
-def fill_given(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
-    """Copy the data of a population that is clamped as a whole at every step."""
+def bind_given(plan: Plan, space: Workspace, name: str) -> Callable[[Batch], None]:
+    """What copies a batch's data of a population that is clamped as a whole at every step."""
     state = space.whole(plan.placement[name].state)
-    for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
-        if clamp.node == name and clamp.at != "start":
-            _put(state, clamp.units, bound.values, bound.mask)
+    clamps = [
+        (index, clamp.units)
+        for index, clamp in enumerate(plan.network.clamps)
+        if clamp.node == name and clamp.at != "start"
+    ]
+
+    def fill(batch: Batch) -> None:
+        for index, units in clamps:
+            bound = batch.clamps[index]
+            _put(state, units, bound.values, bound.mask)
+
+    return fill
 
 
 def hold_states(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:

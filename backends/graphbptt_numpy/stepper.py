@@ -29,13 +29,14 @@ class NumpyStepper:
     def __init__(self, plan: Plan, space: Workspace, bound: BoundPlan) -> None:
         self._space, self._bound = space, bound
         self._parameters = np.full(plan.layout.size, np.nan, space.dtype)
+        self._same = np.zeros(plan.layout.size, bool)
         self._moves = list(_bind_moves(plan, space))
         self._states = {p.population: space.whole(p.state)[0] for p in plan.placements}
         self._batch: Batch | None = None
 
     def step(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
         with np.errstate(all="ignore"):
-            if self._batch is None or not np.array_equal(parameters, self._parameters):
+            if self._batch is None or not self._equals(parameters):
                 np.copyto(self._parameters, parameters)
                 self._bound.load(parameters)
             if batch.carried is None or batch.carried.rows:
@@ -47,6 +48,11 @@ class NumpyStepper:
             self._bound.walk(batch)
         self._batch = batch
         return self._states
+
+    def _equals(self, parameters: Array) -> bool:
+        """Whether they are those of the step before; into memory of its own, since single steps are short."""
+        np.equal(parameters, self._parameters, self._same)
+        return bool(self._same.all())
 
     def history(self) -> Mapping[str, Array]:
         if self._batch is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,9 +37,9 @@ def bind_step(
     DataError
         A field is absent or cannot be used, or there are lengths.
     """
-    plain = _bind_plain(network, fields, dtype, carried, size) if type(fields) is dict else None
+    plain = _bind_plain(network, fields, dtype, carried, size, noise) if type(fields) is dict else None
     if plain is not None:
-        return replace(plain, noise=noise)
+        return plain
     batch = bind_batch(network, fields, 1, dtype, targets=False, carried=carried, size=size, noise=noise)
     if LENGTHS in fields:
         raise DataError(Problem(f"field {LENGTHS}", "a step has no length", "leave it out"))
@@ -53,6 +52,7 @@ def _bind_plain(
     dtype: np.dtype[Any],
     carried: CarriedState | None,
     size: int | None,
+    noise: Noise | None,
 ) -> Batch | None:
     """The batch, if there is nothing about its fields that needs a closer look."""
     if LENGTHS in fields:
@@ -74,4 +74,4 @@ def _bind_plain(
         if not np.isfinite(np.add.reduce(laid, axis=None)):
             return None
         bound.append(BoundClamp(laid, None))
-    return Batch(1 if size is None else size, 1, None, tuple(bound), (), carried)
+    return Batch(1 if size is None else size, 1, None, tuple(bound), (), carried, noise)
