@@ -53,6 +53,11 @@ def test_reber_strings_are_of_any_length_up_to_the_longest_that_was_asked_for() 
         draw("embedded_reber", SHORTEST - 1, 50)
 
 
+def test_a_sum_that_is_due_after_the_end_is_not_there() -> None:
+    for delay in (6, 10**30):
+        assert not draw("binary_addition", 6, 20, delay=delay)["sum"].any()
+
+
 def test_the_marked_numbers_are_one_in_each_half_and_add_up() -> None:
     fields = draw("adding", 7, 1000)
     values, marks = fields["numbers"][..., 0], fields["numbers"][..., 1]

@@ -99,8 +99,9 @@ def _open_sparse(arrays: Mapping[str, Array]) -> tuple[int, dict[str, Array]]:
     for name in needed:
         if name not in arrays or arrays[name].ndim != 1:
             raise _Unfit(f"a {kind} matrix without an array {name!r}", "write it with scipy.sparse.save_npz")
-    shape = arrays["shape"].tolist()
-    size = _check_square(shape)
+    if arrays["shape"].dtype.kind not in "iu":
+        raise _Unfit(f"its shape is of type {arrays['shape'].dtype}", "write it with scipy.sparse.save_npz")
+    size = _check_square(arrays["shape"].tolist())
     data = arrays["data"]
     if kind == "coo":
         rows, columns = arrays["row"], arrays["col"]
@@ -136,7 +137,7 @@ def _open_columns(arrays: Mapping[str, Array], chosen: Mapping[str, str]) -> tup
             raise _Unfit(what, "write arrays of numbers, truth values or text, with an entry an edge")
     rows, targets = found.pop("source"), found.pop("target")
     whole = rows.dtype.kind in "iu" and targets.dtype.kind in "iu"
-    size = int(max(rows.max(initial=-1), targets.max(initial=-1))) + 1 if whole else 0
+    size = 1 + max(int(rows.max()), int(targets.max())) if whole and len(rows) else 0
     _check_square((size, size))
     return size, {**_check_ends(rows, targets, size), **found}
 

@@ -32,10 +32,11 @@ def add_binary_numbers(
     """
     del stored
     bits = fresh.integers(0, 2, (examples, steps, 2))
-    sums = np.zeros((examples, steps + settings.delay, 1))
+    late = min(settings.delay, steps)
+    sums = np.zeros((examples, steps + late, 1))
     carry = np.zeros(examples, bits.dtype)
     for step in range(steps):
         total = bits[:, step].sum(axis=1) + carry
-        sums[:, step + settings.delay, 0] = total % 2
+        sums[:, step + late, 0] = total % 2
         carry = total // 2
     return {"bits": bits.astype(float), "sum": sums[:, :steps]}

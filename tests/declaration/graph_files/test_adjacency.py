@@ -75,11 +75,15 @@ def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
     assert "-1 is the index of no node" in complain(tmp_path, **{**csr, "indices": [-1]})
     assert "no whole numbers" in complain(tmp_path, **{**csr, "indices": [0.5]})
     assert "data of shape (2,)" in complain(tmp_path, **{**csr, "data": [1, 2]})
+    for shape in ([1.5, 1.5], ["2", "2"]):
+        assert "its shape is of type" in complain(tmp_path, **{**csr, "shape": shape})
     assert "edge 0->0.weight: the number is NaN" in complain(tmp_path, **{**csr, "data": [np.nan]})
     coo = {"format": b"coo", "shape": [10**12] * 2, "data": [1.0], "row": [0], "col": [1]}
     assert "1,000,000,000,000 nodes" in complain(tmp_path, **coo)
     coo = {"format": b"coo", "shape": [2, 2], "data": [1.0] * 3, "row": [0] * 3, "col": [1, 0, 1]}
     assert "1 edges are listed twice: 0->1; list each edge once" in complain(tmp_path, **coo)
+    ends = np.array([0, 2**63], np.uint64)
+    assert "9,223,372,036,854,775,809 nodes" in complain(tmp_path, source=ends, target=ends)
     assert "as adjacency=W, or arrays of ends; known: W" in complain(tmp_path, W=WEIGHTS)
     assert "'n' is of shape (1,)" in complain(tmp_path, source=[0, 1], target=[1, 0], n=[1])
 
