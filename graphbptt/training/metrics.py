@@ -110,7 +110,7 @@ class Tally:
         """The quotients; NaN where nothing was counted."""
         result: dict[str, dict[str, float]] = {}
         for (target, metric), (total, count) in self.sums.items():
-            result.setdefault(target, {})[metric] = total / count if count else math.nan
+            result.setdefault(target, {})[metric] = float(total / count) if count else math.nan
         return result
 
 

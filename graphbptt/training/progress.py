@@ -19,6 +19,9 @@ __all__ = ["format_epoch", "show_progress", "tabulate_figures"]
 LINES = 20
 """About how many lines a run prints where there is no terminal."""
 
+SMALL = 0.01
+"""Below it, figures are written with as many decimals as they need."""
+
 BAR = 12
 """The width of the bar; the losses beside it then fit into 80 columns."""
 
@@ -87,4 +90,11 @@ def _rows(evaluations: Mapping[str, Evaluation]) -> list[tuple[str, str]]:
 
 
 def _format(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    """Four decimals, or four digits of what would have few left.
+
+    >>> [_format(value) for value in (12.5, 0.25, 0, 0.00012345, None)]
+    ['12.5000', '0.2500', '0.0000', '0.0001234', '']
+    """
+    if value is None:
+        return ""
+    return f"{value:.4g}" if 0 < abs(value) < SMALL else f"{value:.4f}"

@@ -163,3 +163,22 @@ def test_progress_is_a_bar_on_a_terminal_and_some_lines_elsewhere(terminal: bool
         assert lines[0] == "epoch 1: train loss 1"
         assert lines[-1] == "epoch 1000: train loss 0.001"
         assert len(lines) == 21
+
+
+def test_an_evaluation_shows_plain_numbers() -> None:
+    graph = nx.DiGraph([("h", "h")])
+    graph.add_node("h", penalty={"l2": 0.1})
+    model = graphbptt.compile(graph, targets=[graphbptt.Target("h", "y")])
+    evaluation = graphbptt.evaluate(model, graphbptt.Dataset({"y": np.ones((1, 2, 1))}))
+    assert "penalty on states" in repr(evaluation)
+    assert "np." not in repr(evaluation)
+
+
+def test_small_figures_keep_their_digits() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(
+        tabulate_figures({"train": Evaluation(0.00012345, {"y": {"mean squared error": 0.25}})}, {})
+    )
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "0.0001234" in printed
+    assert "0.2500" in printed
