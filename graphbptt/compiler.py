@@ -17,6 +17,7 @@ from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.model import Model
+from graphbptt.passes.check_memory import check_memory, measure_memory
 from graphbptt.passes.coalesce_units import coalesce_units
 from graphbptt.passes.differentiate import differentiate
 from graphbptt.passes.fold_graph import fold_graph
@@ -107,6 +108,8 @@ def compile(  # the public name, used as graphbptt.compile
     coalesced = coalesce_units(graph, inputs, targets)
     try:
         network = fold_graph(coalesced.graph, coalesced.inputs, coalesced.targets)
+        if (memory := measure_memory()) is not None:
+            check_memory(network, memory)
         plan = compile_network(network)
         return Model(plan, backend=backend, dtype=dtype, seed=seed, aliases=coalesced.aliases)
     except SpecError as error:
