@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -20,6 +20,7 @@ from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.layout import Slot
 from graphbptt.model import Model
+from graphbptt.named import name_entry
 
 __all__ = ["GradientReport", "GroupReport", "check_batch", "check_gradients"]
 
@@ -49,6 +50,8 @@ class GroupReport:
         differences of a loss of this size can tell from zero.
     checked, size : int
         How many entries were compared, of how many.
+    name : str
+        The parameter that the entry is, where single nodes were put together; else empty.
     """
 
     group: str
@@ -58,10 +61,11 @@ class GroupReport:
     error: float
     checked: int
     size: int
+    name: str = ""
 
     def __str__(self) -> str:
         return (
-            f"{self.group}: error {self.error:.1e} at {list(self.entry)},"
+            f"{self.group}: error {self.error:.1e} at {self.name or list(self.entry)},"
             f" computed {self.computed:.9g}, expected {self.expected:.9g}"
             f" ({self.checked} of {self.size} checked)"
         )
@@ -131,7 +135,7 @@ def check_gradients(
     SpecError
         `limit` is no whole number from 1 on, or `spacing` no number above 0.
     """
-    exact = Model(model.plan, model.backend, "float64", model.seed)
+    exact = Model(model.plan, model.backend, "float64", model.seed, model.aliases)
     exact.vector[...] = model.vector
     return check_batch(exact, exact.bind(fields, steps, noise=noise), spacing=spacing, limit=limit, seed=seed)
 
@@ -176,7 +180,9 @@ def check_batch(
         if group.penalty is not None:
             expected += [_differentiate(weigh, exact.vector, k, spacing) for k in places]
         computed = gradient[slot.offset : slot.stop][entries]
-        reports.append(_compare(slot, entries, computed, expected, floor))
+        report = _compare(slot, entries, computed, expected, floor)
+        name = name_entry(exact.aliases, network, slot.group, report.entry)
+        reports.append(report if name is None else replace(report, name=name))
     return GradientReport(loss, tuple(reports))
 
 

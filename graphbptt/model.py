@@ -120,6 +120,7 @@ class Model:
             dtype=self.dtype,
             targets=targets,
             noise=_choose_noise(noise, self.seed),
+            label=self.aliases.name_item,
         )
 
     def run(
@@ -211,7 +212,7 @@ class Model:
 
     @cached_property
     def _stream(self) -> Stream:
-        return Stream(self.network, self._executable, self.dtype)
+        return Stream(self.network, self._executable, self.dtype, self.aliases.name_item)
 
     def carry(self, step: int, offset: int) -> CarriedState:
         """What the bound batch that was run last holds at `step`, or at the end of a sequence that ends earlier, for a

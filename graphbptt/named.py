@@ -15,8 +15,9 @@ from graphbptt.errors import DataError, Problem, did_you_mean
 from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout
+from graphbptt.ir.parameters import hash_name
 
-__all__ = ["Gradients", "Parameters", "States"]
+__all__ = ["Gradients", "Parameters", "States", "name_entry"]
 
 Array = npt.NDArray[Any]
 
@@ -59,6 +60,26 @@ class Gradients(Mapping[str, Array]):
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name!r}: {self[name].shape}" for name in self)
         return f"{type(self).__name__}({shapes})"
+
+
+def name_entry(aliases: Aliases, network: FoldedNetwork, group: str, entry: tuple[int, ...]) -> str | None:
+    """The parameter that a number of a group is, where it is one of its own that can be told from its place."""
+    if not entry:
+        return None
+    unit = aliases.name_unit_parameter(group, entry[-1])
+    if unit is not None:
+        return unit
+    names = next((names for names in aliases.entries if names.group == group), None)
+    edge = next((c for c in network.connections if c.weight is not None and c.weight.group == group), None)
+    if names is None or edge is None or len(entry) != 1 or edge.pattern is None:
+        return None
+    row, column = int(edge.pattern.rows[entry[0]]), int(edge.pattern.columns[entry[0]])
+    row = row if edge.from_units is None else edge.from_units[row]
+    column = column if edge.to_units is None else edge.to_units[column]
+    plain = f"{aliases.name_unit(edge.source, row)}->{aliases.name_unit(edge.target, column)}"
+    return next(
+        (name for name in (plain, f"{plain}@{edge.delay}") if names.find(hash_name(name)) == entry[0]), None
+    )
 
 
 class Parameters(Gradients, MutableMapping[str, Array]):

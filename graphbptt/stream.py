@@ -13,6 +13,7 @@ from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.batch import CarriedState
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.noise import Noise
+from graphbptt.passes.bind_batch import Label
 from graphbptt.passes.bind_step import bind_step
 from graphbptt.passes.find_lookahead import find_lookahead
 
@@ -30,11 +31,14 @@ class Stream:
         The network looks ahead; names the edges.
     """
 
-    def __init__(self, network: FoldedNetwork, executable: Executable, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, network: FoldedNetwork, executable: Executable, dtype: np.dtype[Any], label: Label
+    ) -> None:
         problems = find_lookahead(network, "cannot be run one step at a time")
         if problems:
             raise SpecError(problems)
         self._network, self._executable, self._dtype = network, executable, dtype
+        self._label = label
         self._stepper: Stepper | None = None
         self._bound_size: int | None = None  # the stepper's, which outlives a reset
         self._size: int | None = None
@@ -44,7 +48,7 @@ class Stream:
         self, parameters: Array, fields: Mapping[str, npt.ArrayLike], noise: Noise | None
     ) -> Mapping[str, Array]:
         """The states after one more step, (batch, units) by population, valid until the next one."""
-        batch = bind_step(self._network, fields, self._dtype, self._carried, self._size, noise)
+        batch = bind_step(self._network, fields, self._dtype, self._carried, self._size, noise, self._label)
         if self._stepper is None or self._bound_size != batch.size:
             self._stepper, self._bound_size = self._executable.stepper(batch.size), batch.size
         self._size = batch.size

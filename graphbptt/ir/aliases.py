@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.parameters import hash_name
 
@@ -92,6 +93,15 @@ class Aliases:
         chosen = members if units is None else [members[unit] for unit in units]
         shown = ", ".join(chosen[:3])
         return shown if len(chosen) <= 3 else f"{shown}, ... ({len(chosen)} nodes)"
+
+    def name_item(self, item: Clamp | Target) -> str:
+        """The nodes of a clamp or a target."""
+        return self.name_units(item.node, item.units)
+
+    def name_unit_parameter(self, group: str, unit: int) -> str | None:
+        """The name of what a number of a group of nodes' parameters is to its node; None for other groups."""
+        population, _, key = group.rpartition(".")
+        return f"{self._members[population][unit]}.{key}" if population in self._members else None
 
     def list_populations(self) -> Iterator[str]:
         """A line for each population that was put together, with the first of its nodes."""

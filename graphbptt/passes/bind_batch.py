@@ -7,7 +7,7 @@ may be anything: it is replaced by zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -31,12 +31,16 @@ from graphbptt.passes.lay_out_fields import (
 )
 from graphbptt.passes.read_fields import FieldReader, Layout
 
-__all__ = ["LENGTHS", "UNREAD", "bind_batch", "pick_columns"]
+__all__ = ["LENGTHS", "UNREAD", "Label", "bind_batch", "name_node", "pick_columns"]
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 Read = tuple[Array | None, Array | None]
 """The values and the mask of a clamp or a target, as the user gave them."""
+
+Item = Clamp | Target
+Label = Callable[[Item], str]
+"""What messages call the node, or the nodes, of a clamp or a target."""
 
 UNREAD = BoundClamp(np.empty((0, 0, 0)), None)
 """What is bound for a clamp at the start where a batch goes on from earlier steps."""
@@ -58,6 +62,11 @@ class _Frame:
     real: Mask | None
 
 
+def name_node(item: Item) -> str:
+    """The node as the network calls it."""
+    return item.node
+
+
 def bind_batch(
     network: FoldedNetwork,
     fields: Mapping[str, npt.ArrayLike],
@@ -67,6 +76,7 @@ def bind_batch(
     carried: CarriedState | None = None,
     size: int | None = None,
     noise: Noise | None = DEFAULT_NOISE,
+    label: Label = name_node,
 ) -> Batch:
     """Check the fields a network reads and lay them out as a batch.
 
@@ -94,6 +104,8 @@ def bind_batch(
         The number of sequences that is carried.
     noise : Noise, optional
         What the noise of states is drawn from; None leaves it out.
+    label : callable
+        What messages call the nodes of a clamp or a target.
 
     Returns
     -------
@@ -123,10 +135,13 @@ def bind_batch(
     clamps = [
         (UNREAD.values, None)
         if clamp.at == "start" and carried is not None
-        else _read_clamp(reader, network, clamp)
+        else _read_clamp(reader, network, clamp, label(clamp))
         for clamp in network.clamps
     ]
-    wanted = [_read_target(reader, network, target) for target in (network.targets if targets else ())]
+    wanted = [
+        _read_target(reader, network, target, label(target))
+        for target in (network.targets if targets else ())
+    ]
     reader.reject_near(LENGTHS, set(_list_declared(network)))
     lengths = reader.read(LENGTHS, "batch", ("batch",), integers=True) if LENGTHS in reader else None
     extent = reader.measure(steps, size)
@@ -160,7 +175,7 @@ def bind_batch(
 
 def _list_declared(network: FoldedNetwork) -> Iterator[str]:
     """The fields that clamps and targets name, whether or not this call reads them."""
-    declared: tuple[Clamp | Target, ...] = (*network.clamps, *network.targets)
+    declared: tuple[Item, ...] = (*network.clamps, *network.targets)
     for item in declared:
         yield item.field
         if item.mask is not None:
@@ -190,8 +205,8 @@ def pick_columns(item: Clamp | Target, array: Array | None) -> Array | None:
     return array if array is None or item.columns is None else array[..., list(item.columns.indices)]
 
 
-def _read_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Read:
-    values, mask = _read_shared_clamp(reader, network, clamp)
+def _read_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp, name: str) -> Read:
+    values, mask = _read_shared_clamp(reader, network, clamp, name)
     if mask is None or values is None:
         return pick_columns(clamp, values), mask
     for_all = _is_per_step(clamp, values, mask) or mask.shape[-1] != values.shape[-1]
@@ -203,10 +218,10 @@ def _is_per_step(clamp: Clamp, values: Array, mask: Array) -> bool:
     return clamp.at != "start" and mask.ndim == 2 and values.ndim == 3
 
 
-def _read_shared_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp) -> Read:
+def _read_shared_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp, name: str) -> Read:
     units = _count_columns(network, clamp)
     static: Layout = ("batch", units)
-    user = f"clamp of {clamp.node}"
+    user = f"clamp of {name}"
     if clamp.at == "start":
         layouts: tuple[Layout, ...] = (static, ("batch", network.population[clamp.node].history, units))
         values = reader.read(clamp.field, user, *layouts)
@@ -219,10 +234,10 @@ def _read_shared_clamp(reader: FieldReader, network: FoldedNetwork, clamp: Clamp
     return values, reader.read(clamp.mask, f"mask of the {user}", *layouts)
 
 
-def _read_target(reader: FieldReader, network: FoldedNetwork, target: Target) -> Read:
+def _read_target(reader: FieldReader, network: FoldedNetwork, target: Target, name: str) -> Read:
     labels = LOSSES[target.loss_name].labels
     units: Layout = () if labels else (_count_columns(network, target),)
-    user = f"target of {target.node}"
+    user = f"target of {name}"
     layouts: tuple[Layout, ...] = (("batch", "time", *units), ("batch", *units))
     values = reader.read(target.field, user, *layouts, integers=labels)
     mask = (

@@ -12,7 +12,7 @@ from graphbptt.errors import DataError, Problem
 from graphbptt.ir.batch import Batch, BoundClamp, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.noise import Noise
-from graphbptt.passes.bind_batch import LENGTHS, UNREAD, bind_batch
+from graphbptt.passes.bind_batch import LENGTHS, UNREAD, Label, bind_batch, name_node
 
 __all__ = ["bind_step"]
 
@@ -26,6 +26,7 @@ def bind_step(
     carried: CarriedState | None = None,
     size: int | None = None,
     noise: Noise | None = None,
+    label: Label = name_node,
 ) -> Batch:
     """Check the fields of one step, (batch, units) each, and lay them out.
 
@@ -40,7 +41,7 @@ def bind_step(
     plain = _bind_plain(network, fields, dtype, carried, size, noise) if type(fields) is dict else None
     if plain is not None:
         return plain
-    batch = bind_batch(network, fields, 1, dtype, targets=False, carried=carried, size=size, noise=noise)
+    batch = bind_batch(network, fields, 1, dtype, False, carried, size, noise, label)
     if LENGTHS in fields:
         raise DataError(Problem(f"field {LENGTHS}", "a step has no length", "leave it out"))
     return batch

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphbptt.compiler import compile_network
-from graphbptt.errors import SpecError
+from graphbptt.errors import DataError, SpecError
+from graphbptt.gradients import check_gradients
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.model import Model
 from graphbptt.passes.coalesce_units import coalesce_units
@@ -364,3 +365,26 @@ def test_constrained_and_named_parameters_keep_their_nodes() -> None:
     model = compile_as(graph, [], [], 0)
     assert {"0->1", "1->2", "3->4"} <= set(model.parameters)
     assert model.aliases.places == {}
+
+
+def test_messages_about_data_name_the_nodes_of_the_user() -> None:
+    model = compile_as(draw_ring(), [Clamp((0, 1, 2, 4), "x")], [Target((3, 5), "y")], 0)
+    for call in (model.run, model.step):
+        with pytest.raises(DataError, match=r"the clamp of 0, 1, 2, \.\.\. \(4 nodes\) needs"):
+            call({"x": np.zeros((2, 3, 5))})
+    with pytest.raises(DataError, match=r"the target of 3, 5 needs"):
+        model.bind({"x": np.zeros((2, 3, 4)), "y": np.zeros((2, 3, 4))})
+
+
+def test_the_worst_entries_of_derivatives_are_named_by_their_nodes_and_edges() -> None:
+    model = compile_as(draw_ring(weight="scalar"), [], [Target((4, 1), "y")], 0)
+    fields = {"y": np.array([[0.5, 0.25]])}
+    report = check_gradients(model, fields, 3, limit=1)
+    named = {group.group: group for group in report.groups}
+    assert set(named) == {"units0.bias", "units0->units0"}
+    assert named["units0.bias"].name in {f"{node}.bias" for node in range(6)}
+    assert named["units0->units0"].name in {f"{node}->{(node + 1) % 6}" for node in range(6)}
+    _, gradients = model.loss_and_gradients(fields, 3)
+    for group in named.values():
+        assert gradients[group.name].item() == group.computed
+        assert f"at {group.name}," in str(report)
