@@ -64,7 +64,7 @@ class _Frame:
 
 def name_node(item: Item) -> str:
     """The node as the network calls it."""
-    return item.node
+    return str(item.node)
 
 
 def bind_batch(
