@@ -17,6 +17,7 @@ from random_graphs import graphs
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
+from graphbptt.passes.fold_data import clash
 from graphbptt.passes.fold_graph import fold_graph
 
 __all__ = ["Case", "cases"]
@@ -166,9 +167,13 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
     quiet = [node for node in nodes if node in graph or not bare.population[node].noise]
     for node in draw(st.lists(st.sampled_from(quiet), max_size=4)):
         population = bare.population[node]
-        given.append(draw(clamps(frame, node, population.units, population.history)))
+        more = draw(clamps(frame, node, population.units, population.history))
+        if not any(more.node == other.node and clash(more, other, population.units) for other in given):
+            given.append(more)
     wanted = []
-    singles = [node for node in quiet if bare.population[node].units == 1]
+    # Lists have no masks, with which clamps may share a node.
+    set_already = {clamp.node for clamp in given if clamp.mask is None}
+    singles = [node for node in quiet if bare.population[node].units == 1 and node not in set_already]
     if singles and draw(st.booleans()):
         wanted += draw(lists(frame, singles, given))
     for node, attributes in graph.nodes(data=True):

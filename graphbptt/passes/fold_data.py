@@ -16,7 +16,7 @@ from graphbptt.ir.functions import exp, logistic, softplus
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.ranges import Range, bound_expression
 
-__all__ = ["check_targets", "fold_clamps", "fold_targets", "pick_units"]
+__all__ = ["check_targets", "clash", "fold_clamps", "fold_targets", "pick_units"]
 
 Item = TypeVar("Item", Clamp, Target)
 
@@ -48,14 +48,41 @@ def fold_clamps(
     clamps: Sequence[Clamp], declared: DeclaredGraph, problems: list[Problem]
 ) -> tuple[Clamp, ...]:
     """The clamps, each with its node's name and its units in canonical form; one for each of several nodes."""
-    folded = []
+    folded: list[Clamp] = []
+    placed: dict[str, list[tuple[str, Clamp]]] = {}
     for path, clamp, nodes in _place(_check_kind(clamps, Clamp, problems), "clamp", declared, problems):
         attributes = {"field": clamp.field, "units": clamp.units, "at": clamp.at, "mask": clamp.mask}
         read = read_attributes(ClampDeclaration, attributes, path, problems)
         if read is not None:
             for name, units, columns in _divide(clamp, nodes, read.units, declared, path, problems):
                 folded.append(Clamp(name, read.field, units, read.at, read.mask, columns))
+                placed.setdefault(name, []).append((path, folded[-1]))
+    for name, several in placed.items():
+        _reject_clashes(several, declared.nodes[name].units, problems)
     return tuple(folded)
+
+
+def _reject_clashes(several: Sequence[tuple[str, Clamp]], units: int, problems: list[Problem]) -> None:
+    """Of the clamps of a node no two set one state; where masks choose, the data say which one does."""
+    for number, (path, clamp) in enumerate(several):
+        for other, earlier in several[:number]:
+            if clash(clamp, earlier, units):
+                what = f"it sets states of {clamp.node} that {other} sets too, from field {earlier.field}"
+                remedy = "give them different units or steps, or masks, or leave one out"
+                problems.append(Problem(path, what, remedy))
+
+
+def clash(one: Clamp, other: Clamp, units: int) -> bool:
+    """Whether two clamps of a node of `units` units set the same states whatever the data."""
+    if one.mask is not None or other.mask is not None:
+        return False
+    if (one.at == "start") != (other.at == "start"):
+        return False
+    listed = [set(clamp.at) for clamp in (one, other) if isinstance(clamp.at, tuple)]
+    if len(listed) == 2 and listed[0].isdisjoint(listed[1]):
+        return False
+    first, second = (set(range(units) if clamp.units is None else clamp.units) for clamp in (one, other))
+    return not first.isdisjoint(second)
 
 
 def fold_targets(

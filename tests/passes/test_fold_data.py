@@ -181,6 +181,42 @@ def test_what_is_no_number_of_last_steps(steps: Any) -> None:
         Last(steps)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {}),
+        ({}, {"units": [1]}),
+        ({"at": [1, 3]}, {"at": [2, 3]}),
+        ({"at": "start"}, {"at": "start", "units": [0, 2]}),
+        ({"at": "every"}, {"at": [7]}),
+    ],
+)
+def test_clamps_that_set_the_same_states(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert complaints(Clamp("h", "a", **one), Clamp("h", "b", **other)) == [
+        "clamp h[1]: it sets states of h that clamp h[0] sets too, from field a;"
+        " give them different units or steps, or masks, or leave one out"
+    ]
+
+
+def test_of_lists_of_nodes_too() -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph([("a", "b")])
+    (complaint,) = complaints(Clamp(["a", "b"], "x"), Clamp("b", "y"), graph=graph)
+    assert complaint.startswith("clamp b: it sets states of b that clamp [a, b] sets too, from field x")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"units": [0, 1]}, {"units": [2]}),
+        ({"at": [1, 3]}, {"at": [2]}),
+        ({"at": "start"}, {}),
+        ({"mask": "m"}, {}),
+    ],
+)
+def test_clamps_that_do_not(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert len(fold_graph(draw(), [Clamp("h", "a", **one), Clamp("h", "b", **other)]).clamps) == 2
+
+
 def test_several_on_one_node_are_told_apart() -> None:
     items: list[Clamp | Target] = [
         Clamp("h", "a"),
