@@ -7,7 +7,7 @@ the state or from the port that it names.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from graphbptt.declaration.cells.choice import CellChoice
 from graphbptt.declaration.cells.insert import insert_templates
 from graphbptt.declaration.cells.scope import Scope
 from graphbptt.declaration.cells.table import SHIPPED
-from graphbptt.declaration.cells.template import CellDeclaration, fill_template, find_unused
+from graphbptt.declaration.cells.template import CellDeclaration, fill_template, find_unused, list_names
 from graphbptt.declaration.expressions import parse_activation
 from graphbptt.declaration.graph import name_nodes, read_attributes
 from graphbptt.declaration.network_schema import ConnectionDeclaration, NodeDeclaration
@@ -93,6 +93,7 @@ def _read_cells(graph: Graph[Any], problems: list[Problem]) -> dict[str, CellDec
             continue
         cells[name] = cell
         problems.extend(_find_unknown(name, cell))
+        _check_values(name, cell, problems)
         if name in SHIPPED:
             problems.append(Problem(f"cell {name}", f"{name} is a cell already", "give it another name"))
         for option in find_unused(cell):
@@ -112,6 +113,27 @@ def _find_unknown(name: str, cell: CellDeclaration) -> Iterator[Problem]:
                 if key not in known:
                     remedy = did_you_mean(str(key), known)
                     yield Problem(f"cell {name}.{part}.{key}", f"unknown key {key!r}", remedy)
+
+
+def _check_values(name: str, cell: CellDeclaration, problems: list[Problem]) -> None:
+    """Check what a template says by itself, once, and not again in each node that uses it.
+
+    What names an option is known where the cell is used, and so are cells inside and the names in activations.
+    """
+    for node, said in cell.nodes.items():
+        own = _pick_values(said or {}, ("activation", "cell"))
+        read_attributes(NodeDeclaration, own, f"cell {name}.nodes.{node}", problems)
+    for number, said in enumerate(cell.edges):
+        own = _pick_values(said, OF_BODIES)
+        read_attributes(ConnectionDeclaration, own, f"cell {name}.edges[{number}]", problems)
+
+
+def _pick_values(said: Mapping[str, Any], apart: Collection[str]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in said.items()
+        if key not in apart and value is not None and next(list_names(value), None) is None
+    }
 
 
 def _expand(graph: Graph[Any], scope: Scope) -> tuple[nx.MultiDiGraph[Any], dict[Hashable, Template]]:

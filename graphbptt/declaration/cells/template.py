@@ -21,7 +21,7 @@ from graphbptt.declaration.choices import Section
 from graphbptt.declaration.values import mistake
 from graphbptt.errors import Problem, did_you_mean
 
-__all__ = ["CellDeclaration", "fill_template", "find_unused"]
+__all__ = ["CellDeclaration", "fill_template", "find_unused", "list_names"]
 
 NAME = re.compile(r"\$(\w*)")
 OF_THE_NODE = ("units", "bias", "initial")
@@ -65,7 +65,7 @@ class CellDeclaration(Section):
 
 def find_unused(cell: CellDeclaration) -> list[str]:
     """The options that nothing in the cell names."""
-    named = set(_names_in([cell.nodes, cell.edges]))
+    named = set(list_names([cell.nodes, cell.edges]))
     return [name for name in cell.options if name not in named]
 
 
@@ -85,7 +85,7 @@ def fill_template(
         for inner, attributes in cell.nodes.items()
     }
     edges = [filler.fill(edge, f"edges[{index}]") for index, edge in enumerate(cell.edges)]
-    named = set(_names_in(cell.nodes))
+    named = set(list_names(cell.nodes))
     problems.extend(
         Problem(f"{path}.{key}", f"the cell has no use for '{key}'", f"write {key}: ${key} in its template")
         for key in ("bias", "initial")
@@ -143,10 +143,10 @@ class _Filler:
         return "0"
 
 
-def _names_in(value: Any) -> Iterator[str]:
+def list_names(value: Any) -> Iterator[str]:
     """Every option named anywhere inside."""
     if isinstance(value, str):
         yield from NAME.findall(value)
     elif isinstance(value, Mapping | list | tuple):
         for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _names_in(inner)
+            yield from list_names(inner)

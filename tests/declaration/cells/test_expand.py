@@ -317,3 +317,31 @@ def test_a_mistake_in_a_nested_cell_is_found_once() -> None:
     }
     (complaint,) = complaints(graph)
     assert complaint.startswith("cell inner.nodes.s.activation: unknown activation 'tahn'")
+
+
+@pytest.mark.parametrize(
+    ("node", "edge", "complaint"),
+    [
+        ({"units": 0}, {}, "cell a.nodes.s.units: 0 is out of range; write at least 1"),
+        ({"bias": "maybe"}, {}, "cell a.nodes.s.bias: 'maybe' is no bias"),
+        (
+            {"initial": ["$units", "lerned"]},
+            {},
+            "node h.initial: ",
+        ),  # an option may be wrong where it is given
+        ({"noise": -1}, {}, "cell a.nodes.s.noise: -1 is out of range; write at least 0"),
+        ({"coefficients": {"c": {"init": "gloro"}}}, {}, "cell a.nodes.s.coefficients.c.init: unknown init"),
+        ({}, {"delay": 1.5}, "cell a.edges[0].delay: 1.5 cannot stand here"),
+        ({}, {"weight": "spars"}, "cell a.edges[0].weight: 'spars' is not among the choices"),
+    ],
+)
+def test_a_wrong_value_is_reported_in_its_template(
+    node: dict[str, Any], edge: dict[str, Any], complaint: str
+) -> None:
+    graph = draw("a")
+    edges = [{"from": "s", "to": "s", **edge}]
+    graph.graph["cells"] = {
+        "a": {"nodes": {"s": node}, "edges": edges, "inputs": {"net": "s"}, "outputs": "s"}
+    }
+    (found,) = complaints(graph)
+    assert found.startswith(complaint)
