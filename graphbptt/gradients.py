@@ -8,7 +8,7 @@ what is asked of a backend: ``f'(p) = (8 (f(p+h) - f(p-h)) - (f(p+2h) - f(p-2h))
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -17,7 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.errors import Problem, SpecError
+from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.batch import Batch
+from graphbptt.ir.expression import calls
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.functions import KINKED
 from graphbptt.ir.layout import Slot
 from graphbptt.model import Model
 from graphbptt.named import name_entry
@@ -26,6 +30,9 @@ __all__ = ["GradientReport", "GroupReport", "check_batch", "check_gradients"]
 
 Array = npt.NDArray[Any]
 Fields = Mapping[str, npt.ArrayLike]
+
+TOLERANCE = 1e-6
+"""The error above which a report says where there are kinks."""
 
 STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
 """Offsets in units of the spacing, and their weights."""
@@ -73,10 +80,14 @@ class GroupReport:
 
 @dataclass(frozen=True, slots=True)
 class GradientReport:
-    """The worst entry of every group, and the loss at which the derivatives were taken."""
+    """The worst entry of every group, and the loss at which the derivatives were taken.
+
+    `kinks` says what in the network has kinks, where differences say nothing of a derivative that may be right.
+    """
 
     loss: float
     groups: tuple[GroupReport, ...]
+    kinks: tuple[str, ...] = ()
 
     @property
     def worst(self) -> GroupReport | None:
@@ -89,6 +100,10 @@ class GradientReport:
         return self.worst.error if self.worst is not None else 0.0
 
     def __str__(self) -> str:
+        return "\n".join([self.format_groups(), *(self.kinks if self.error > TOLERANCE else ())])
+
+    def format_groups(self) -> str:
+        """The groups alone, the worst first."""
         lines = [f"loss {self.loss:.9g}; largest relative error of its derivatives {self.error:.1e}"]
         lines.extend(f"  {group}" for group in sorted(self.groups, key=lambda group: -group.error))
         return "\n".join(lines)
@@ -183,7 +198,7 @@ def check_batch(
         report = _compare(slot, entries, computed, expected, floor)
         name = name_entry(exact.aliases, network, slot.group, report.entry)
         reports.append(report if name is None else replace(report, name=name))
-    return GradientReport(loss, tuple(reports))
+    return GradientReport(loss, tuple(reports), tuple(_describe_kinks(network, exact.aliases)))
 
 
 def _differentiate(measure: Callable[[], float], vector: Array, index: int, spacing: float) -> float:
@@ -222,3 +237,26 @@ def _compare(slot: Slot, entries: Array, computed: Array, expected: Array, floor
         len(entries),
         math.prod(slot.shape),
     )
+
+
+def _describe_kinks(network: FoldedNetwork, aliases: Aliases) -> Iterator[str]:
+    """Activations and penalties that have a kink somewhere, and how to keep away from it."""
+    kinked = [
+        aliases.name_units(population.name)
+        for population in network.populations
+        if any(call.function in KINKED for call in calls([population.activation]))
+    ]
+    if kinked:
+        yield (
+            f"the activations of {', '.join(kinked)} have kinks, where differences say nothing; a net input of"
+            " exactly 0, as of zero states and biases, is often on one: start their biases elsewhere, e.g."
+            " bias: {init: {normal: {std: 0.1}}}"
+        )
+    penalties = [(aliases.name_units(item.name), item.penalty) for item in network.populations]
+    penalties += [(item.name, item.penalty) for item in network.groups]
+    penalized = [name for name, penalty in penalties if penalty is not None and penalty.l1]
+    if penalized:
+        yield (
+            f"the l1 penalties of {', '.join(penalized)} have a kink at 0, where differences say nothing: compare"
+            " without them"
+        )

@@ -128,3 +128,18 @@ def test_at_least_one_entry_is_compared(limit: Any) -> None:
 def test_a_spacing_is_above_0(spacing: Any) -> None:
     with pytest.raises(SpecError, match=r"spacing: .* is no difference; write a number above 0"):
         check_gradients(Model(compile_small()), FIELDS, spacing=spacing)
+
+
+def test_a_report_says_that_kinks_may_be_the_cause() -> None:
+    graph = nx.DiGraph([("h", "h")])
+    graph.add_node("h", activation="relu", initial="learned")
+    model = graphbptt.compile(graph, targets=[Target("h", "y")], backend="reference")
+    fields = {"y": np.ones((2, 3, 1))}
+    on_it = check_gradients(model, fields)
+    assert on_it.error > 1e-2
+    assert "the activations of h have kinks" in str(on_it)
+    model.parameters["h.bias"] = [0.5]
+    off_it = check_gradients(model, fields)
+    assert off_it.error < 1e-6
+    assert off_it.kinks == on_it.kinks
+    assert "kinks" not in str(off_it)
