@@ -27,7 +27,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.unrolled import UnrolledGraph
 from graphbptt.keeper import Keeper
-from graphbptt.keeper.start import find_unmet, start_inside
+from graphbptt.keeper.start import find_unmet, find_vanishing, start_inside
 from graphbptt.named import Gradients, Parameters, States
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.unroll_network import unroll_network
@@ -268,7 +268,8 @@ class Model:
     def explain(self, steps: int | None = None, batch: int | None = None) -> str:
         """The plan as text: parameters, buffers with their bytes, stages with their operations and FLOPs.
 
-        Before it stands what the populations are that single units were put together in, if there are any.
+        Before it stands what the populations are that single units were put together in, if there are any, and of
+        which parameters the constraints leave nothing but 0.
         Where `steps` and `batch` are given, totals for batches of that shape are numbers too.
 
         Raises
@@ -285,6 +286,11 @@ class Model:
                 )
         together = [f"  {line}" for line in self.aliases.list_populations()]
         head = ["single units put together:", *together, ""] if together else []
+        if self.plan.projection is not None:
+            vanishing = find_vanishing(self.plan.projection, self.plan.layout, self.vector)
+            head += [f"constraints and signs leave nothing but 0 for {', '.join(vanishing)}", ""] * bool(
+                vanishing
+            )
         return "\n".join([*head, format_plan(self.plan, steps, batch, self.dtype)])
 
     def emit_c(self) -> str:

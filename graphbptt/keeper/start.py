@@ -15,9 +15,12 @@ from graphbptt.ir.projection import Projection
 from graphbptt.keeper.clash import describe_clash
 from graphbptt.keeper.keeper import Keeper
 
-__all__ = ["find_unmet", "start_inside"]
+__all__ = ["find_unmet", "find_vanishing", "start_inside"]
 
 Array = npt.NDArray[Any]
+
+ZERO = 1e-6
+"""What counts as 0 where the numbers of a point are about 1."""
 
 
 def start_inside(
@@ -44,6 +47,23 @@ def start_inside(
         remedy = f"mend the starting values of {', '.join(moved)}, or draw them: drawn values are projected"
         if problems := projection.describe_unmet(drawn, remedy):
             raise SpecError(problems)
+
+
+def find_vanishing(projection: Projection, layout: ParameterLayout, vector: Array) -> list[str]:
+    """The trainable groups of which constraints and signs leave nothing but 0, given the fixed values of a vector.
+
+    A point drawn at random among those of the right signs lies nearest to 0 only where 0 is all there is.
+    """
+    generator = np.random.default_rng(0)
+    signs = np.where(projection.signs == 0, generator.choice((-1, 1), projection.free), projection.signs)
+    point = vector.astype(np.float64)
+    point[: projection.free] = signs * generator.uniform(1, 2, projection.free)
+    Keeper(projection, point).apply()
+    return [
+        slot.group
+        for slot in layout.slots
+        if slot.offset < slot.stop <= layout.free and np.abs(point[slot.offset : slot.stop]).max() < ZERO
+    ]
 
 
 def _is_given(group: Group) -> bool:
