@@ -28,7 +28,9 @@ def sign_edges(draw: st.DrawFn, graph: nx.MultiDiGraph[str]) -> None:
         if isinstance(group.init, FrozenArray) and group.init.values.any():
             chosen[group.name] *= int(np.sign(group.init.values.flat[0])) * chosen[group.name]
     for source, target, attributes in graph.edges(data=True):
-        connection = connections[source, target, attributes.get("delay", 1)]
+        connection = connections.get((source, target, attributes.get("delay", 1)))
+        if connection is None:  # the edge ends at a cell
+            continue
         parallel = sum(
             (c.source, c.target, c.delay) == (source, target, connection.delay) for c in network.connections
         )
