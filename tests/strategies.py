@@ -163,8 +163,8 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
     graph.graph["constraints"] = draw(constraints(bare))
     nodes = sorted(bare.population)
     given = []
-    # Data have no noise: it is left out below, which cannot be done inside a cell.
-    quiet = [node for node in nodes if node in graph or not bare.population[node].noise]
+    # Data have no noise: it is left out below where the node says it, which cannot be done where a cell does.
+    quiet = [n for n in nodes if not bare.population[n].noise or "noise" in graph.nodes.get(n, ())]
     for node in draw(st.lists(st.sampled_from(quiet), max_size=4)):
         population = bare.population[node]
         more = draw(clamps(frame, node, population.units, population.history))
