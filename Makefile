@@ -9,7 +9,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	lint-imports
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --hypothesis-profile=gate
 
 format:
 	$(PYTHON) -m ruff format .

@@ -26,7 +26,7 @@ def test_a_step_is_fixed_where_clamps_together_set_all_units() -> None:
         graphbptt.Clamp("h", "b", (1,), at=(1, 2, 5)),
         graphbptt.Clamp("h", "c", (2,), at=(2, 3, 5)),
         graphbptt.Clamp("h", "d", (1, 2), at=(3,), mask="m"),
-        graphbptt.Clamp("h", "e", at=(7,)),
+        graphbptt.Clamp("h", "e", (1, 2), at=(7,)),
     )
     assert network.clamped_units("h") == {0}
     assert network.fixed_steps == {"h": {2, 5, 7}}
