@@ -95,7 +95,8 @@ class Model:
             Aliases({name: name for name in plan.network.population}) if aliases is None else aliases
         )
         self.backend = chosen.name
-        self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype)
+        own = {group: name for name, group in self.aliases.groups.items()}
+        self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype, own)
         if plan.projection is not None:
             start_inside(plan.projection, plan.network, plan.layout, self.vector)
         self.parameters = Parameters(plan.layout, self.aliases, plan.network, self.vector)

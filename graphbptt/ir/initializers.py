@@ -248,17 +248,18 @@ def take_signs(values: Array, signs: Array) -> Array:
     return np.where(signs == 0, values, np.abs(values) * signs)
 
 
-def draw_group(group: Group, seed: int) -> Array:
+def draw_group(group: Group, seed: int, name: str | None = None) -> Array:
     """The starting value of a group, float64, of its shape.
 
-    The draw depends on the group's name and the seed alone, not on what else the network holds.
+    The draw depends on the group's name, or another that is given, and the seed alone, not on what else the network
+    holds.
     """
     init = group.init
     if isinstance(init, FrozenArray):
         return np.broadcast_to(init.values, group.shape)
     distribution = DISTRIBUTIONS[init.name]
     numbers = {**distribution.defaults, **dict(init.arguments)}
-    key = hash_name(group.name)
+    key = hash_name(name or group.name)
     if isinstance(init, Draws):
         values = distribution.quantile(_draw_uniform(init.keys, seed), numbers, (1, 1))
     elif group.size == 1:

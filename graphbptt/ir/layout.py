@@ -9,7 +9,7 @@ The free (trainable) groups come first, so that an optimizer works on one contig
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -79,12 +79,16 @@ def place_parameters(network: FoldedNetwork) -> ParameterLayout:
 
 
 def draw_parameters(
-    network: FoldedNetwork, layout: ParameterLayout, seed: int, dtype: npt.DTypeLike
+    network: FoldedNetwork,
+    layout: ParameterLayout,
+    seed: int,
+    dtype: npt.DTypeLike,
+    names: Mapping[str, str] | None = None,
 ) -> Array:
-    """A fresh flat vector: every group drawn from its initializer."""
+    """A fresh flat vector: every group drawn from its initializer, by the name that `names` gives it, or its own."""
     vector = np.empty(layout.size, dtype)
     for group in network.groups:
-        layout.view(vector, group.name)[...] = draw_group(group, seed)
+        layout.view(vector, group.name)[...] = draw_group(group, seed, (names or {}).get(group.name))
     return vector
 
 

@@ -184,6 +184,17 @@ def test_all_pairs_are_a_dense_matrix() -> None:
     assert model.parameters[connection.name][2, 0] == 9
 
 
+def test_edges_to_a_larger_population_start_as_they_are_called() -> None:
+    graph = draw_ring()
+    graph.add_node("big", units=3)
+    graph.add_edge("n1", "big")
+    graph.add_edge("n4", "big", delay=2)
+    plain, joined = (compile_as(graph, [], [Target("big", "y")], threshold) for threshold in (1000, 0))
+    assert len(joined.network.populations) < len(plain.network.populations)
+    for name in ("n1->big", "n4->big"):
+        np.testing.assert_array_equal(joined.parameters[name], plain.parameters[name])
+
+
 def test_small_graphs_stay_as_they_are_drawn() -> None:
     graph = draw_ring(63)
     assert coalesce_units(graph).graph is graph
