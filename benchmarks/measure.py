@@ -177,7 +177,7 @@ def _compare(workload: Workload, results: Mapping[str, Path], dtype: str) -> flo
 
 
 def _read_result(workload: Workload, path: Path) -> dict[str, Array]:
-    """The loss and every gradient under the name of graphbptt's group."""
+    """The loss and the gradients as peers keep them, zero where the network has no parameter."""
     with np.load(path, allow_pickle=False) as archive:
         named: dict[str, Any] = {
             name.removeprefix("of "): archive[name] for name in archive.files if name.startswith("of ")
@@ -185,4 +185,8 @@ def _read_result(workload: Workload, path: Path) -> dict[str, Array]:
         loss = archive["loss"]
     if workload.timed == "step":
         return named
-    return {"the loss": loss, **workload.network.split(named, workload.sizes)}
+    gradients = {name: np.zeros_like(array) for name, array in named.items()}
+    groups = workload.network.split(named, workload.sizes)
+    for group, view in workload.network.split(gradients, workload.sizes).items():
+        view[...] = groups[group]
+    return {"the loss": loss, **gradients}

@@ -24,7 +24,7 @@ from benchmarks.problem import Gradients, Problem, Sizes
 
 __all__ = ["OURS", "WORKLOADS", "Contender", "Workload", "draw_problem", "find_contender"]
 
-OURS = ("numpy", "reference")
+OURS = ("native", "numpy", "reference")
 """The contenders that are backends of graphbptt."""
 
 
@@ -56,35 +56,38 @@ class Workload:
 
 
 LOOPS = ("torch_loop", "torch_compile", "jax")
-ALL = ("numpy", "torch", *LOOPS, "floor")
-NO_MODULE = ("numpy", *LOOPS, "floor")
+ALL = ("native", "numpy", "torch", *LOOPS, "floor")
+NO_MODULE = ("native", "numpy", *LOOPS, "floor")
+
+AIM = {"native": 1.0}
+HALF = {"native": 0.5}
 
 # Sizes: inputs, hidden, batch, steps.
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("rnn", Tanh(), Sizes(64, 256, 64, 256), ALL),
-        Workload("lstm_small", Lstm(), Sizes(32, 128, 32, 256), ALL),
-        Workload("lstm_large", Lstm(), Sizes(128, 512, 64, 100), ALL),
-        Workload("gru", Gru(), Sizes(128, 256, 64, 100), ALL),
-        Workload("custom", Custom(), Sizes(64, 3 * 128, 32, 256), NO_MODULE),
-        Workload("clockwork", Clockwork(), Sizes(64, 8 * 64, 32, 512), NO_MODULE),
-        Workload("leaky", Leaky(), Sizes(64, 512, 128, 200), NO_MODULE),
+        Workload("rnn", Tanh(), Sizes(64, 256, 64, 256), ALL, AIM),
+        Workload("lstm_small", Lstm(), Sizes(32, 128, 32, 256), ALL, AIM),
+        Workload("lstm_large", Lstm(), Sizes(128, 512, 64, 100), ALL, AIM),
+        Workload("gru", Gru(), Sizes(128, 256, 64, 100), ALL, AIM),
+        Workload("custom", Custom(), Sizes(64, 3 * 128, 32, 256), NO_MODULE, HALF),
+        Workload("clockwork", Clockwork(), Sizes(64, 8 * 64, 32, 512), NO_MODULE, HALF),
+        Workload("leaky", Leaky(), Sizes(64, 512, 128, 200), NO_MODULE, HALF),
         # One step of PyTorch's or JAX's sparse products and their derivatives takes longer than ten of SciPy's.
         Workload(
             "sparse",
             Sparse(),
             Sizes(32, 10_000, 32, 100, 1_000_000),
-            ("numpy", "scipy"),
-            {"numpy": 1.2},
+            ("native", "numpy", "scipy"),
+            {**AIM, "numpy": 1.2},
         ),
-        Workload("units", Units(), Sizes(16, 256, 32, 200, 4096), NO_MODULE),
-        Workload("tiny", Tanh(), Sizes(8, 16, 1, 1000), ALL),
-        Workload("step", Tanh(), Sizes(8, 64, 1, 100), ("numpy", *LOOPS), timed="step"),
+        Workload("units", Units(), Sizes(16, 256, 32, 200, 4096), NO_MODULE, HALF),
+        Workload("tiny", Tanh(), Sizes(8, 16, 1, 1000), ALL, HALF),
+        Workload("step", Tanh(), Sizes(8, 64, 1, 100), ("native", "numpy", *LOOPS), AIM, timed="step"),
         *(
             Workload(f"{network.name}_{hidden}_by_hand", network, Sizes(*sizes), contenders, {"numpy": aim})
             for network in (Tanh(), Lstm())
-            for contenders in (("numpy", "hoisted", "augmented"),)
+            for contenders in (("native", "numpy", "hoisted", "augmented"),)
             for hidden, sizes, aim in (
                 (128, (32, 128, 32, 100), 1.1),
                 (256, (64, 256, 64, 100), 1.1),

@@ -7,12 +7,15 @@ from importlib import metadata
 
 import pytest
 
+from graphbptt import backend
 from graphbptt.backend import GROUP, find_backend, list_backends
 from graphbptt.cli import run
 from graphbptt.errors import BackendError
 
 INSTALLED = {entry.name: entry.value for entry in metadata.entry_points(group=GROUP)}
 BROKEN = "a_package_that_is_not_there:backend"
+
+AUTO_ORDER = backend.AUTO_ORDER
 
 Install = Callable[..., None]
 
@@ -24,6 +27,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     def replace(**values: str) -> None:
         entries = [metadata.EntryPoint(name, value, GROUP) for name, value in values.items()]
         monkeypatch.setattr(metadata, "entry_points", lambda group: entries)
+        monkeypatch.setattr(backend, "AUTO_ORDER", AUTO_ORDER)
 
     return replace
 

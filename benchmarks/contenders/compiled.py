@@ -7,6 +7,7 @@ import numpy as np
 import graphbptt
 from benchmarks.networks.network import Network
 from benchmarks.problem import Gradients, Problem
+from graphbptt import named
 
 __all__ = ["Compiled", "CompiledStep", "compile_network"]
 
@@ -42,8 +43,10 @@ class Compiled:
     @property
     def gradients(self) -> Gradients:
         arrays = self.problem.empty_gradients()
+        model = self.model
+        groups = named.Gradients(model.plan.layout, model.aliases, model.network, self.gradient)
         for group, view in self.network.split(arrays, self.problem.sizes).items():
-            view[...] = self.model.plan.layout.view(self.gradient, group)
+            view[...] = groups[group]
         return arrays
 
 

@@ -14,6 +14,8 @@ __all__ = ["Leaky"]
 
 RATE = 0.2
 NOISE = 0.1
+SPECTRAL_RADIUS = 0.9
+"""Of the recurrent weights: from 1 on, rectified units may excite each other without bound."""
 KINDS = ("e", "i")
 
 
@@ -59,10 +61,11 @@ class Leaky(Network):
         return groups
 
     def obey(self, arrays: Gradients, sizes: Sizes) -> None:
-        """Dale's law: rows of inhibitory units are negative, and as strong in sum as the others."""
+        """Dale's law: rows of inhibitory units are negative, and as strong in sum as the others; activity decays."""
         recurrent, inhibitory = arrays["recurrent"], _columns(sizes)["i"]
         np.abs(recurrent, out=recurrent)
         recurrent[inhibitory] *= -4
+        recurrent *= SPECTRAL_RADIUS / np.abs(np.linalg.eigvals(recurrent)).max()
 
     def project(self, ops: Operations, p: dict[str, Tensor], x: Tensor, noisy: bool) -> Tensor:
         net = x @ p["input"] + p["bias"]
