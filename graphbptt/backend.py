@@ -1,11 +1,13 @@
-"""The protocol a backend meets, and how one is found.
+"""The protocol a backend meets, how one is found, and how a plan gets its executable.
 
 A backend is an object in the entry-point group ``graphbptt.backends``. Nothing is imported until one is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -16,7 +18,18 @@ from graphbptt.errors import BackendError, did_you_mean
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 
-__all__ = ["AUTO_ORDER", "Backend", "Executable", "Stepper", "find_backend", "list_backends", "load_backend"]
+__all__ = [
+    "AUTO_ORDER",
+    "Backend",
+    "Executable",
+    "Stepper",
+    "build_executable",
+    "find_backend",
+    "list_backends",
+    "load_backend",
+]
+
+logger = logging.getLogger(__name__)
 
 GROUP = "graphbptt.backends"
 AUTO_ORDER = ("cupy", "native", "numpy")
@@ -70,10 +83,16 @@ class Backend(Protocol):
     name: str
 
     def missing(self) -> str | None:
-        """Why it cannot run here, in one sentence; None if it can."""
+        """Why it cannot run here, in one sentence, which more lines may explain; None if it can."""
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> Executable:
-        """Make a plan ready to run."""
+        """Make a plan ready to run.
+
+        Raises
+        ------
+        BackendError
+            It cannot, though it can run here; the first line of the message says why, the others what else is known.
+        """
 
 
 def list_backends() -> dict[str, metadata.EntryPoint]:
@@ -100,17 +119,70 @@ def find_backend(name: str = "auto") -> Backend:
     BackendError
         There is none of that name, or it says that it cannot run here.
     """
+    reasons: dict[str, str] = {}
+    for backend in _load_usable(name, reasons):
+        return backend
+    raise _explain_none(name, reasons)
+
+
+def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, Executable]:
+    """Make a plan ready to run by the backend called `name`; also tell which one it was.
+
+    ``auto`` goes on to the next of `AUTO_ORDER` where one cannot run here or cannot make the plan ready, and logs one
+    line about that, once in a process: it is no warning of Python's, which some turn into errors.
+
+    Raises
+    ------
+    BackendError
+        There is none of that name, it says that it cannot run here, or it cannot make the plan ready.
+    """
+    reasons: dict[str, str] = {}
+    for backend in _load_usable(name, reasons):
+        try:
+            executable = backend.build(plan, dtype)
+        except BackendError as error:
+            if name != "auto":
+                raise
+            reasons[backend.name] = str(error)
+            continue
+        if reasons:
+            faster, reason = list(reasons.items())[-1]
+            _log_once(
+                f"graphbptt runs on {backend.name}, not on the faster {faster}: {_shorten(reason, faster)}"
+            )
+        return backend.name, executable
+    raise _explain_none(name, reasons)
+
+
+def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
+    """The backends that `name` may mean and that can run here, best first; `reasons` gets why others cannot."""
     installed = list_backends()
     if name != "auto" and name not in installed:
         remedy = did_you_mean(str(name), [*installed, "auto"])
         raise BackendError(f"backend {name!r} is not installed; {remedy}")
-    reasons = []
     for candidate in AUTO_ORDER if name == "auto" else (name,):
         if candidate in installed:
             backend = load_backend(installed[candidate])
-            if not isinstance(backend, str):
-                return backend
-            reasons.append(f"backend {candidate!r} cannot run here: {backend}")
+            if isinstance(backend, str):
+                reasons[candidate] = backend
+            else:
+                yield backend
+
+
+def _explain_none(name: str, reasons: Mapping[str, str]) -> BackendError:
+    lines = [f"backend {candidate!r} cannot run here: {reason}" for candidate, reason in reasons.items()]
     if name == "auto":
-        reasons.append("no backend can run here; reinstall graphbptt, which brings the numpy backend")
-    raise BackendError("\n".join(reasons))
+        lines.append("no backend can run here; reinstall graphbptt, which brings the numpy backend")
+    return BackendError("\n".join(lines))
+
+
+def _shorten(reason: str, backend: str) -> str:
+    """The first line of a reason, and how to see the others."""
+    first, *others = reason.splitlines()
+    return f"{first} ('backend: {backend}' shows more)" if others else first
+
+
+@cache
+def _log_once(line: str) -> None:
+    # Seen on standard error unless the program has set up its logging in another way.
+    logger.warning(line)

@@ -68,7 +68,7 @@ def compile(  # the public name, used as graphbptt.compile
     targets : sequence of Target
         What is wanted: the losses between states and fields of the data.
     backend : str
-        The name of a backend; ``auto`` takes the fastest that can run here.
+        The name of a backend; ``auto`` takes the fastest that can run here, and logs a line where that is a slow one.
     dtype : {"float32", "float64"}
         The type of all numbers.
     seed : int

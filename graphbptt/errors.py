@@ -79,7 +79,7 @@ class SpecError(CollectedError):
 
 
 class BackendError(GraphbpttError):
-    """The backend asked for does not exist or cannot run here."""
+    """The backend asked for does not exist or cannot run here. The first line of its message can stand alone."""
 
     exit_code = 2
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.backend import find_backend
+from graphbptt.backend import build_executable
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import SMALLEST
 from graphbptt.codegen.source import write_source
@@ -64,10 +64,12 @@ class Model:
     SpecError
         It has another dtype, or a seed that is no whole number from 0.
     BackendError
-        The backend is not installed or cannot run here.
+        The backend is not installed, cannot run here, or cannot make the plan ready; ``auto`` takes the next one then.
 
     Attributes
     ----------
+    backend : str
+        The name of the backend that runs it.
     aliases : Aliases
         The nodes of the user's graph, which are the keys that `run` uses, and where they are.
     network : FoldedNetwork
@@ -89,19 +91,17 @@ class Model:
         aliases: Aliases | None = None,
     ) -> None:
         self.dtype, self.seed = _check_settings(dtype, seed)
-        chosen = find_backend(backend)
+        self.backend, self._executable = build_executable(backend, plan, self.dtype)
         self.plan = plan
         self.aliases = (
             Aliases({name: name for name in plan.network.population}) if aliases is None else aliases
         )
-        self.backend = chosen.name
         own = {group: name for name, group in self.aliases.groups.items()}
         self.vector = draw_parameters(plan.network, plan.layout, self.seed, self.dtype, own)
         if plan.projection is not None:
             start_inside(plan.projection, plan.network, plan.layout, self.vector)
         self.parameters = Parameters(plan.layout, self.aliases, plan.network, self.vector)
         self._penalized = tuple(group for group in plan.network.groups if group.penalty is not None)
-        self._executable = chosen.build(plan, self.dtype)
 
     @property
     def network(self) -> FoldedNetwork:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import metadata
+from typing import Any
 
+import networkx as nx
+import numpy as np
 import pytest
 
+import graphbptt
 from graphbptt import backend
-from graphbptt.backend import GROUP, find_backend, list_backends
+from graphbptt.backend import GROUP, Executable, build_executable, find_backend, list_backends
 from graphbptt.cli import run
-from graphbptt.errors import BackendError
+from graphbptt.errors import BackendError, CompilerError
+from graphbptt.ir.plan import Plan
 
 INSTALLED = {entry.name: entry.value for entry in metadata.entry_points(group=GROUP)}
 BROKEN = "a_package_that_is_not_there:backend"
@@ -70,3 +76,81 @@ def test_list_names_broken_backends(
     broken, other = capsys.readouterr().out.splitlines()
     assert broken.startswith("cupy: cannot run here: it cannot be imported: No module named")
     assert other == f"{working}: available" + (" (auto)" if working == "numpy" else "")
+
+
+class FailingBackend:
+    """It can run here, and can make no plan ready."""
+
+    name = "native"
+
+    def missing(self) -> str | None:
+        return None
+
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> Executable:  # noqa: ARG002
+        raise CompilerError("the C compiler is on fire\n  it said:\n  ouch")
+
+
+failing = FailingBackend()
+HERE = "test_backend"
+
+
+class MissingBackend(FailingBackend):
+    def missing(self) -> str | None:
+        return "there is no C compiler; install one"
+
+
+missing = MissingBackend()
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What is logged in a process that has logged nothing, and in which this file can be imported."""
+    monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
+    backend._log_once.cache_clear()
+    return caplog
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("missing", "there is no C compiler; install one"),
+        ("failing", "the C compiler is on fire ('backend: native' shows more)"),
+    ],
+)
+def test_auto_goes_on_to_numpy_and_says_so_once(
+    value: str, reason: str, install: Install, said: pytest.LogCaptureFixture
+) -> None:
+    install(native=f"{HERE}:{value}", numpy=INSTALLED["numpy"])
+    for _ in range(3):
+        model = graphbptt.compile(nx.DiGraph([("h", "h")]))
+        assert model.backend == "numpy"
+        assert model.run({}, steps=2)["h"].shape == (1, 2, 1)
+    assert [record.getMessage() for record in said.records] == [
+        f"graphbptt runs on numpy, not on the faster native: {reason}"
+    ]
+
+
+def test_auto_says_nothing_where_the_first_runs(install: Install, said: pytest.LogCaptureFixture) -> None:
+    install(numpy=INSTALLED["numpy"], reference=INSTALLED["reference"])
+    assert graphbptt.compile(nx.DiGraph([("h", "h")])).backend == "numpy"
+    assert not said.records
+
+
+def test_backend_asked_for_by_name_is_not_replaced(install: Install, said: pytest.LogCaptureFixture) -> None:
+    install(native=f"{HERE}:failing", numpy=INSTALLED["numpy"])
+    with pytest.raises(CompilerError, match=r"on fire\n  it said:\n  ouch"):
+        graphbptt.compile(nx.DiGraph([("h", "h")]), backend="native")
+    install(native=f"{HERE}:missing", numpy=INSTALLED["numpy"])
+    with pytest.raises(BackendError, match="backend 'native' cannot run here: there is no C compiler"):
+        graphbptt.compile(nx.DiGraph([("h", "h")]), backend="native")
+    assert not said.records
+
+
+@pytest.mark.usefixtures("said")
+def test_auto_without_any_that_runs_shows_all_reasons(install: Install) -> None:
+    plan = graphbptt.compile(nx.DiGraph([("h", "h")])).plan
+    install(native=f"{HERE}:failing")
+    with pytest.raises(
+        BackendError, match=r"(?s)cannot run here: the C compiler is on fire.*ouch\nno backend"
+    ):
+        build_executable("auto", plan, np.dtype("float32"))

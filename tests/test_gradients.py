@@ -58,7 +58,9 @@ def compile_small(**tie: Any) -> Plan:
 
 @pytest.fixture(autouse=True)
 def _reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphbptt.model, "find_backend", lambda name: BACKENDS[name])
+    monkeypatch.setattr(
+        graphbptt.model, "build_executable", lambda name, *plan: (name, BACKENDS[name].build(*plan))
+    )
 
 
 BACKENDS = {"auto": ReferenceBackend(), "reference": ReferenceBackend(), "wrong": WrongBackend("wrong")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,8 @@ from graphbptt_native.executable import NativeExecutable
 
 __all__ = ["NativeBackend", "NativeExecutable", "backend"]
 
+logger = logging.getLogger(__name__)
+
 
 class NativeBackend:
     """Runs plans where a C compiler works."""
@@ -24,7 +27,10 @@ class NativeBackend:
     @cached_property
     def cache(self) -> Cache:
         """Where compiled objects are kept, and the compiler is remembered."""
-        return open_cache()
+        opened = open_cache()
+        if opened.note:
+            logger.warning("graphbptt compiles anew in every process; %s", opened.note)
+        return opened
 
     @cached_property
     def toolchain(self) -> Toolchain:
@@ -50,7 +56,7 @@ class NativeBackend:
         Raises
         ------
         CompilerError
-            The compiler fails.
+            The compiler fails, hangs, or makes nothing that can be loaded.
         """
         return NativeExecutable(plan, dtype, self.toolchain, self.cache)
 

@@ -9,6 +9,7 @@ user's, through a symbolic link, or where the checksum does not fit.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -119,6 +120,11 @@ class Cache:
             raise OSError(f"{self.folder / key} cannot be kept")
         return kept
 
+    def remove(self, key: str) -> None:
+        """Make room for another entry, where one is of no use; that need not work."""
+        with contextlib.suppress(OSError):
+            self._set_aside(key)
+
     def _rename(self, fresh: Path, key: str) -> bool:
         """Whether a whole entry is in place; only an empty folder gives way to a rename."""
         assert self.folder is not None
@@ -129,7 +135,8 @@ class Cache:
         return True
 
     def _set_aside(self, key: str) -> None:
-        assert self.folder is not None
+        if self.folder is None:
+            return
         grave = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.folder))
         try:
             (self.folder / key).rename(grave / "broken")

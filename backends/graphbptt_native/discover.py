@@ -24,7 +24,7 @@ from graphbptt.errors import BackendError
 from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.flags import flag_choices
-from graphbptt_native.processes import run_limited
+from graphbptt_native.processes import Outcome, run_limited
 from graphbptt_native.vectors import find_vectors
 
 __all__ = ["Candidate", "Toolchain", "find_toolchain", "list_candidates", "probe"]
@@ -75,6 +75,7 @@ def list_candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Candida
     for command in (_read_cc(environ), ["cc"], ["gcc"], ["clang"]):
         file = shutil.which(command[0], path=environ.get("PATH")) if command else None
         if file is not None:
+            file = os.path.abspath(file)  # noqa: PTH100 - a link must stay: its name may say which compiler it is
             yield Candidate((file, *command[1:]), Path(file))
     package = importlib.util.find_spec("ziglang")
     if package is not None and package.origin is not None:
@@ -109,8 +110,8 @@ def find_toolchain(cache: Cache, environ: Mapping[str, str] = os.environ) -> Too
             _remember(candidate, toolchain, cache)
             return toolchain
         reasons.append(f"{shlex.join(candidate.command)}: {toolchain}")
-    found = "\n  ".join(["no C compiler works here", *reasons])
-    raise BackendError(f"{found}\n  {REMEDY}" if reasons else f"there is no C compiler; {REMEDY}")
+    what = "no C compiler works here" if reasons else "there is no C compiler"
+    raise BackendError("\n  ".join([f"{what}; {REMEDY}", *reasons]))
 
 
 def _doubt_cc(environ: Mapping[str, str]) -> list[str]:
@@ -157,7 +158,7 @@ def probe(candidate: Candidate, seconds: float = SECONDS) -> Toolchain | str:
     try:
         version = run_limited((*candidate.command, "--version"), seconds)
         if not version.succeeded:
-            return _describe("--version", version.status, version.output, seconds)
+            return _describe("--version", version, seconds)
         reason = ""
         for flags in flag_choices(platform.machine()):
             toolchain = Toolchain(candidate.command, version.output.strip(), flags)
@@ -177,9 +178,9 @@ def _try_out(toolchain: Toolchain, seconds: float) -> str:
         words = [word for word in toolchain.compile_command(source, program) if word != "-shared"]
         compiled = run_limited(words, seconds, Path(folder))
         if not compiled.succeeded:
-            return _describe("a small program", compiled.status, compiled.output, seconds)
+            return _describe("a small program", compiled, seconds)
         ran = run_limited((str(program),), seconds, Path(folder))
-        return "" if ran.succeeded else _describe("what it compiled", ran.status, ran.output, seconds)
+        return "" if ran.succeeded else _describe("what it compiled", ran, seconds)
 
 
 def _ask_for_vectors(toolchain: Toolchain, seconds: float) -> VectorUnit:
@@ -189,8 +190,7 @@ def _ask_for_vectors(toolchain: Toolchain, seconds: float) -> VectorUnit:
     return find_vectors(asked.output) if asked.succeeded else SMALLEST
 
 
-def _describe(what: str, status: int | None, output: str, seconds: float) -> str:
-    lines = output.strip().splitlines()
+def _describe(what: str, outcome: Outcome, seconds: float) -> str:
+    lines = outcome.output.strip().splitlines()
     said = f": {lines[0] if len(lines) == 1 else ' / '.join(lines[:3])}" if lines else ""
-    ending = f"did not end within {seconds:g} s" if status is None else f"ended with status {status}"
-    return f"{what} {ending}{said}"
+    return f"{what} {outcome.describe(seconds)}{said}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shlex
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from graphbptt_native.processes import run_limited
 __all__ = ["Library", "load_library", "object_key"]
 
 SECONDS = 120.0
-LINES_SHOWN = 20
+"""How long a compiler may take for the loops of a network; half a second is usual."""
+LINES_SHOWN, COLUMNS_SHOWN = 20, 200
 SOURCE, OBJECT = "source.c", "object.so"
 
 
@@ -39,7 +42,7 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
     """Compile a source, unless the cache has it, and load it.
 
     A cache that cannot be read or written costs time and nothing else: what is compiled is then loaded from a folder of
-    this process's own.
+    this process's own. A source that does not compile is kept, for its user to repeat the command that failed.
 
     Raises
     ------
@@ -52,21 +55,31 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
         try:
             return Library(ctypes.CDLL(str(kept / OBJECT)), compiled=False)
         except OSError:
-            pass  # on a file system from which nothing may be run
-    with tempfile.TemporaryDirectory(prefix="graphbptt-") as name:
-        made = compile_source(source, toolchain, Path(name), seconds)
-        try:
-            entry = cache.store(key, {SOURCE: source.encode(), OBJECT: made.read_bytes()})
-            return Library(ctypes.CDLL(str(entry / OBJECT)), compiled=True)
-        except OSError:
-            pass  # read-only, full, or as above
-        try:
-            return Library(ctypes.CDLL(str(made)), compiled=True)
-        except OSError as error:
-            raise CompilerError(f"what the C compiler made cannot be loaded: {error}") from error
+            cache.remove(key)  # no object, or on a file system from which nothing may be run
+    try:
+        with tempfile.TemporaryDirectory(prefix="graphbptt-") as name:
+            made = compile_source(source, toolchain, cache, Path(name), seconds)
+            return Library(_load_made(made, source, key, cache), compiled=True)
+    except OSError as error:
+        raise CompilerError(f"what is compiled cannot be written: {error}") from error
 
 
-def compile_source(source: str, toolchain: Toolchain, folder: Path, seconds: float = SECONDS) -> Path:
+def _load_made(made: Path, source: str, key: str, cache: Cache) -> ctypes.CDLL:
+    """Load what was made, from the cache where it can be kept."""
+    try:
+        entry = cache.store(key, {SOURCE: source.encode(), OBJECT: made.read_bytes()})
+        return ctypes.CDLL(str(entry / OBJECT))
+    except OSError:
+        pass  # read-only, full, or as above
+    try:
+        return ctypes.CDLL(str(made))
+    except OSError as error:
+        raise CompilerError(f"what the C compiler made cannot be loaded: {error}") from error
+
+
+def compile_source(
+    source: str, toolchain: Toolchain, cache: Cache, folder: Path, seconds: float = SECONDS
+) -> Path:
     """Make a shared object of a source in `folder`."""
     text, target = folder / SOURCE, folder / OBJECT
     text.write_text(source, encoding="utf-8")
@@ -76,17 +89,30 @@ def compile_source(source: str, toolchain: Toolchain, folder: Path, seconds: flo
         raise CompilerError(f"the C compiler cannot be started: {error}") from error
     if outcome.succeeded and target.is_file():
         return target
-    ending = "did not end in time" if outcome.status is None else f"ended with status {outcome.status}"
-    what = f"the C compiler {ending}; it said:"
-    said = outcome.output.strip().splitlines()[:LINES_SHOWN] or ["nothing"]
-    repeat = f"to repeat: {shlex.join(toolchain.compile_command(_keep(source), '/dev/null'))}"
-    raise CompilerError("\n  ".join([what, *said, repeat]))
+    lines = outcome.output.strip().splitlines()
+    ending = outcome.describe(seconds) if not outcome.succeeded else "makes no file and reports no error"
+    message = [f"the C compiler {ending}{_pick(lines)}"]
+    if len(lines) > 1:
+        message += ["it said:", *(f"  {line[:COLUMNS_SHOWN]}" for line in lines[:LINES_SHOWN])]
+    if len(lines) > LINES_SHOWN:
+        message.append(f"  and {len(lines) - LINES_SHOWN} lines more")
+    message.append(f"to repeat: {shlex.join(toolchain.compile_command(_keep(source, cache), os.devnull))}")
+    raise CompilerError("\n  ".join(message))
 
 
-def _keep(source: str) -> Path:
+def _pick(lines: Sequence[str]) -> str:
+    """The line that says most: the first error, else the first of all."""
+    telling = next((line for line in lines if "error" in line), next(iter(lines), ""))
+    return f": {telling.strip()[:COLUMNS_SHOWN]}" if telling else ""
+
+
+def _keep(source: str, cache: Cache) -> Path:
     """Put a source that does not compile where its user can look at it."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="graphbptt-", suffix=".c", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(source)
-    return Path(file.name)
+    content = source.encode()
+    try:
+        return cache.store(hash_parts(b"a source that failed", content), {SOURCE: content}) / SOURCE
+    except OSError:
+        number, name = tempfile.mkstemp(prefix="graphbptt-", suffix=".c")
+    with os.fdopen(number, "wb") as file:
+        file.write(content)
+    return Path(name)

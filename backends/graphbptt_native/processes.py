@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Outcome", "run_limited"]
 
+KEPT = 2**18
+"""How many bytes of what a program prints are kept: the first ones, which say what is wrong."""
+CHUNK = 2**16
+POLL = 0.05
+"""How often, in seconds, a program is looked at that prints nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a program: its exit status (None where it did not end in time), and all that it printed."""
+    """What became of a program: its exit status, negative where a signal ended it, None where it did not end in time;
+    and the beginning of what it printed."""
 
     status: int | None
     output: str
@@ -23,6 +32,19 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         return self.status == 0
+
+    def describe(self, seconds: float) -> str:
+        """How it ended, given its time limit.
+
+        >>> Outcome(-9, "").describe(5.0)
+        'was ended by signal 9 (SIGKILL)'
+        """
+        if self.status is None:
+            return f"did not end within {seconds:g} s"
+        if self.status < 0:
+            names = {one.value: f" ({one.name})" for one in signal.Signals}
+            return f"was ended by signal {-self.status}{names.get(-self.status, '')}"
+        return f"ended with status {self.status}"
 
 
 def run_limited(command: Sequence[str], seconds: float, folder: Path | None = None) -> Outcome:
@@ -33,6 +55,8 @@ def run_limited(command: Sequence[str], seconds: float, folder: Path | None = No
     OSError
         It cannot be started.
     """
+    deadline = time.monotonic() + seconds
+    output = bytearray()
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -40,18 +64,39 @@ def run_limited(command: Sequence[str], seconds: float, folder: Path | None = No
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        bufsize=0,
     )
     with process:
         try:
-            output, _ = process.communicate(timeout=seconds)
+            _read(process, output, deadline)
+            status: int | None = process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             _end_group(process)
-            output, _ = process.communicate()
-            return Outcome(None, output.decode(errors="replace"))
+            status = None
         except BaseException:  # an interrupt must not leave a compiler behind
             _end_group(process)
             raise
-    return Outcome(process.returncode, output.decode(errors="replace"))
+    return Outcome(status, output.decode(errors="replace"))
+
+
+def _read(process: subprocess.Popen[bytes], output: bytearray, deadline: float) -> None:
+    """Add the beginning of what a program prints to `output`; drop the rest, but read it, for the program to go on.
+
+    Reading stops when the program ends: what it has started may live on and hold its output open.
+    """
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            ended = process.poll() is not None
+            if not selector.select(0.0 if ended else min(left, POLL)):
+                if ended:
+                    return
+                continue
+            chunk = os.read(process.stdout.fileno(), CHUNK)
+            output += chunk[: KEPT - len(output)]
+            if not chunk or (ended and len(output) >= KEPT):
+                return
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -35,6 +35,8 @@ def explain(spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str
     if declared.description:
         click.echo(declared.description)
         click.echo()
+    click.echo(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}")
+    click.echo()
     click.echo(str(model.network))
     click.echo()
     click.echo(f"unrolled over {steps} steps: {len(unrolled.layers)} layers")

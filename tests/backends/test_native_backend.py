@@ -65,3 +65,17 @@ def test_compiler_that_fails_later_is_exit_code_1(backend: NativeBackend) -> Non
     with pytest.raises(CompilerError, match="to repeat: /bin/false") as caught:
         backend.build(model().plan, np.dtype(np.float32))
     assert caught.value.exit_code == 1
+
+
+def test_says_where_nothing_is_kept(
+    backend: NativeBackend,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRAPHBPTT_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        assert backend.cache.folder is None
+    (record,) = caplog.records
+    assert record.getMessage().startswith("graphbptt compiles anew in every process; nothing is kept between")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from graphbptt_native import discover
 from graphbptt_native.cache import Cache, open_cache
 from graphbptt_native.discover import Candidate, Toolchain, find_toolchain, list_candidates, probe
 from graphbptt_native.load import load_library
+from graphbptt_native.processes import KEPT
 
 SOURCE = "int seven(void) { return 7; }\n"
 
@@ -78,7 +82,8 @@ def test_all_reasons_are_told(path: Path) -> None:
     message = str(caught.value)
     assert f"{path}/mine: --version ended with status 3: licence expired" in message
     assert f"{path}/cc: a small program ended with status 1: math.h: no such file" in message
-    assert "graphbptt[native]" in message
+    assert message.splitlines()[0].startswith("no C compiler works here; install one (gcc or clang)")
+    assert "graphbptt[native]" in message.splitlines()[0]
 
 
 def test_none_is_there(path: Path) -> None:
@@ -146,35 +151,112 @@ def test_findings_are_kept_while_the_compiler_stays(path: Path, tmp_path: Path) 
     assert log.read_text() == calls * 2
 
 
-def test_failing_compiler_shows_its_message(path: Path) -> None:
-    failing = fake(path, "cc", "echo disk on fire >&2; exit 4")
+def failure(folder: Path, script: str, cache: Cache = NOWHERE, seconds: float = 60.0) -> CompilerError:
+    """What is raised where the compiler is this script."""
+    failing = fake(folder, "cc", f"export PATH={os.defpath}\n{script}")
     with pytest.raises(CompilerError) as caught:
-        load_library(SOURCE, Toolchain((str(failing),), "1", ("-O1",)), NOWHERE)
-    first, said, repeat = str(caught.value).splitlines()
-    assert first == "the C compiler ended with status 4; it said:"
-    assert said == "  disk on fire"
-    assert repeat.startswith(f"  to repeat: {failing} -O1 -o /dev/null ")
-    kept = Path(next(word for word in repeat.split() if word.endswith(".c")))
-    assert kept.read_text() == SOURCE
-    kept.unlink()
+        load_library(SOURCE, Toolchain((str(failing),), "1", ("-O1",)), cache, seconds)
     assert caught.value.exit_code == 1
+    return caught.value
+
+
+def kept_source(error: CompilerError) -> Path:
+    last = str(error).splitlines()[-1]
+    assert last.startswith("  to repeat: ")
+    return Path(next(word for word in last.split() if word.endswith(".c")))
+
+
+def test_failing_compiler_shows_its_message(path: Path) -> None:
+    error = failure(path, "echo disk on fire >&2; exit 4")
+    first, repeat = str(error).splitlines()
+    assert first == "the C compiler ended with status 4: disk on fire"
+    kept = kept_source(error)
+    assert repeat == f"  to repeat: {path}/cc -O1 -o /dev/null {kept} -lm"
+    assert kept.read_text() == SOURCE
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.unlink()
+
+
+def test_first_error_is_picked_out_of_many_lines(path: Path) -> None:
+    lines = ["In function f:", "x.c:1: error: no such thing", *map(str, range(100))]
+    error = failure(path, f"printf '%s\\n' {shlex.join(lines)}; exit 1")
+    said = str(error).splitlines()
+    assert said[0] == "the C compiler ended with status 1: x.c:1: error: no such thing"
+    assert said[1:4] == ["  it said:", "    In function f:", "    x.c:1: error: no such thing"]
+    assert said[-2] == "    and 82 lines more"
+    kept_source(error).unlink()
+
+
+def test_source_that_fails_is_kept_once_in_the_cache(path: Path, tmp_path: Path) -> None:
+    cache = open_cache({"GRAPHBPTT_CACHE": str(tmp_path / "cache")})
+    first, again = (kept_source(failure(path, "exit 1", cache)) for _ in range(2))
+    assert first == again
+    assert first.is_relative_to((tmp_path / "cache").resolve())
+    assert first.read_text() == SOURCE
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("sleep 5", "did not end in time"),
-        ("exit 0", "ended with status 0; it said:\n  nothing"),
-        ('while [ "$1" != -o ]; do shift; done; echo text > "$2"', "cannot be loaded"),
+        ("sleep 5", "the C compiler did not end within 0.5 s"),
+        ("exec >&- 2>&-; sleep 5", "the C compiler did not end within 0.5 s"),
+        ("kill -9 $$", "the C compiler was ended by signal 9 (SIGKILL)"),
+        ("exit 0", "the C compiler makes no file and reports no error"),
+        (
+            'while [ "$1" != -o ]; do shift; done; echo text > "$2"',
+            "what the C compiler made cannot be loaded",
+        ),
+        ('while [ "$1" != -o ]; do shift; done; mkdir "$2"', "the C compiler makes no file"),
     ],
 )
 def test_compiler_that_makes_nothing_of_use(path: Path, script: str, message: str) -> None:
-    useless = fake(path, "cc", f"export PATH={os.defpath}\n{script}")
-    with pytest.raises(CompilerError) as caught:
-        load_library(SOURCE, Toolchain((str(useless),), "1", ()), NOWHERE, seconds=0.5)
-    assert message in str(caught.value)
+    error = failure(path, script, seconds=0.5)
+    assert str(error).startswith(message)
+    if "to repeat" in str(error):
+        kept_source(error).unlink()
+
+
+def test_megabytes_of_output_are_read_and_few_are_kept(path: Path) -> None:
+    ends = failure(path, "yes error: no | head -c 30000000; exit 1")
+    assert len(str(ends)) < 1000
+    kept_source(ends).unlink()
+    tracemalloc.start()
+    hangs = failure(path, "yes error: no", seconds=0.5)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(hangs).startswith("the C compiler did not end within 0.5 s: error: no")
+    assert used < 8 * KEPT
+    kept_source(hangs).unlink()
+
+
+def test_what_a_compiler_leaves_running_is_not_waited_for(path: Path) -> None:
+    began = time.monotonic()
+    error = failure(path, "sleep 4 & exit 1")
+    assert time.monotonic() - began < 3
+    assert "status 1" in str(error)
+    kept_source(error).unlink()
 
 
 def test_compiler_that_has_gone() -> None:
     with pytest.raises(CompilerError, match="cannot be started"):
         load_library(SOURCE, Toolchain(("/nowhere/cc",), "1", ()), Cache(None, ""))
+
+
+def test_no_place_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = toolchain()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(CompilerError, match=r"what is compiled cannot be written: .*absent"):
+        load_library(SOURCE, compiler, NOWHERE)
+
+
+@pytest.mark.parametrize("value", ["", "  ", "./mine -DX", "bin/../mine"])
+def test_cc_that_is_empty_or_relative(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """Compilers are run in a folder other than the user's, which a relative path does not mean."""
+    real(path, "gcc")
+    real(tmp_path, "mine")
+    monkeypatch.chdir(tmp_path)
+    found = find_toolchain(NOWHERE, environ(path, CC=value)).command
+    wanted = (str(tmp_path / "mine"), *value.split()[1:]) if value.strip() else (str(path / "gcc"),)
+    assert found == wanted
