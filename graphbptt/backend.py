@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from graphbptt.errors import BackendError, did_you_mean
 from graphbptt.ir.batch import Batch
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 
 __all__ = [
@@ -47,6 +48,11 @@ class Stepper(Protocol):
         The batch has one step. It starts anew where it carries nothing, goes on from the rows that it carries, and
         where these are empty from the step before. In float64 the bits are those of `Executable.run`.
         """
+
+    def repeat(self, parameters: Array, offset: int, noise: Noise | None) -> Mapping[str, Array]:
+        """The same for the batch of the step before, whose arrays may hold other values now: it goes on from there.
+
+        `offset` is the number of steps that lie before, and `noise` what this step's is drawn from."""
 
     def history(self) -> Mapping[str, Array]:
         """What the populations hold now and before, as `Executable.history` says."""

@@ -14,7 +14,7 @@ from graphbptt.ir.batch import CarriedState
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.noise import Noise
 from graphbptt.passes.bind_batch import Label
-from graphbptt.passes.bind_step import bind_step
+from graphbptt.passes.bind_step import Feeder, bind_step, make_feeder
 from graphbptt.passes.find_lookahead import find_lookahead
 
 __all__ = ["Stream"]
@@ -42,31 +42,50 @@ class Stream:
         self._stepper: Stepper | None = None
         self._bound_size: int | None = None  # the stepper's, which outlives a reset
         self._size: int | None = None
-        self._carried: CarriedState | None = None
+        self._offset: int | None = None  # None where the next step starts anew
+        self._given: CarriedState | None = None  # what it goes on from that the stepper does not hold
+        self._feeder: Feeder | None = None
 
     def step(
         self, parameters: Array, fields: Mapping[str, npt.ArrayLike], noise: Noise | None
     ) -> Mapping[str, Array]:
         """The states after one more step, (batch, units) by population, valid until the next one."""
-        batch = bind_step(self._network, fields, self._dtype, self._carried, self._size, noise, self._label)
+        if self._feeder is None or not self._feeder.feed(fields):
+            return self._bind(parameters, fields, noise)
+        assert self._stepper is not None
+        assert self._offset is not None
+        states = self._stepper.repeat(parameters, self._offset, noise)
+        self._offset += 1
+        return states
+
+    def _bind(
+        self, parameters: Array, fields: Mapping[str, npt.ArrayLike], noise: Noise | None
+    ) -> Mapping[str, Array]:
+        """A step of which more has to be looked at than its numbers."""
+        carried = self._given
+        if carried is None and self._offset is not None:
+            carried = CarriedState({}, self._offset)
+        batch = bind_step(self._network, fields, self._dtype, carried, self._size, noise, self._label)
         if self._stepper is None or self._bound_size != batch.size:
             self._stepper, self._bound_size = self._executable.stepper(batch.size), batch.size
-        self._size = batch.size
+        self._feeder = make_feeder(self._network, fields, batch)
+        batch = batch if self._feeder is None else self._feeder.batch
         states = self._stepper.step(parameters, batch)
-        self._carried = CarriedState({}, batch.offset + 1)
+        self._size, self._offset, self._given = batch.size, batch.offset + 1, None
         return states
 
     @property
     def state(self) -> CarriedState | None:
         """What the next step goes on from; None where it starts anew."""
-        if self._carried is None or self._carried.rows or self._stepper is None:
-            return self._carried
-        return CarriedState(self._stepper.history(), self._carried.offset)
+        if self._given is not None or self._offset is None or self._stepper is None:
+            return self._given
+        return CarriedState(self._stepper.history(), self._offset)
 
     @state.setter
     def state(self, state: CarriedState | None) -> None:
         self._size = None if state is None else self._measure(state)
-        self._carried = state
+        self._given, self._offset = state, None if state is None else state.offset
+        self._feeder = None
 
     def _measure(self, state: CarriedState) -> int:
         """The number of sequences of a state that fits the network."""

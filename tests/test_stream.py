@@ -12,7 +12,7 @@ import graphbptt
 from graphbptt.errors import DataError, SpecError
 from graphbptt.ir.batch import CarriedState
 from graphbptt.model import Model
-from graphbptt.passes.bind_step import bind_step
+from graphbptt.passes.bind_step import bind_step, make_feeder
 
 BACKENDS = ["numpy", "reference"]
 X = np.random.default_rng(0).normal(size=(2, 6, 1))
@@ -202,8 +202,69 @@ def test_a_network_that_looks_ahead_cannot_be_stepped() -> None:
     )
 
 
-def test_plain_fields_are_taken_as_they_are() -> None:
-    model, x = build_model(), np.ones((2, 1))
-    bound = bind_step(model.network, {"x": x}, model.dtype)
-    assert np.shares_memory(bound.clamps[0].values, x)
-    assert bound.clamps[0].values.shape == (1, 2, 1)
+@pytest.mark.parametrize(
+    ("x", "fits"),
+    [
+        (np.array([[3.0], [4.0]]), True),
+        (np.array([[3.0], [4.0]], np.float32), True),
+        (np.array([[3], [4]]), True),
+        (np.array([[True], [False]]), True),
+        (np.array([[[9.0], [3.0]], [[9.0], [4.0]]])[:, 1], True),
+        (np.array([[3.0], [np.inf]]), False),
+        (np.array([[1e30], [1e300]]), False),
+        (np.array([[3.0, 4.0]]), False),
+        (np.array([3.0, 4.0]), False),
+        (np.array([[3.0], [4.0], [5.0]]), False),
+        (np.array([[3.0], [4.0]], complex), False),
+        (np.ma.masked_array([[3.0], [4.0]]), False),
+        ([[3.0], [4.0]], False),
+    ],
+)
+def test_a_feeder_takes_what_needs_no_closer_look(x: Any, fits: bool) -> None:
+    model = build_model(dtype="float32")
+    fields: dict[str, Any] = {"x": np.ones((2, 1))}
+    feeder = make_feeder(model.network, fields, bind_step(model.network, fields, model.dtype))
+    assert feeder is not None
+    assert feeder.feed({"x": x}) is fits
+    if fits:
+        assert feeder.batch.clamps[0].values.tolist() == [np.asarray(x, np.float32).tolist()]
+
+
+def test_a_feeder_knows_the_names_that_were_checked() -> None:
+    model = build_model()
+    fields = {"x": X[:, 0], "y": X[:, 0]}
+    feeder = make_feeder(model.network, fields, bind_step(model.network, fields, model.dtype))
+    assert feeder is not None
+    assert feeder.feed(dict(reversed(fields.items())))
+    for other in (
+        {"y": X[:, 0]},
+        {"x": X[:, 0]},
+        {**fields, "length": X[:, 0]},
+        {**fields, "lengths": [1, 1]},
+    ):
+        assert not feeder.feed(other)
+    walk(model, 1, 2)
+    with pytest.raises(DataError, match="field length: nothing reads it; did you mean 'lengths'"):
+        model.step({"x": X[:, 2], "length": np.ones(2)})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_noise_and_fields_of_every_kind_are_those_of_a_run(backend: str) -> None:
+    """Steps of which nothing needs a closer look, and others, in turn."""
+    graph: nx.DiGraph[str] = nx.DiGraph([("x", "h"), ("h", "h")])
+    graph.add_node("h", units=2, activation="tanh", noise=0.5)
+    inputs = [
+        graphbptt.Clamp("x", "x"),
+        graphbptt.Clamp("h", "h0", at="start"),
+        graphbptt.Clamp("h", "h1", (1,)),
+    ]
+    model = graphbptt.compile(graph, inputs, backend=backend, dtype="float64")
+    held = np.random.default_rng(1).integers(-2, 3, size=(2, 6, 1))
+    start = np.ones((2, 2))
+    for noise in (True, False, 5):
+        model.reset()
+        whole = model.run({"x": X, "h0": start, "h1": held}, noise=noise)["h"]
+        for step in range(6):
+            x: Any = X[:, step].tolist() if step == 3 else X[:, step]
+            states = model.step({"x": x, "h0": start, "h1": held[:, step]}, noise=noise)
+            assert np.array_equal(states["h"], whole[:, step]), (noise, step)

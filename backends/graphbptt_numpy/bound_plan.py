@@ -3,8 +3,8 @@ combine the copies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -130,17 +130,22 @@ class BoundPlan:
 
     def walk(self, batch: Batch) -> None:
         """Compute the states of all steps."""
+        draw_states_noise(self._space, batch.noise, batch.offset)
+        for call in self.walking(batch):
+            call()
+
+    def walking(self, batch: Batch) -> Iterator[Callable[[], object]]:
+        """What computes the states of all steps, once their noise is drawn: for a single one, call by call."""
         plan, space = self._plan, self._space
-        draw_states_noise(space, batch)
         for name in space.held:
-            hold_states(plan, space, batch, name)
+            yield partial(hold_states, plan, space, batch, name)
         for stage, tape in zip(plan.stages, self._forward, strict=True):
             if stage.mode == "given":
-                self._given[stage.populations[0]](batch)
-            tape.run()
+                yield from self._given[stage.populations[0]](batch)
+            yield from tape.calls() if space.steps == 1 else (tape.run,)
             if space.padded is not None:
                 for name in stage.populations:
-                    fill_padding(plan, space, batch, name)
+                    yield partial(fill_padding, plan, space, batch, name)
 
 
 def _find_cleared(plan: Plan, space: Workspace) -> Iterator[Array]:

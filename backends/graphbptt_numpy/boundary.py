@@ -6,7 +6,8 @@ initial state, for look-ahead reads and for the user alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import Population
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import InitialSite, Plan
 from graphbptt_numpy.workspace import Workspace
@@ -115,16 +117,16 @@ def _beyond(space: Workspace, batch: Batch) -> npt.NDArray[np.int64]:
     return steps - (space.steps if batch.lengths is None else batch.lengths)
 
 
-def draw_states_noise(space: Workspace, batch: Batch) -> None:
-    """The noise of all steps."""
-    for name, noise in space.noise.items():
-        if batch.noise is None:
-            noise.fill(0)
+def draw_states_noise(space: Workspace, noise: Noise | None, offset: int) -> None:
+    """The noise of all steps, before which lie `offset` others."""
+    for name, numbers in space.noise.items():
+        if noise is None:
+            numbers.fill(0)
         else:
-            space.draw_noise(batch.noise, name, batch.offset + 1)
+            space.draw_noise(noise, name, offset + 1)
 
 
-def bind_given(plan: Plan, space: Workspace, name: str) -> Callable[[Batch], None]:
+def bind_given(plan: Plan, space: Workspace, name: str) -> Callable[[Batch], Iterator[Callable[[], None]]]:
     """What copies a batch's data of a population that is clamped as a whole at every step."""
     state = space.whole(plan.placement[name].state)
     clamps = [
@@ -133,12 +135,15 @@ def bind_given(plan: Plan, space: Workspace, name: str) -> Callable[[Batch], Non
         if clamp.node == name and clamp.at != "start"
     ]
 
-    def fill(batch: Batch) -> None:
+    def bind(batch: Batch) -> Iterator[Callable[[], None]]:
         for index, units in clamps:
             bound = batch.clamps[index]
-            _put(state, units, bound.values, bound.mask)
+            if units is None and bound.mask is None:
+                yield partial(np.copyto, state, bound.values)
+            else:
+                yield partial(_put, state, units, bound.values, bound.mask)
 
-    return fill
+    return bind
 
 
 def hold_states(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:

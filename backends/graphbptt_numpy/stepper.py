@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt_numpy.bound_plan import BoundPlan
+from graphbptt_numpy.boundary import draw_states_noise
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["NumpyStepper"]
@@ -28,17 +30,15 @@ class NumpyStepper:
 
     def __init__(self, plan: Plan, space: Workspace, bound: BoundPlan) -> None:
         self._space, self._bound = space, bound
-        self._parameters = np.full(plan.layout.size, np.nan, space.dtype)
-        self._same = np.zeros(plan.layout.size, bool)
+        self._packed: object = None  # the bytes of the parameters that are packed: what compares quickest
         self._moves = list(_bind_moves(plan, space))
         self._states = {p.population: space.whole(p.state)[0] for p in plan.placements}
         self._batch: Batch | None = None
+        self._repetition: list[Callable[[], object]] | None = None
 
     def step(self, parameters: Array, batch: Batch) -> Mapping[str, Array]:
         with np.errstate(all="ignore"):
-            if self._batch is None or not self._equals(parameters):
-                np.copyto(self._parameters, parameters)
-                self._bound.load(parameters)
+            self._pack(parameters)
             if batch.carried is None or batch.carried.rows:
                 self._bound.start(batch)
             else:
@@ -46,13 +46,32 @@ class NumpyStepper:
                     move()
                 self._space.overwritten = True
             self._bound.walk(batch)
-        self._batch = batch
+        self._batch, self._repetition = batch, None
         return self._states
 
-    def _equals(self, parameters: Array) -> bool:
-        """Whether they are those of the step before; into memory of its own, since single steps are short."""
-        np.equal(parameters, self._parameters, self._same)
-        return bool(self._same.all())
+    def repeat(self, parameters: Array, offset: int, noise: Noise | None) -> Mapping[str, Array]:
+        with np.errstate(all="ignore"):
+            if self._packed != parameters.data:
+                self._pack(parameters)
+            if self._space.noise:
+                draw_states_noise(self._space, noise, offset)
+            for call in self._repetition or self._bind_repetition():
+                call()
+        return self._states
+
+    def _pack(self, parameters: Array) -> None:
+        """Pack the weights, unless the parameters are, to the last bit, those they were packed from."""
+        if self._packed != parameters.data:
+            self._bound.load(parameters)
+            self._packed = bytearray(parameters.data)
+
+    def _bind_repetition(self) -> list[Callable[[], object]]:
+        """What is done at every step that goes on with the same batch."""
+        if self._batch is None:
+            raise AssertionError("nothing was run yet")
+        self._space.overwritten = True
+        self._repetition = [*self._moves, *self._bound.walking(self._batch)]
+        return self._repetition
 
     def history(self) -> Mapping[str, Array]:
         if self._batch is None:

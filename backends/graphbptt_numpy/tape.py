@@ -76,8 +76,12 @@ class Tape:
         return CALL_BYTES * len(self._kept or ())
 
     def run(self) -> None:
-        for call in self._calls() if self._kept is None else self._kept:
+        for call in self.calls():
             call()
+
+    def calls(self) -> Iterable[Call]:
+        """All that it does, in order."""
+        return self._calls() if self._kept is None else self._kept
 
     def _calls(self) -> Iterator[Call]:
         if self._lag:  # populations are at different steps: what comes before must be there for all

@@ -1,8 +1,13 @@
-"""(FoldedNetwork, fields) -> Batch of one step: `bind_batch` where its checks would cost more than the step."""
+"""(FoldedNetwork, fields) -> Batch of one step, and what puts the fields of later steps into the same batch.
+
+The checks of `bind_batch` cost more than a step. What they find out about names, shapes and types holds for every step
+whose fields look the same; a `Feeder` asks no more than whether they do, and whether their numbers are finite.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +15,13 @@ import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem
 from graphbptt.ir.batch import Batch, BoundClamp, CarriedState
+from graphbptt.ir.data import Clamp
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.noise import Noise
-from graphbptt.passes.bind_batch import LENGTHS, UNREAD, Label, bind_batch, name_node
+from graphbptt.passes.bind_batch import LENGTHS, Label, bind_batch, name_node
+from graphbptt.passes.read_fields import NUMERIC
 
-__all__ = ["bind_step"]
+__all__ = ["Feeder", "bind_step", "make_feeder"]
 
 Array = npt.NDArray[Any]
 
@@ -28,51 +35,79 @@ def bind_step(
     noise: Noise | None = None,
     label: Label = name_node,
 ) -> Batch:
-    """Check the fields of one step, (batch, units) each, and lay them out.
-
-    Finite arrays of the right shape are taken as they are; everything else is left to `bind_batch`, which says what is
-    wrong. The arguments are as there.
+    """Check the fields of one step, (batch, units) each, and lay them out; the arguments are those of `bind_batch`.
 
     Raises
     ------
     DataError
         A field is absent or cannot be used, or there are lengths.
     """
-    plain = _bind_plain(network, fields, dtype, carried, size, noise) if type(fields) is dict else None
-    if plain is not None:
-        return plain
     batch = bind_batch(network, fields, 1, dtype, False, carried, size, noise, label)
     if LENGTHS in fields:
         raise DataError(Problem(f"field {LENGTHS}", "a step has no length", "leave it out"))
     return batch
 
 
-def _bind_plain(
-    network: FoldedNetwork,
-    fields: Mapping[str, Any],
-    dtype: np.dtype[Any],
-    carried: CarriedState | None,
-    size: int | None,
-    noise: Noise | None,
-) -> Batch | None:
-    """The batch, if there is nothing about its fields that needs a closer look."""
-    if LENGTHS in fields:
-        return None
-    bound = []
-    for clamp in network.clamps:
-        if clamp.at == "start" and carried is not None:
-            bound.append(UNREAD)
+@dataclass(frozen=True, slots=True, eq=False)
+class Inlet:
+    """Where the values of a clamp go: `row` (batch, units). `finite` says of each whether it is finite, and `shown` and
+    `all_finite` are the bytes of this, as they are and as they should be: to compare bytes is the quickest."""
+
+    field: str
+    row: Array
+    finite: npt.NDArray[np.bool_]
+    shown: memoryview
+    all_finite: bytearray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feeder:
+    """The arrays of a batch of one step, into which the fields of other steps are put.
+
+    `names` are those of the fields with which the batch was bound, and which `bind_batch` has found to be right.
+    """
+
+    batch: Batch
+    names: frozenset[str]
+    inlets: tuple[Inlet, ...]
+
+    def feed(self, fields: Mapping[str, Any]) -> bool:
+        """Whether the fields are of the kind that the batch was bound with, and finite: then the batch holds them."""
+        if type(fields) is not dict or fields.keys() != self.names:
+            return False
+        for inlet in self.inlets:
+            values, row = fields[inlet.field], inlet.row
+            if type(values) is not np.ndarray or values.shape != row.shape:
+                return False
+            if values.dtype == row.dtype:
+                np.copyto(row, values)
+            elif values.dtype.kind in NUMERIC:
+                with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite
+                    np.copyto(row, values, casting="unsafe")
+            else:
+                return False
+            np.isfinite(row, inlet.finite)
+            if inlet.all_finite != inlet.shown:
+                return False
+        return True
+
+
+def make_feeder(network: FoldedNetwork, fields: Mapping[str, Any], batch: Batch) -> Feeder | None:
+    """A feeder of steps like the one whose fields were bound; None where a step's clamps depend on more than values."""
+    clamps, inlets = [], []
+    for clamp, bound in zip(network.clamps, batch.clamps, strict=True):
+        if clamp.at == "start":
+            clamps.append(bound)
             continue
-        values = fields.get(clamp.field)
-        part = clamp.mask is not None or clamp.columns is not None
-        if clamp.at != "every" or part or not isinstance(values, np.ndarray):
+        if not _is_plain(clamp):
             return None
-        size = len(values) if size is None and values.ndim else size
-        units = network.population[clamp.node].units if clamp.units is None else len(clamp.units)
-        if values.shape != (size, units) or values.dtype.kind != "f" or not size:
-            return None
-        laid = values[None].astype(dtype, copy=False)
-        if not np.isfinite(np.add.reduce(laid, axis=None)):
-            return None
-        bound.append(BoundClamp(laid, None))
-    return Batch(1 if size is None else size, 1, None, tuple(bound), (), carried, noise)
+        values = np.array(bound.values, order="C")
+        finite = np.ones(values.shape[1:], np.bool_)
+        inlets.append(Inlet(clamp.field, values[0], finite, finite.data, bytearray(finite.data)))
+        clamps.append(BoundClamp(values, None))
+    return Feeder(replace(batch, clamps=tuple(clamps)), frozenset(fields), tuple(inlets))
+
+
+def _is_plain(clamp: Clamp) -> bool:
+    """Whether it is there at every step, for a field of its own."""
+    return clamp.at == "every" and clamp.mask is None and clamp.columns is None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem, did_you_mean
 
-__all__ = ["FieldReader", "Layout"]
+__all__ = ["NUMERIC", "FieldReader", "Layout"]
 
 Array = npt.NDArray[Any]
 Axis = int | Literal["batch", "time"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.batch import Batch
+from graphbptt.ir.batch import Batch, CarriedState
+from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.reference.backward import reference_gradient
 from graphbptt.reference.forward import ForwardPass, gather_history, measure_losses, run_reference
@@ -64,6 +65,12 @@ class ReferenceStepper:
         if batch.carried is not None and not batch.carried.rows:
             batch = replace(batch, carried=replace(batch.carried, rows=self.history()))
         return {name: series[0] for name, series in self.executable.run(parameters, batch).items()}
+
+    def repeat(self, parameters: Array, offset: int, noise: Noise | None) -> dict[str, Array]:
+        if self.executable.forward is None:
+            raise AssertionError("nothing was run yet")
+        batch = self.executable.forward.batch
+        return self.step(parameters, replace(batch, carried=CarriedState({}, offset), noise=noise))
 
     def history(self) -> dict[str, Array]:
         return self.executable.history(1)
