@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
+
+from graphbptt.errors import BackendError
+from graphbptt_native import NativeBackend
 
 __all__ = ["describe_machine"]
 
@@ -29,7 +34,18 @@ def describe_machine() -> dict[str, str]:
         "numpy": np.__version__,
         "networkx": nx.__version__,
         "blas": f"{blas['name']} {blas['version']}",
+        "compiler": _name_compiler(),
+        **{name: metadata.version(name) for name in ("torch", "jax") if find_spec(name)},
     }
+
+
+def _name_compiler() -> str:
+    """What the native backend compiles with."""
+    try:
+        toolchain = NativeBackend().toolchain
+    except BackendError:
+        return "none"
+    return toolchain.version.splitlines()[0]
 
 
 def _name_processor() -> str:

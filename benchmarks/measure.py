@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import select
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.problem import Array
-from benchmarks.registry import Workload, draw_problem
+from benchmarks.registry import ALONE, Workload, draw_problem
 
 __all__ = ["Measurement", "Timing", "measure_workload"]
 
@@ -31,6 +32,8 @@ SAMPLE_SECONDS = 0.02
 """Calls are repeated within a sample until it lasts this long, so that the clock and the waking cost nothing."""
 PATIENCE = 120
 """The seconds that a contender may take to compile."""
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,12 @@ class _Process:
         self.errors = result.with_suffix(".txt")
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **(ONE_THREAD if contender in ALONE else {})},
             )
         self.compile_s = self._read(PATIENCE)["compile_s"]
 

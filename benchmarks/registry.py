@@ -22,10 +22,13 @@ from benchmarks.networks.tanh import Tanh
 from benchmarks.networks.units import Units
 from benchmarks.problem import Gradients, Problem, Sizes
 
-__all__ = ["OURS", "WORKLOADS", "Contender", "Workload", "draw_problem", "find_contender"]
+__all__ = ["ALONE", "OURS", "WORKLOADS", "Contender", "Workload", "draw_problem", "find_contender"]
 
-OURS = ("native", "numpy", "reference")
-"""The contenders that are backends of graphbptt."""
+OURS = {"native": "native", "native_alone": "native", "numpy": "numpy", "reference": "reference"}
+"""The contenders that are backends of graphbptt, and which one."""
+
+ALONE = ("native_alone",)
+"""The contenders that are kept to one thread, to be compared with those that are not."""
 
 
 class Contender(Protocol):
@@ -57,6 +60,7 @@ class Workload:
 
 LOOPS = ("torch_loop", "torch_compile", "jax")
 ALL = ("native", "numpy", "torch", *LOOPS, "floor")
+LARGE = ("native", "native_alone", *ALL[1:])
 NO_MODULE = ("native", "numpy", *LOOPS, "floor")
 
 AIM = {"native": 1.0}
@@ -66,10 +70,10 @@ HALF = {"native": 0.5}
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("rnn", Tanh(), Sizes(64, 256, 64, 256), ALL, AIM),
+        Workload("rnn", Tanh(), Sizes(64, 256, 64, 256), LARGE, AIM),
         Workload("lstm_small", Lstm(), Sizes(32, 128, 32, 256), ALL, AIM),
-        Workload("lstm_large", Lstm(), Sizes(128, 512, 64, 100), ALL, AIM),
-        Workload("gru", Gru(), Sizes(128, 256, 64, 100), ALL, AIM),
+        Workload("lstm_large", Lstm(), Sizes(128, 512, 64, 100), LARGE, AIM),
+        Workload("gru", Gru(), Sizes(128, 256, 64, 100), LARGE, AIM),
         Workload("custom", Custom(), Sizes(64, 3 * 128, 32, 256), NO_MODULE, HALF),
         Workload("clockwork", Clockwork(), Sizes(64, 8 * 64, 32, 512), NO_MODULE, HALF),
         Workload("leaky", Leaky(), Sizes(64, 512, 128, 200), NO_MODULE, HALF),
@@ -108,7 +112,7 @@ def find_contender(name: str, workload: Workload) -> Callable[[Network, Problem,
     """
     step = workload.timed == "step"
     if name in OURS:
-        return partial(_load("compiled", "CompiledStep" if step else "Compiled"), backend=name)
+        return partial(_load("compiled", "CompiledStep" if step else "Compiled"), backend=OURS[name])
     if name in ("torch_loop", "torch_compile"):
         make = _load("torch_loop", "TorchStep" if step else "TorchLoop")
         return partial(make, compiled=name == "torch_compile")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Measurement
-from benchmarks.registry import OURS
+from benchmarks.registry import ALONE, OURS
 
 __all__ = ["RESULTS", "format_measurement", "format_results", "list_rows", "write_results"]
 
 RESULTS = Path(__file__).parent / "results"
 
-HEAD = ("contender", "min, ms", "median, ms", "ratio", "aim", "compile, s", "peak, MB")
+HEAD = ("contender", "min, ms", "median, ms", "ratio", "aim", "of floor", "compile, s", "peak, MB")
 EXPLANATION = """\
 Loss and all gradients of one batch (of `step`: one step forward, as a stream takes it). Every contender is a process
 of its own; minimum and median are over interleaved rounds of one run. The ratio is that of the minimum to the minimum
@@ -22,7 +22,8 @@ of the fastest peer, one that is neither ours nor the floor; aim is what we want
 timed, all contenders agree on loss and gradients; the largest relative difference, norm-wise per array, stands under
 each workload. Compile: from the declaration to the end of the first call, libraries imported before. Peak: resident
 memory of the process, libraries included. The floor is the time of the network's matrix products at the rate of a
-large one, measured in the same run."""
+large one (NumPy's BLAS, on all cores), measured in the same run; of floor is how fast a contender is, of that. The
+contender native_alone is native kept to one thread."""
 
 
 def find_fastest_peer(measurement: Measurement) -> str | None:
@@ -38,6 +39,7 @@ def list_rows(measurements: Sequence[Measurement]) -> Iterator[dict[str, Any]]:
     """A row for every contender that ran."""
     for measurement in measurements:
         peer = find_fastest_peer(measurement)
+        floor = measurement.timings["floor"].minimum if "floor" in measurement.timings else None
         for name, timing in measurement.timings.items():
             yield {
                 "workload": measurement.workload.name,
@@ -47,6 +49,7 @@ def list_rows(measurements: Sequence[Measurement]) -> Iterator[dict[str, Any]]:
                 "ratio": timing.minimum / measurement.timings[peer].minimum if peer else None,
                 "median_ratio": timing.median / measurement.timings[peer].median if peer else None,
                 "aim": measurement.workload.aims.get(name),
+                "of_floor": floor / timing.minimum if floor and name != "floor" else None,
                 "rounds": len(timing.seconds),
                 "compile_s": timing.compile_s,
                 "peak_mb": timing.peak_mb,
@@ -96,8 +99,19 @@ def format_measurement(measurement: Measurement) -> str:
     ]
     lines += [f"| {' | '.join(row)} |" for row in table]
     lines += ["", f"Largest difference {measurement.difference:.0e}."]
+    lines += list(_compare_threads(measurement))
     lines += [f"No {name}: {reason}." for name, reason in measurement.absent.items()]
     return "\n".join(lines)
+
+
+def _compare_threads(measurement: Measurement) -> Iterator[str]:
+    """How much faster ours are for more than one thread."""
+    for name in ALONE:
+        together = name.removesuffix("_alone")
+        if name in measurement.timings and together in measurement.timings:
+            alone, timing = measurement.timings[name], measurement.timings[together]
+            minimum, median = alone.minimum / timing.minimum, alone.median / timing.median
+            yield f"On all cores {together} is {minimum:.2f} / {median:.2f} times as fast as on one."
 
 
 def _format_row(row: dict[str, Any]) -> tuple[str, ...]:
@@ -107,6 +121,7 @@ def _format_row(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['median_ms']:.3f}",
         "" if row["ratio"] is None else f"{row['ratio']:.2f} / {row['median_ratio']:.2f}",
         "" if row["aim"] is None else f"{row['aim']:g}",
+        "" if row["of_floor"] is None else f"{100 * row['of_floor']:.0f} %",
         f"{row['compile_s']:.2f}",
         f"{row['peak_mb']:.0f}",
     )
