@@ -1,8 +1,14 @@
-"""How closely an executor agrees with the reference: the one measure that the conformance suite uses."""
+"""How closely an executor agrees with the reference: the one measure that the conformance suite uses.
+
+In single precision what is measured is the arithmetic: the reference computes in double precision from the same
+numbers, those that single precision can hold.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,13 +16,23 @@ import numpy as np
 from graphbptt.backend import Executable, list_backends
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
+from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.reference import add_copies, derive_copies, measure_losses, run_reference
 
-# Of an array's norm. On top, what rounding leaves of numbers that cancel: the largest number that went into
-# the array times a few hundred units in the last place, for a few hundred operations.
-RELATIVE = 1e-10
-ROUNDING = 1e-13
 
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far an array may be off: a share of its norm and, for what rounding leaves of numbers that cancel, a share of
+    the largest number that went into it: some hundred units in the last place, for some hundred operations."""
+
+    relative: float
+    rounding: float
+
+
+TOLERANCES = {
+    np.dtype(np.float64): Tolerance(1e-10, 1e-13),
+    np.dtype(np.float32): Tolerance(1e-5, 1e-5),
+}
 
 BACKENDS = [
     name
@@ -54,29 +70,55 @@ def expect(plan: Plan, vector: np.ndarray, batch: Batch) -> Expected:
 
 
 def assert_agreement(plan: Plan, executable: Executable, vector: np.ndarray, batch: Batch) -> None:
+    """In double precision."""
+    assert_computes(expect(plan, vector, batch), plan, executable, vector, batch)
+
+
+def assert_single_agreement(
+    plan: Plan, executable: Executable, vector: np.ndarray, fields: Mapping[str, np.ndarray], steps: int
+) -> None:
+    """In single precision."""
+    single, fields = round_to_single(vector), {name: round_to_single(field) for name, field in fields.items()}
+    exact = bind_batch(plan.network, fields, steps, np.float64)
+    expected = expect(plan, single.astype(np.float64), exact)
+    assert_computes(expected, plan, executable, single, bind_batch(plan.network, fields, steps, np.float32))
+
+
+def round_to_single(array: np.ndarray) -> np.ndarray:
+    """Numbers that single precision holds; lengths and labels are such."""
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def assert_computes(
+    expected: Expected, plan: Plan, executable: Executable, vector: np.ndarray, batch: Batch
+) -> None:
     """States, losses and derivatives, each array by itself, each asked for as a user would."""
-    expected = expect(plan, vector, batch)
+    close = partial(assert_close, precision=vector.dtype)
     states = executable.run(vector, batch)
     assert set(states) == set(expected.states)
     for name, series in expected.states.items():
-        assert_close(states[name], series, expected.largest_state, f"states of {name}")
-    assert_close(executable.loss(vector, batch), expected.losses, expected.largest_state, "losses")
-    gradient = np.full(plan.layout.free, np.nan)
+        assert states[name].dtype == vector.dtype
+        close(states[name], series, expected.largest_state, f"states of {name}")
+    close(executable.loss(vector, batch), expected.losses, expected.largest_state, "losses")
+    gradient = np.full(plan.layout.free, np.nan, vector.dtype)
     # Twice: nothing of one call may be left in the buffers of the next.
     for _ in range(2):
         losses = executable.loss_and_gradient(vector, batch, gradient)
-        assert_close(losses, expected.losses, expected.largest_state, "losses")
+        close(losses, expected.losses, expected.largest_state, "losses")
         for slot in plan.layout.slots:
             if slot.stop <= plan.layout.free:
                 found, wanted = gradient[slot.offset : slot.stop], expected.gradient[slot.offset : slot.stop]
-                assert_close(found, wanted, expected.largest_derivative, f"derivative by {slot.group}")
+                close(found, wanted, expected.largest_derivative, f"derivative by {slot.group}")
 
 
-def assert_close(found: Any, wanted: np.ndarray, largest: float, what: str) -> None:
+def assert_close(
+    found: Any, wanted: np.ndarray, largest: float, what: str, precision: Any = np.float64
+) -> None:
     found = np.asarray(found)
     assert found.shape == wanted.shape, what
+    tolerance = TOLERANCES[np.dtype(precision)]
     error = float(np.linalg.norm(found - wanted))
-    allowed = RELATIVE * float(np.linalg.norm(wanted)) + ROUNDING * largest
+    allowed = tolerance.relative * float(np.linalg.norm(wanted)) + tolerance.rounding * largest
     assert error <= allowed, f"{what}: off by {error:.3e}, allowed {allowed:.3e}\n{found}\n{wanted}"
 
 

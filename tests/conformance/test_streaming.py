@@ -22,6 +22,8 @@ from graphbptt.passes.cut_batch import cut_batch
 from graphbptt.reference import run_reference
 from graphbptt.reference.forward import gather_history
 
+pytestmark = pytest.mark.usefixtures("hurried_compiler")
+
 
 def real(batch: Batch) -> np.ndarray:
     """Where sequences have not ended, (steps, batch)."""

@@ -1,0 +1,31 @@
+"""How generated C is compiled where thousands of networks are: in a hurry, unless it is night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from agreement import BACKENDS
+from hypothesis import settings
+
+from graphbptt_native import backend
+from graphbptt_native.cache import Cache
+
+
+@pytest.fixture(scope="module")
+def hurried_compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Most of what a small network takes is its compilation: with -Og a quarter as long.
+
+    Under the profile `nightly` flags are those of users. Nothing is kept in the user's cache.
+    """
+    if "native" not in BACKENDS:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "cache", Cache(tmp_path_factory.mktemp("objects")))
+        if settings.default is not settings.get_profile("nightly"):
+            level = {"-O3": "-Og"}
+            flags = tuple(level.get(flag, flag) for flag in backend.toolchain.flags)
+            patch.setattr(backend, "toolchain", replace(backend.toolchain, flags=flags))
+        yield
