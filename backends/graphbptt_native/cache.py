@@ -3,8 +3,8 @@
     folder/<key>/<files>  checksum
 
 An entry is one folder, written under another name, synced and then renamed: processes in parallel see all of it or
-nothing. Loading an object runs it, so nothing is taken from a folder that others can write, from a file of another
-user's, through a symbolic link, or where the checksum does not fit.
+nothing. The whole is bounded by `evict_oldest`. Loading an object runs it, so nothing is taken from a folder that
+others can write, from a file of another user's, through a symbolic link, or where the checksum does not fit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from graphbptt_native.evict import evict_oldest, mark_used
 
 __all__ = ["Cache", "cache_folder", "hash_parts", "open_cache"]
 
@@ -88,9 +90,11 @@ class Cache:
                 return None
             contents = {path.name: _read_own(path) for path in entry.iterdir()}
             whole = contents.pop(CHECKSUM, b"") == _checksum(key, contents)
-            return entry if whole else None
         except OSError:
             return None
+        if whole:
+            mark_used(entry)
+        return entry if whole else None
 
     def store(self, key: str, contents: Mapping[str, bytes]) -> Path:
         """Keep files, in place of a broken entry; where another process has just kept them, take those.
@@ -113,6 +117,7 @@ class Cache:
                 self._set_aside(key)
                 self._rename(fresh, key)
             _sync(self.folder)
+            evict_oldest(self.folder, spared=key)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         kept = self.find(key)

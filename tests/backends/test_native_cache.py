@@ -125,6 +125,16 @@ def test_entry_of_another_key_is_not_taken(cache: Cache) -> None:
     assert cache.find("other") is None
 
 
+@pytest.mark.parametrize("content", [b"", b"no object at all", b"\x7fELF and no more"])
+def test_whole_entry_that_cannot_be_loaded_is_made_anew(cache: Cache, content: bytes) -> None:
+    source = f"int nine(void) {{ return 9; }} // {content!r}"
+    key = object_key(source, toolchain(), describe_cpu())
+    cache.store(key, {SOURCE: source.encode(), OBJECT: content})
+    assert load_library(source, toolchain(), cache).compiled
+    again = load_library(source, toolchain(), cache)
+    assert (again.compiled, again.functions.nine()) == (False, 9)
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
 def test_folder_others_can_write_is_not_used(folder: Path, mode: int) -> None:
     folder.mkdir()
