@@ -1,0 +1,144 @@
+"""The command line where native runs, where its compiler fails or hangs, and where there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from compiled import toolchain
+
+SPECS = Path(__file__).parents[2] / "specs"
+ADDITION = str(SPECS / "binary_addition.yaml")
+QUICK = ["data.examples=64", "data.validation.examples=16", "data.test.examples=16", "training.epochs=1"]
+
+FAILS = 'case "$*" in *source.c*) echo "source.c:7:1: error: out of ideas"; exit 1;; esac'
+DIES = 'case "$*" in *source.c*) kill -9 $$;; esac'
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, in which `bin` is all of the path and `cache` what is kept; no package `ziglang`."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['ziglang'] = None\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "hidden"), *sys.path]))
+    monkeypatch.setenv("GRAPHBPTT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CC", raising=False)
+    return tmp_path
+
+
+def offer_compiler(folder: Path, before: str = "") -> None:
+    """The compiler of this machine as `cc`, which does something else first."""
+    compiler = folder / "bin" / "cc"
+    compiler.write_text(f'#!/bin/sh\n{before}\nPATH={os.defpath} exec {toolchain().command[0]} "$@"\n')
+    compiler.chmod(0o755)
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PATH": str(Path("bin").resolve())}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+
+
+def graphbptt(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_python("-m", "graphbptt", *arguments)
+
+
+def test_auto_takes_native_and_says_nothing_of_it(here: Path) -> None:
+    offer_compiler(here)
+    done = graphbptt("train", ADDITION, *QUICK)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "parameters, backend native\n" in done.stdout
+    explained = graphbptt("explain", ADDITION)
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert "parameters, backend native\n" in explained.stdout
+    listed = graphbptt("backends").stdout.splitlines()
+    assert next(line for line in listed if line.startswith("native: available (auto)"))
+
+
+def test_without_a_compiler_auto_says_in_one_line_what_would_be_faster(here: Path) -> None:
+    for command in (["train", *QUICK], ["check"]):
+        done = graphbptt(command[0], ADDITION, *command[1:])
+        assert done.returncode == 0
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(
+            "graphbptt runs on numpy, not on the faster native: there is no C compiler; install"
+        )
+        assert line.endswith("pip install 'graphbptt[native]'")
+    assert "numpy: available (auto)" in graphbptt("backends").stdout
+    asked = graphbptt("train", ADDITION, *QUICK, "backend=native")
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("backend 'native' cannot run here: there is no C compiler; install one")
+    assert len(list((here / "runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        (FAILS, "the C compiler ended with status 1: source.c:7:1: error: out of ideas"),
+        (DIES, "the C compiler was ended by signal 9 (SIGKILL)"),
+    ],
+)
+def test_compiler_that_fails_on_a_network(here: Path, script: str, what: str) -> None:
+    """Native asked for by name is an error, with the command line to repeat; auto goes on."""
+    offer_compiler(here, script)
+    asked = graphbptt("train", ADDITION, *QUICK, "backend=native")
+    assert asked.returncode == 1
+    first, *_, repeat = asked.stderr.splitlines()
+    assert first == what
+    assert "Traceback" not in asked.stderr
+    assert not (here / "runs").exists()
+    command = repeat.removeprefix("  to repeat: ")
+    again = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert again.returncode != 0
+    assert again.stdout.strip() == what.partition(": ")[2]
+
+    auto = graphbptt("train", ADDITION, *QUICK)
+    assert auto.returncode == 0
+    (line,) = auto.stderr.splitlines()
+    assert line == f"graphbptt runs on numpy, not on the faster native: {what} ('backend: native' shows more)"
+    assert "parameters, backend numpy\n" in auto.stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_warnings_as_errors_do_not_stop_auto() -> None:
+    code = (
+        "import graphbptt, networkx; model = graphbptt.compile(networkx.DiGraph([('h', 'h')])); "
+        "print(model.backend, model.run({}, steps=2)['h'].shape)"
+    )
+    done = run_python("-W", "error", "-c", code)
+    assert done.returncode == 0
+    assert done.stdout == "numpy (1, 2, 1)\n"
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_folder_that_is_not_trusted_is_told_once(here: Path) -> None:
+    offer_compiler(here)
+    (here / "cache").mkdir()
+    (here / "cache").chmod(0o777)
+    done = graphbptt("explain", ADDITION)
+    assert done.returncode == 0
+    assert "backend native" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "graphbptt compiles anew in every process; nothing is kept between runs: others can"
+    )
+
+
+def test_nobody_knows_where_home_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without $HOME the system's list of users is asked, which need not know."""
+    offer_compiler(here)
+    for name in ("GRAPHBPTT_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    unknown = "import os, pwd\ndef fail(uid): raise KeyError(uid)\npwd.getpwuid = fail\n"
+    with (here / "hidden" / "sitecustomize.py").open("a") as file:
+        file.write(unknown)
+    done = graphbptt("explain", ADDITION)
+    assert done.returncode == 0
+    assert "backend native" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert "Could not determine home directory" in line
