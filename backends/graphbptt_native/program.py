@@ -44,13 +44,18 @@ class Program:
     cores: int
 
     def bind(
-        self, scan: Scan, steps: int, size: int, pointers: ctypes.Array[ctypes.c_void_p]
+        self, scan: Scan, steps: int, size: int, block: int, pointers: ctypes.Array[ctypes.c_void_p]
     ) -> Callable[[], object]:
-        """A call of a scan for all examples, which are split between cores if there is enough to do."""
+        """A call of a scan for all examples, which are split between cores if there is enough to do.
+
+        Rows of different steps are neighbours in the whole batch only: without a split, `block` steps go together.
+        """
         function, number = getattr(self.functions, scan.name), ctypes.c_ssize_t
+        parts = split_examples(size, float(scan.flops) * steps * size, self.cores)
+        together = block if len(parts) == 1 else 1
         calls = [
-            partial(function, number(steps), number(size), number(begin), number(end), pointers)
-            for begin, end in split_examples(size, float(scan.flops) * steps * size, self.cores)
+            partial(function, *(number(n) for n in (steps, size, begin, end, together)), pointers)
+            for begin, end in parts
         ]
         return calls[0] if len(calls) == 1 else partial(run_together, calls)
 

@@ -1,4 +1,4 @@
-"""Tapes whose loops over time are single calls."""
+"""Tapes that are single calls, but for derivatives of weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 from graphbptt.codegen.entries import has_narrow_indices
 from graphbptt.ir.operations import Contract, Operation
-from graphbptt.ir.plan import SparseBlock
+from graphbptt.ir.plan import SparseBlock, Sweep
 from graphbptt_native.workspace import NativeWorkspace
 from graphbptt_numpy.tape import Binder, Rows, Tape
 from graphbptt_numpy.workspace import Workspace
@@ -18,17 +18,29 @@ Call = Callable[[], object]
 
 
 class NativeTape(Tape):
-    """One direction of a stage: its loop in C, if it could be emitted; other loops and what is around them in NumPy."""
+    """One direction of a stage: one call of its function in C, if it could be emitted, and what that leaves out."""
+
+    _space: NativeWorkspace
 
     def __init__(self, space: Workspace, index: int, backward: bool) -> None:
         assert isinstance(space, NativeWorkspace)
-        self._space = space
         self._scan = space.program.scans.get((index, backward))
         super().__init__(space, index, backward)
 
-    def _outside(self, before: list[Operation]) -> list[Operation]:
-        inside = () if self._scan is None else self._scan.inside
-        return [operation for operation in before if operation not in inside]
+    def _choose(self, sweep: Sweep) -> Sweep:
+        sweep = super()._choose(sweep)
+        if self._scan is None:
+            return sweep
+        done = set(self._scan.sweep.after)
+        return Sweep(after=tuple(operation for operation in sweep.after if operation not in done))
+
+    def _calls(self) -> Iterator[Call]:
+        if self._scan is not None:
+            pointers = self._space.addresses(self._scan.arguments)
+            yield self._space.program.bind(
+                self._scan, self._space.steps, self._space.size, self._block, pointers
+            )
+        yield from super()._calls()
 
     def _bind(self, space: Workspace, operation: Operation) -> Binder:
         if isinstance(operation, Contract) and operation.weights in space.blocks:
@@ -44,14 +56,3 @@ class NativeTape(Tape):
         source, delta = (space.select(view, space.time(view, *rows)) for view in views)
         block = space.blocks[operation.weights]
         yield space.program.bind_contraction(block, source, delta, space.turned)
-
-    def _loop(self, first: int, last: int) -> Iterator[Call]:
-        return super()._loop(first, last) if self._scan is None else self._call(first, last)
-
-    def _iterate(self) -> Iterator[Call]:
-        return super()._iterate() if self._scan is None else self._call(1, self._space.steps)
-
-    def _call(self, first: int, last: int) -> Iterator[Call]:
-        assert self._scan is not None
-        pointers = self._space.addresses(self._scan.arguments, first)
-        yield self._space.program.bind(self._scan, last - first + 1, self._space.size, pointers)

@@ -41,6 +41,10 @@ TURNED = 4
 """The first index of scratch memory for turned states; the loops of the numpy backend have those before it."""
 
 
+BLOCK_ROWS = 64
+"""So many steps and examples are prepared at a time: enough for fast products, few enough to stay in a cache."""
+
+
 class NativeWorkspace(Workspace):
     """A workspace whose buffers have all columns of a row side by side, as C text counts them."""
 
@@ -86,25 +90,30 @@ class NativeWorkspace(Workspace):
         """Scratch memory for turned states of one of the threads."""
         return self.scratch((numbers,), TURNED + part)
 
-    def addresses(self, arguments: tuple[Argument, ...], first: int) -> ctypes.Array[ctypes.c_void_p]:
-        """Where the arguments of a scan lie that begins at step `first`."""
-        found = [self._find(argument, first) for argument in arguments]
+    def block_length(self, stage: int) -> int:
+        if (stage, False) in self.program.scans:
+            return max(1, BLOCK_ROWS // max(1, self.size))
+        return super().block_length(stage)
+
+    def addresses(self, arguments: tuple[Argument, ...]) -> ctypes.Array[ctypes.c_void_p]:
+        """Where the arguments of a scan lie."""
+        found = [self._find(argument) for argument in arguments]
         pointers = [None if array is None else array.ctypes.data for array in found]
         return (ctypes.c_void_p * len(arguments))(*pointers)
 
-    def _find(self, argument: Argument, first: int) -> Array | None:
+    def _find(self, argument: Argument) -> Array | None:
         match argument:
             case Rows(name):
-                row = self.time(View(name, 0, self.plan.buffer[name].width), first, first).start
+                row = self.time(View(name, 0, self.plan.buffer[name].width), 1, 1).start
                 return self.buffer(name)[0, row:]
             case Held(population):
-                return self.held[population][first - 1 :] if self.holding(population) else None
+                return self.held[population] if self.holding(population) else None
             case Holds(population):
-                return self.holds[population][first - 1 :] if self.holding(population) else None
+                return self.holds[population] if self.holding(population) else None
             case Normals(population):
-                return self.noise[population][first - 1 :]
+                return self.noise[population]
             case Padded():
-                return None if self.padded is None else self.padded[first - 1 :]
+                return self.padded
             case Vector():
                 return self.vector
             case Constant(width, expression):
@@ -114,7 +123,7 @@ class NativeWorkspace(Workspace):
             case Entries(weights, transposed, part):
                 return self.entries(weights, transposed)[part]
             case Turned(depth):
-                return self.turned(0, self.size * depth)
+                return self.turned(0, max(self.size, BLOCK_ROWS) * depth)
 
     def _pack(self, packed: Packed) -> Array:
         """Put the weights of a product in the order it reads them."""

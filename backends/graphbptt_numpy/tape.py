@@ -8,13 +8,15 @@ still in the cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Load, Number
+from graphbptt.ir.expression import Load
+from graphbptt.ir.lifetimes import is_written_once
 from graphbptt.ir.operations import (
     Compute,
     Contract,
@@ -28,6 +30,7 @@ from graphbptt.ir.operations import (
     SoftmaxGradient,
     View,
 )
+from graphbptt.ir.plan import Sweep
 from graphbptt_numpy.pointwise import Instruction, compile_compute, compile_expression
 from graphbptt_numpy.softmax import bind_softmax, bind_softmax_gradient
 from graphbptt_numpy.sparse import bind_sparse_contract, bind_sparse_product
@@ -56,14 +59,19 @@ class Tape:
     """
 
     def __init__(self, space: Workspace, index: int, backward: bool) -> None:
+        self._space = space
         stage = space.plan.stages[index]
         sweep = stage.backward if backward else stage.forward
         self._steps = space.steps
         self._in_reverse = stage.mode == "reverse"
         self._backward = backward
         self._block = space.block_length(index)
-        before = [operation for operation in sweep.before if not _fill_once(space, operation)]
-        self._before = [self._bind(space, operation) for operation in self._outside(before)]
+        for operation in sweep.before:
+            if is_written_once(space.plan, operation):
+                for call in _bind(space, operation)((1, space.steps)):
+                    call()
+        sweep = self._choose(sweep)
+        self._before = [self._bind(space, operation) for operation in sweep.before]
         self._each = [(phase, self._bind(space, operation)) for phase, operation in sweep.each]
         self._after = [self._bind(space, operation) for operation in sweep.after]
         self._lag = max((phase for phase, _ in self._each), default=0)
@@ -111,9 +119,11 @@ class Tape:
         for bind in self._before:
             yield from bind(rows)
 
-    def _outside(self, before: list[Operation]) -> list[Operation]:
-        """The operations in front of a loop that the loop itself does not do."""
-        return before
+    def _choose(self, sweep: Sweep) -> Sweep:
+        """The operations that are called one by one."""
+        plan = self._space.plan
+        before = tuple(operation for operation in sweep.before if not is_written_once(plan, operation))
+        return replace(sweep, before=before)
 
     def _loop(self, first: int, last: int) -> Iterator[Call]:
         """All operations of a step, step by step."""
@@ -128,17 +138,6 @@ class Tape:
                 step = iteration - phase
                 if 1 <= step <= self._steps:
                     yield from bind(self._steps + 1 - step if self._in_reverse else step)
-
-
-def _fill_once(space: Workspace, operation: Operation) -> bool:
-    """Write a constant to columns that nothing else writes, those beside states: once, not for every sequence."""
-    if not isinstance(operation, Compute) or not all(
-        isinstance(item.expression, Number) and space.is_beside(item.out) for item in operation.assignments
-    ):
-        return False
-    for call in _bind(space, operation)((1, space.steps)):
-        call()
-    return True
 
 
 def _bind(space: Workspace, operation: Operation) -> Binder:

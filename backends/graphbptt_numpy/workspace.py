@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.expression import Load, Number
+from graphbptt.ir.expression import Number
 from graphbptt.ir.indices import IndexMap
+from graphbptt.ir.lifetimes import find_passing, find_same
 from graphbptt.ir.noise import Noise, draw_noise
-from graphbptt.ir.operations import Compute, Row, View, views_of
+from graphbptt.ir.operations import Row, View
 from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Matrix, Plan
 from graphbptt_numpy.index_maps import bind_gathering
@@ -75,8 +76,8 @@ class Workspace:
         self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
         self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
         self.noise = {p.name: self.allocate(steps, size, p.units) for p in plan.network.noisy}
-        self._same = _find_same(plan)
-        self._passing = {name: stage for name, stage in _find_passing(plan).items() if name not in self._same}
+        self._same = find_same(plan)
+        self._passing = find_passing(plan)
         self._block_lengths = [
             1 if stepwise else max(1, BLOCK_BYTES // max(1, size * width * dtype.itemsize))
             for width in _widest(plan)
@@ -161,11 +162,6 @@ class Workspace:
     def keeps(self, net: View) -> bool:
         """Whether a net input is kept in memory of its own for the whole sequence."""
         return net.buffer not in self._same and net.buffer not in self._passing
-
-    def is_beside(self, view: View) -> bool:
-        """Whether columns of a buffer of states lie beside the states, where they belong to no population."""
-        residents = self.plan.residents.get(view.buffer, ())
-        return bool(residents) and all(view.start >= resident.state.stop for resident in residents)
 
     # Views.
 
@@ -267,43 +263,6 @@ class Workspace:
         if key not in self._scratch:
             self._scratch[key] = self.allocate(*shape)
         return self._scratch[key]
-
-
-def _find_same(plan: Plan) -> dict[str, str]:
-    """Buffers of net inputs that need no memory of their own, since the states are a plain copy of them."""
-    same: dict[str, str] = {}
-    for stage in plan.stages:
-        for operation in stage.forward.before if stage.mode == "batched" else ():
-            for item in operation.assignments if isinstance(operation, Compute) else ():
-                slot = item.expression.slot if isinstance(item.expression, Load) else None
-                if (
-                    isinstance(slot, View)
-                    and plan.buffer[slot.buffer].kind == "net"
-                    and item.out in plan.owner
-                ):
-                    same[slot.buffer] = item.out.buffer
-    return same
-
-
-def _find_passing(plan: Plan) -> dict[str, int]:
-    """Buffers of net inputs and slopes that nothing reads after the block of steps in which they are computed, each
-    with the only stage that uses it: these have memory for one block."""
-    users: dict[str, set[tuple[int, str]]] = {}
-    for index, stage in enumerate(plan.stages):
-        lagging = any(phase for phase, _ in stage.forward.each)
-        for direction, sweep in (("forward", stage.forward), ("backward", stage.backward)):
-            for operation in sweep.operations():
-                when = "later" if lagging or operation in sweep.after else direction
-                for view in views_of(operation):
-                    users.setdefault(view.buffer, set()).add((index, when))
-    for site in plan.losses:
-        users.setdefault(site.predicted.buffer, set()).add((-1, "later"))
-    return {
-        name: index
-        for name, uses in users.items()
-        for index, when in uses
-        if plan.buffer[name].kind in ("net", "slope") and len(uses) == 1 and when != "later"
-    }
 
 
 def _widest(plan: Plan) -> list[int]:

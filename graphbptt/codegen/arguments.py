@@ -10,6 +10,8 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
           | Entries(weights, transposed, part)              one of the arrays of weights that are kept as entries
           | Turned(depth)                       room for turned states (example, unit)
+
+A buffer that holds a block of steps and no more begins anew with each block.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from typing import Literal
 from graphbptt.codegen.product import Product
 from graphbptt.codegen.text import comment
 from graphbptt.ir.expression import Expression
+from graphbptt.ir.lifetimes import find_passing, find_same
 from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_names import PlanNames
 
 __all__ = [
+    "ROW",
     "Argument",
     "Arguments",
     "Constant",
@@ -36,6 +40,7 @@ __all__ = [
     "Packed",
     "Padded",
     "Part",
+    "Place",
     "Rows",
     "Turned",
     "Vector",
@@ -91,6 +96,16 @@ class Packed:
         return Product(f"product_{self.depth}_{self.columns}", self.depth, self.columns)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an example lies at a step, as text: in rows of all steps, and in those of the current block alone."""
+
+    row: str
+    in_block: str
+
+
+ROW = Place("row", "block_row")
+
 Part = Literal["starts", "sources", "values"]
 
 
@@ -115,6 +130,8 @@ class Arguments:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.texts = PlanNames(plan)
+        self._same = find_same(plan)
+        self._passing = find_passing(plan)
         self._names: dict[Argument, str] = {}
 
     def __iter__(self) -> Iterator[Argument]:
@@ -128,14 +145,28 @@ class Arguments:
             self._names[argument] = name
         return self._names[argument]
 
-    def column(self, view: View, index: str, row: str = "row") -> str:
+    def column(self, view: View, index: str, at: Place = ROW) -> str:
         """One column of a view, in a row of the current step."""
-        width = self.plan.buffer[view.buffer].width
+        passing = view.buffer in self._passing
+        row, width = at.in_block if passing else at.row, self.stride(view)
         if view.shift:
             steps = "size" if abs(view.shift) == 1 else f"{abs(view.shift)} * size"
             row = f"({row} {'-' if view.shift < 0 else '+'} {steps})"
         start = f" + {view.start}" if view.start else ""
-        return f"{self.name(Rows(view.buffer))}[{row} * {width}{start} + {index}]"
+        return f"{self.name(Rows(self._home(view)))}[{row} * {width}{start} + {index}]"
+
+    def stride(self, view: View) -> int:
+        """How many numbers further a view's next row lies."""
+        return self.plan.buffer[self._home(view)].width
+
+    def are_same(self, view: View, other: View) -> bool:
+        """Whether two views are the same memory."""
+        places = [(self._home(item), item.start, item.stop, item.shift) for item in (view, other)]
+        return places[0] == places[1]
+
+    def _home(self, view: View) -> str:
+        """The buffer in whose memory a view lies."""
+        return self._same.get(view.buffer, view.buffer)
 
     def declarations(self) -> list[str]:
         """The lines that take the pointers out of an array."""

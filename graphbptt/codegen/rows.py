@@ -54,6 +54,8 @@ class RowWriter:
         """A loop for all assignments of one shape; loops that only write come before those that add."""
         shapes: dict[tuple[int, int], list[Assignment]] = {}
         for item in compute.assignments:
+            if self._is_there(item):
+                continue
             shapes.setdefault((item.out.width, _narrowest(item)), []).append(item)
         groups = list(shapes.values())
         if len(groups) > 1:
@@ -74,6 +76,11 @@ class RowWriter:
             return ["INDEPENDENT", *block(_count(width), lines)]
         inner = [f"const ptrdiff_t j = lane * {narrow} + i;", *lines]
         return block(_count(width // narrow, "lane"), ["INDEPENDENT", *block(_count(narrow, "i"), inner)])
+
+    def _is_there(self, item: Assignment) -> bool:
+        """Whether it copies states to the memory in which they are."""
+        slot = item.expression.slot if isinstance(item.expression, Load) else None
+        return isinstance(slot, View) and not item.accumulate and self.arguments.are_same(slot, item.out)
 
     def _store(self, item: Assignment) -> Store:
         target, note = self.arguments.column(item.out, "j"), self.arguments.texts.result(item.out)

@@ -39,7 +39,7 @@ class Source:
 
 
 def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Source:
-    """The scans of a plan that can be emitted; the others are left to NumPy."""
+    """The sweeps of a plan that can be emitted; the others are left to NumPy."""
     scans: dict[tuple[int, bool], Scan] = {}
     for index, stage in enumerate(plan.stages):
         for backward, sweep in ((False, stage.forward), (True, stage.backward)):
@@ -63,8 +63,8 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
 def _describe(index: int, stage: Stage, scans: dict[tuple[int, bool], Scan]) -> str:
     """A stage and its functions, or why it has none."""
     names = [scans[key].name for key in ((index, False), (index, True)) if key in scans]
-    loops = bool(stage.forward.each)
-    without = "its loop is not written as C" if loops else "no loop over time"
-    mode = f"scanned {stage.mode}" if loops else stage.mode
+    works = any(True for sweep in (stage.forward, stage.backward) for _ in sweep.operations())
+    without = "not written as C" if works else "nothing to compute"
+    mode = f"scanned {stage.mode}" if stage.forward.each else stage.mode
     populations = ", ".join(stage.populations)
     return comment(f"stage {index}, {mode}: {' and '.join(names) or without}: {populations}").strip()

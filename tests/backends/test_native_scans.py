@@ -100,9 +100,8 @@ def test_every_operation_occurs() -> None:
     for network in OWN:
         plan = compile_network(network())
         scans = build(plan)._program.scans
-        for (index, backward), scan in scans.items():
-            sweep = plan.stages[index].backward if backward else plan.stages[index].forward
-            kinds |= {type(operation) for operation in (*scan.inside, *(item for _, item in sweep.each))}
+        for scan in scans.values():
+            kinds |= {type(operation) for operation in scan.sweep.operations()}
     assert kinds == {*RowOperation.__args__, Product}
 
 

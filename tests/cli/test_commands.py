@@ -153,7 +153,7 @@ def test_explain_emits_c(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert printed == graphbptt.load(ADDITION).compile().emit_c() + "\n"
     assert printed.startswith(
-        "// stage 0, given: no loop over time: bits\n// stage 1, scanned forward: forward_1"
+        "// stage 0, given: nothing to compute: bits\n// stage 1, scanned forward: forward_1"
     )
     assert "@ W0  (hidden->hidden, bits->hidden, hidden.bias)" in printed
     assert run(["explain", ADDITION, "--emit", "c", "--steps", "3"]) == 2

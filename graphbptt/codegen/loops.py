@@ -1,0 +1,190 @@
+"""The loops of a sweep as C.
+
+    loops := blocks(before, steps(each)) blocks(after)...               where all operations are at the same step
+           | blocks(before) iterations(each) blocks(after)...           where some lag behind others
+    blocks := for each block of steps: product rows ...                 products and loops over rows (step, example)
+    steps, iterations := for each: product rows ...                     products and loops over examples
+
+What a loop over steps reads is computed a block of steps ahead of it, to be still in a cache. A block has one step
+where the examples are only some of the batch: their rows at different steps are not neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from graphbptt.codegen.arguments import Arguments, Entries, Packed, Part, Place, Turned
+from graphbptt.codegen.rows import RowOperation, RowWriter
+from graphbptt.codegen.text import block, comment
+from graphbptt.ir.operations import Operation, Product, View, views_of
+from graphbptt.ir.plan import Matrix, Plan, Sweep
+from graphbptt.ir.plan_text import format_operation
+
+__all__ = ["LoopWriter"]
+
+AT_STEP = Place("(t * size + begin)", "((t - first) * size + begin)")
+AT_BLOCK = Place("(first * size + begin)", "begin")
+"""Where the first example lies, in a loop over steps and in front of it."""
+
+ROWS_OF_STEP = ("for (ptrdiff_t b = begin; b < end; b++)", "t * size + b")
+ROWS_OF_BLOCK = ("for (ptrdiff_t b = 0; b < rows; b++)", "first * size + begin + b")
+"""A loop over examples, or over steps and examples, and where each of them lies."""
+
+
+class LoopWriter:
+    """Writes the loops of one sweep; `in_reverse` says that the stage scans from the last step, `backward` that the
+    sweep goes against the scan."""
+
+    def __init__(
+        self, plan: Plan, arguments: Arguments, rows: RowWriter, in_reverse: bool, backward: bool
+    ) -> None:
+        self.plan = plan
+        self.arguments = arguments
+        self.rows = rows
+        self.in_reverse = in_reverse
+        self.backward = backward
+
+    def write(self, sweep: Sweep) -> Iterator[str]:
+        """All loops of a sweep."""
+        lag = max((phase for phase, _ in sweep.each), default=0)
+        if lag:
+            if sweep.before:
+                yield from self._write_blocks(self._write_whole(sweep.before))
+            yield from self._write_iterations(sweep, lag)
+        elif sweep.each:
+            ahead, inside = _split_before(sweep.before)
+            steps = self._write_steps([*inside, *(operation for _, operation in sweep.each)])
+            yield from self._write_blocks([*self._write_whole(ahead), *steps])
+        else:
+            yield from self._write_blocks(self._write_whole(sweep.before))
+        for group in _group_by_step(sweep.after):
+            yield from self._write_blocks(self._write_whole(group))
+
+    def _write_blocks(self, lines: Iterable[str]) -> list[str]:
+        """A loop over blocks of steps."""
+        upward = "ptrdiff_t first = 0; first < steps; first += block"
+        downward = "ptrdiff_t first = (steps - 1) / block * block; first >= 0; first -= block"
+        bounds = [
+            "const ptrdiff_t last = first + block < steps ? first + block : steps;",
+            "const ptrdiff_t rows = (last - first - 1) * size + end - begin;",
+        ]
+        return block(f"for ({downward if self.in_reverse != self.backward else upward})", [*bounds, *lines])
+
+    def _write_whole(self, operations: Sequence[Operation]) -> list[str]:
+        """Operations on all steps of a block at once."""
+        return self._write_operations(operations, "rows", AT_BLOCK, ROWS_OF_BLOCK)
+
+    def _write_steps(self, operations: Sequence[Operation]) -> list[str]:
+        """All operations of a step, step by step through a block."""
+        upward, downward = "ptrdiff_t t = first; t < last; t++", "ptrdiff_t t = last - 1; t >= first; t--"
+        head = f"for ({downward if self.in_reverse != self.backward else upward})"
+        return block(head, self._write_step(operations))
+
+    def _write_iterations(self, sweep: Sweep, lag: int) -> list[str]:
+        """Operations that are as many steps behind the iteration as their phase says."""
+        inner: list[str] = []
+        for phase, group in groupby(sweep.each, key=lambda item: item[0]):
+            step = f"i - {phase}" if phase else "i"
+            time = f"const ptrdiff_t t = {f'steps - 1 - ({step})' if self.in_reverse else step};"
+            operations = self._write_step([operation for _, operation in group])
+            inner += block(f"if ({step} >= 0 && {step} < steps)", [time, *operations])
+        last = f"steps + {lag}"
+        head = (
+            f"ptrdiff_t i = {last} - 1; i >= 0; i--" if self.backward else f"ptrdiff_t i = 0; i < {last}; i++"
+        )
+        return block(f"for ({head})", inner)
+
+    def _write_step(self, operations: Sequence[Operation]) -> list[str]:
+        return self._write_operations(operations, "end - begin", AT_STEP, ROWS_OF_STEP)
+
+    def _write_operations(
+        self, operations: Sequence[Operation], count: str, at: Place, rows: tuple[str, str]
+    ) -> list[str]:
+        """Products of `count` rows, what lies between them row by row."""
+        lines: list[str] = []
+        for is_product, group in groupby(operations, key=lambda operation: isinstance(operation, Product)):
+            if is_product:
+                lines += [line for operation in group for line in self._write_product(operation, count, at)]
+            else:
+                lines += self._write_rows(group, *rows)
+        return lines
+
+    def _write_rows(self, operations: Iterable[Operation], head: str, row: str) -> list[str]:
+        written = [line for operation in operations for line in self._write_row(operation)]
+        if not written:  # copies of what is already in its place
+            return []
+        places = [f"const ptrdiff_t row = {row};"]
+        if any("[block_row" in line for line in written):
+            places.append("const ptrdiff_t block_row = row - first * size;")
+        return block(head, [*places, *written])
+
+    def _write_row(self, operation: Operation) -> list[str]:
+        assert isinstance(operation, RowOperation)
+        lines = self.rows.write(operation)
+        return [*self._describe(operation), *lines] if lines else []
+
+    def _write_product(self, product: Operation, count: str, at: Place) -> Iterator[str]:
+        assert isinstance(product, Product)
+        yield from self._describe(product)
+        if isinstance(self.plan.weights[product.weights], Matrix):
+            yield from self._write_dense(product, count, at)
+        else:
+            yield from self._write_sparse(product, count, at)
+
+    def _write_dense(self, product: Product, count: str, at: Place) -> Iterator[str]:
+        packed = Packed(product.weights, product.transposed, product.source.width, product.out.width)
+        source, out = (self._locate(view, at) for view in (product.source, product.out))
+        yield f"{packed.product.name}({count},"
+        yield f"    {source}, {self.arguments.name(packed)},"
+        yield f"    {out}, {int(product.accumulate)});"
+
+    def _write_sparse(self, product: Product, count: str, at: Place) -> Iterator[str]:
+        name, depth = self.arguments.name, product.source.width
+        parts: tuple[Part, ...] = ("starts", "sources", "values")
+        entries = ", ".join(name(Entries(product.weights, product.transposed, part)) for part in parts)
+        yield f"multiply_entries({count}, {depth}, {product.out.width},"
+        yield f"    {self._locate(product.source, at)}, {entries},"
+        yield f"    {name(Turned(depth))} + begin * {depth},"
+        yield f"    {self._locate(product.out, at)}, {int(product.accumulate)});"
+
+    def _locate(self, view: View, at: Place) -> str:
+        """Where a view begins, and how far its next row is."""
+        return f"&{self.arguments.column(view, '0', at)}, {self.arguments.stride(view)}"
+
+    def _describe(self, operation: Operation) -> list[str]:
+        lines = format_operation(self.plan, self.arguments.texts, operation)
+        return [comment(line).strip() for line in lines]
+
+
+def _split_before(before: Sequence[Operation]) -> tuple[Sequence[Operation], Sequence[Operation]]:
+    """What comes ahead of a loop, up to the last product, and what follows it, which the loop does step by step.
+
+    The loop reads nothing of these that belongs to a step it has yet to reach: they may come in blocks of steps,
+    however short.
+    """
+    count = len(before)
+    while count and not isinstance(before[count - 1], Product):
+        count -= 1
+    return before[:count], before[count:]
+
+
+def _group_by_step(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Neighbours that can take turns, block by block: those that meet in rows of the same step only."""
+    groups: list[list[Operation]] = []
+    for operation in operations:
+        if groups and all(_meet_in_step(operation, other) for other in groups[-1]):
+            groups[-1].append(operation)
+        else:
+            groups.append([operation])
+    return groups
+
+
+def _meet_in_step(one: Operation, other: Operation) -> bool:
+    """Whether the columns that one of them writes and the other uses are shifted alike."""
+    return all(
+        write.view.buffer != view.buffer or write.view.shift == view.shift
+        for writer, user in ((one, other), (other, one))
+        for write in writer.writes()
+        for view in views_of(user)
+    )
