@@ -91,6 +91,7 @@ class Model:
         aliases: Aliases | None = None,
     ) -> None:
         self.dtype, self.seed = _check_settings(dtype, seed)
+        self._noise = Noise(self.seed)
         self.backend, self._executable = build_executable(backend, plan, self.dtype)
         self.plan = plan
         self.aliases = (
@@ -194,7 +195,7 @@ class Model:
         >>> model.step({"number": [[4]]})["sum"].item()
         4.0
         """
-        drawn = _choose_noise(noise, self.seed)
+        drawn = self._noise if noise is True else _choose_noise(noise, self.seed)
         states = self._stream.step(self.vector, {} if fields is None else fields, drawn)
         return States(self.aliases, {population: array.copy() for population, array in states.items()})
 

@@ -118,6 +118,8 @@ class States(Mapping[Hashable, Array]):
         if name is None:
             known = list(map(str, self._aliases.names))
             raise KeyError(f"no node {node!r}; {did_you_mean(str(node), known)}")
+        if name not in self._aliases.places:
+            return self._populations[name]
         population, units = self._aliases.place(name)
         return self._populations[population][..., units]
 

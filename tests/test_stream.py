@@ -268,3 +268,14 @@ def test_noise_and_fields_of_every_kind_are_those_of_a_run(backend: str) -> None
             x: Any = X[:, step].tolist() if step == 3 else X[:, step]
             states = model.step({"x": x, "h0": start, "h1": held[:, step]}, noise=noise)
             assert np.array_equal(states["h"], whole[:, step]), (noise, step)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_overflows_warns_of_nothing(backend: str) -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph([("x", "h")])
+    graph.add_node("h", activation="exp(net)")
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend=backend)
+    model.parameters["x->h"] = [[1.0]]
+    for x in (1000.0, 1000.0, 0.0):
+        h = model.step({"x": np.array([[x]])})["h"]
+    assert h.item() == np.inf

@@ -14,6 +14,7 @@ from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt_numpy.bound_plan import BoundPlan
 from graphbptt_numpy.boundary import draw_states_noise
+from graphbptt_numpy.quiet import make_quiet
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["NumpyStepper"]
@@ -33,6 +34,8 @@ class NumpyStepper:
         self._packed: object = None  # the bytes of the parameters that are packed: what compares quickest
         self._moves = list(_bind_moves(plan, space))
         self._states = {p.population: space.whole(p.state)[0] for p in plan.placements}
+        self._noisy = bool(space.noise)
+        self._quiet = make_quiet()
         self._batch: Batch | None = None
         self._repetition: list[Callable[[], object]] | None = None
 
@@ -50,13 +53,11 @@ class NumpyStepper:
         return self._states
 
     def repeat(self, parameters: Array, offset: int, noise: Noise | None) -> Mapping[str, Array]:
-        with np.errstate(all="ignore"):
-            if self._packed != parameters.data:
-                self._pack(parameters)
-            if self._space.noise:
-                draw_states_noise(self._space, noise, offset)
-            for call in self._repetition or self._bind_repetition():
-                call()
+        if self._packed != parameters.data:
+            self._quiet(self._pack, parameters)
+        if self._noisy:
+            draw_states_noise(self._space, noise, offset)
+        self._quiet(_run_all, self._repetition or self._bind_repetition())
         return self._states
 
     def _pack(self, parameters: Array) -> None:
@@ -77,6 +78,11 @@ class NumpyStepper:
         if self._batch is None:
             raise AssertionError("nothing was run yet")
         return self._bound.history(self._batch, 1)
+
+
+def _run_all(calls: list[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
 
 
 def _bind_moves(plan: Plan, space: Workspace) -> Iterator[Callable[[], object]]:

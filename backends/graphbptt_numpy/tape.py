@@ -197,7 +197,12 @@ def _bind_instructions(space: Workspace, instructions: list[Instruction], rows: 
         arguments = [space.resolve(place, rows, lanes, width) for place in instruction.arguments]
         out = space.resolve(instruction.out, rows, lanes, width)
         if instruction.function is not np.positive or arguments[0].ctypes.data != out.ctypes.data:
-            yield _call(instruction.function, arguments, out)
+            yield _call(instruction.function, [_align(argument, out) for argument in arguments], out)
+
+
+def _align(argument: Array, out: Array) -> Array:
+    """The argument in the result's shape, where that is no more than other axes of one: broadcasting costs a call."""
+    return argument.reshape(out.shape) if argument.size == out.size else argument
 
 
 def _call(function: Callable[..., Any], arguments: list[Array], out: Array) -> Call:

@@ -50,11 +50,16 @@ def bind_step(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inlet:
-    """Where the values of a clamp go: `row` (batch, units). `finite` says of each whether it is finite, and `shown` and
-    `all_finite` are the bytes of this, as they are and as they should be: to compare bytes is the quickest."""
+    """Where the values of a clamp go: `row`, of `shape` (batch, units) and `dtype`.
+
+    `finite` says of each whether it is finite, and `shown` and `all_finite` are the bytes of this, as they are and as
+    they should be: to compare bytes is the quickest.
+    """
 
     field: str
     row: Array
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     finite: npt.NDArray[np.bool_]
     shown: memoryview
     all_finite: bytearray
@@ -77,9 +82,9 @@ class Feeder:
             return False
         for inlet in self.inlets:
             values, row = fields[inlet.field], inlet.row
-            if type(values) is not np.ndarray or values.shape != row.shape:
+            if type(values) is not np.ndarray or values.shape != inlet.shape:
                 return False
-            if values.dtype == row.dtype:
+            if values.dtype is inlet.dtype:
                 np.copyto(row, values)
             elif values.dtype.kind in NUMERIC:
                 with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite
@@ -103,7 +108,8 @@ def make_feeder(network: FoldedNetwork, fields: Mapping[str, Any], batch: Batch)
             return None
         values = np.array(bound.values, order="C")
         finite = np.ones(values.shape[1:], np.bool_)
-        inlets.append(Inlet(clamp.field, values[0], finite, finite.data, bytearray(finite.data)))
+        frame = values.shape[1:], values.dtype
+        inlets.append(Inlet(clamp.field, values[0], *frame, finite, finite.data, bytearray(finite.data)))
         clamps.append(BoundClamp(values, None))
     return Feeder(replace(batch, clamps=tuple(clamps)), frozenset(fields), tuple(inlets))
 
