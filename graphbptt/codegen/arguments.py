@@ -27,6 +27,7 @@ from graphbptt.ir.lifetimes import find_passing, find_same
 from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_names import PlanNames
+from graphbptt.ir.plan_text import list_owners
 
 __all__ = [
     "ROW",
@@ -205,15 +206,20 @@ class Arguments:
             case Constant(_, expression):
                 return self.texts.expression(expression)
             case Packed(weights, transposed):
-                return f"{weights}.T" if transposed else weights
+                return self._own(weights, transposed)
             case Entries(weights, transposed, part):
-                return f"{part} of the entries of {weights}{'.T' if transposed else ''}"
+                return f"{part} of the entries of {self._own(weights, transposed)}"
             case Turned():
                 return "room to turn states"
             case Padded():
                 return "behind the end of a sequence"
             case Vector():
                 return "biases, coefficients, diagonal weights"
+
+    def _own(self, weights: str, transposed: bool) -> str:
+        """Weights with the connections and biases whose they are."""
+        owners = list_owners(self.plan.weights[weights], longest=4)
+        return f"{weights}{'.T' if transposed else ''}: {owners}"
 
 
 def _type_of(argument: Argument) -> str:

@@ -68,7 +68,7 @@ def emit_scan(name: str, plan: Plan, stage: Stage, backward: bool, precision: Pr
     loops = list(LoopWriter(plan, arguments, rows, stage.mode == "reverse", backward).write(sweep))
     parameters = ", ".join(f"ptrdiff_t {number}" for number in ("steps", "size", "begin", "end", "block"))
     head = f"void {name}({parameters}, void *const *arrays)"
-    title = comment(f"{', '.join(stage.populations)}, {'backward' if backward else 'forward'}").strip()
+    title = comment(f"{'Backward' if backward else 'Forward'}: {', '.join(stage.populations)}").strip()
     lines = (title, *block(head, [*arguments.declarations(), *loops]), "")
     flops = count_flops(plan, sweep.operations())
     return Scan(name, lines, tuple(arguments), frozenset(rows.needs), sweep, flops)

@@ -1,6 +1,6 @@
 """The C text of a plan: every scan of it, and what they call.
 
-source := contents prelude products (scan, ...)         the scans last, a function for each stage and direction
+source := contents legend prelude products (scan, ...)         the scans last, a function for each stage and direction
 contents := (comment, ...)                              for each stage, its populations and its functions
 """
 
@@ -19,6 +19,16 @@ from graphbptt.codegen.text import comment
 from graphbptt.ir.plan import Plan, Stage
 
 __all__ = ["Source", "write_source"]
+
+LEGEND = """
+/* Each function takes examples `begin` to `end` of a batch of `size` through all steps, `block` steps at a time. A row
+   of an array holds the units of one example at one step: row t * size + b is that of example b at step t + 1; a row of
+   k steps before is k * size rows up, and those before step 1 are initial states. An array that is read at `block_row`,
+   or at t - first, holds one block and is filled anew by the next.
+   `state` is what units hold, `net` what arrives at them; `delta` and `netdelta` are the derivatives of the loss by
+   these. `slope`, the derivative of an activation, waits there or in `netdelta` for the delta that it multiplies;
+   `saved` is what it was computed from. W are weights, packed in the order in which they are read. */
+"""
 
 INDEPENDENT = """
 /* No pass of the following loop reads what another one writes. */
@@ -57,7 +67,8 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     for scan in scans.values():
         lines += scan.lines
     contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]
-    return Source("\n".join([*contents, "", prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
+    legend = LEGEND if scans else ""
+    return Source("\n".join([*contents, legend, prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
 
 
 def _describe(index: int, stage: Stage, scans: dict[tuple[int, bool], Scan]) -> str:

@@ -24,7 +24,7 @@ from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, SparseBlock, Stage, 
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names
 
-__all__ = ["format_operation", "format_plan"]
+__all__ = ["format_operation", "format_plan", "list_owners"]
 
 LEGEND = (
     "h is the state of population h at step t, h[t-1] one step earlier, net its weighted input; delta and netdelta",
@@ -127,7 +127,7 @@ def _format_matrices(plan: Plan, itemsize: int) -> list[str]:
             matrix.name,
             f"{matrix.rows} x {matrix.columns}",
             f"{count_zeros(matrix) / (matrix.rows * matrix.columns):.0%} zeros",
-            _list_owners(matrix, longest=12),
+            list_owners(matrix, longest=12),
         )
         for matrix in plan.matrices
     ]
@@ -154,7 +154,7 @@ def _format_storages(plan: Plan) -> list[str]:
     return [head, *_align(rows)] if rows else []
 
 
-def _list_owners(weights: Matrix | SparseBlock, longest: int) -> str:
+def list_owners(weights: Matrix | SparseBlock, longest: int) -> str:
     """The connections, and biases, whose weights a matrix or a block holds."""
     if isinstance(weights, SparseBlock):
         return weights.owner
@@ -234,12 +234,12 @@ def format_operation(plan: Plan, names: PlanNames, operation: Operation) -> Iter
         weights = plan.weights[operation.weights]
         entries = "" if isinstance(weights, Matrix) else f", {weights.pattern}"
         product = f"{names.view(operation.source)} @ {weights.name}{turned}{entries}"
-        yield f"{names.view(operation.out)} {sign} {product}  ({_list_owners(weights, longest=4)})"
+        yield f"{names.view(operation.out)} {sign} {product}  ({list_owners(weights, longest=4)})"
     elif isinstance(operation, Contract):
         weights = plan.weights[operation.weights]
         entries = "" if isinstance(weights, Matrix) else f" at {weights.pattern}"
         product = f"{names.view(operation.source)}.T @ {names.view(operation.delta)}{entries}"
-        owners = _list_owners(weights, longest=4)
+        owners = list_owners(weights, longest=4)
         yield f"d({weights.name}) = {product}, over steps and examples  ({owners})"
     elif isinstance(operation, Reduce):
         summed = names.expression(operation.expression)

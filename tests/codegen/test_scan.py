@@ -22,10 +22,10 @@ elman, lstm = NETWORKS[:2]
 
 
 def test_text(golden: Callable[[str, str], None]) -> None:
-    """The table of the stages, then the scans, with every node and edge named."""
+    """The table of the stages, how to read the rest, then the scans, with every node and edge named."""
     text = write_source(compile_network(elman()), FLOAT32, SMALLEST).text
-    contents = text.partition("\n\n")[0]
-    scans = text[text.index("\n// h, forward") + 1 :].rstrip()
+    contents = text[: text.index("#include")].rstrip()
+    scans = text[text.index("\n// Forward: h") + 1 :].rstrip()
     golden("source_elman", f"{contents}\n\n{scans}")
 
 
