@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.codegen.contraction import Contraction
 from graphbptt.codegen.entries import count_sampled
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import VectorUnit
@@ -19,6 +20,7 @@ from graphbptt.codegen.scan import Scan
 from graphbptt.codegen.source import write_source
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
+from graphbptt_native import contraction
 from graphbptt_native.cache import Cache
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.entries import bind_contraction
@@ -70,6 +72,20 @@ class Program:
         return bind_contraction(
             function, block, source, delta, cores, lambda part, units: turned(part, units * sampled)
         )
+
+    def bind_matrix_contraction(
+        self, source: Array, delta: Array, gradient: Array, room: Callable[[int, int], Array]
+    ) -> Iterator[Callable[[], object]]:
+        """The calls that compute a matrix's derivative from all rows of `source` and `delta`, (rows, units)."""
+        height, width = gradient.shape
+        shape = Contraction.of(height, width, self.vectors, precision_of(gradient.dtype))
+        cores = count_parts(2.0 * len(source) * gradient.size, self.cores)
+        function = self.functions.contract_rows
+        return contraction.bind_contraction(function, shape, source, delta, gradient, cores, room)
+
+    def bind_sum(self, series: Array, out: Array) -> Callable[[], object]:
+        """A call that adds up all rows of `series`, (rows, units)."""
+        return contraction.bind_sum(self.functions.sum_rows, series, out)
 
     def draw_noise(self, noise: Noise, population: str, first: int, out: Array) -> None:
         """Standard normal numbers (step, example, unit), from step `first` on; each core draws some of the steps."""

@@ -1,12 +1,16 @@
-"""Tapes that are single calls, but for derivatives of weights."""
+"""Tapes that are single calls, but for derivatives of weights, which have functions of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
+import numpy.typing as npt
+
+from graphbptt.codegen.contraction import is_plain_sum
 from graphbptt.codegen.entries import has_narrow_indices
-from graphbptt.ir.operations import Contract, Operation
+from graphbptt.ir.operations import Contract, Operation, Reduce, View
 from graphbptt.ir.plan import SparseBlock, Sweep
 from graphbptt_native.workspace import NativeWorkspace
 from graphbptt_numpy.tape import Binder, Rows, Tape
@@ -14,6 +18,7 @@ from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["NativeTape"]
 
+Array = npt.NDArray[Any]
 Call = Callable[[], object]
 
 
@@ -46,13 +51,39 @@ class NativeTape(Tape):
         if isinstance(operation, Contract) and operation.weights in space.blocks:
             block = space.plan.weights[operation.weights]
             if isinstance(block, SparseBlock) and has_narrow_indices(block):
-                return partial(self._contract, operation)
+                return partial(self._contract_entries, operation)
+        elif isinstance(operation, Contract):
+            return partial(self._contract, operation)
+        if is_plain_sum(operation):
+            assert isinstance(operation, Reduce)
+            return partial(self._sum, operation)
         return super()._bind(space, operation)
 
     def _contract(self, operation: Contract, rows: Rows) -> Iterator[Call]:
-        """The derivative by weights that are kept as entries, once per sequence."""
+        """The derivative of a matrix, once per sequence."""
+        space = self._space
+        source, delta = (_flat(self._series(view, rows)) for view in (operation.source, operation.delta))
+        (gradient,) = space.matrix_gradients[operation.weights]
+        yield from space.program.bind_matrix_contraction(source, delta, gradient, space.turned)
+
+    def _sum(self, operation: Reduce, rows: Rows) -> Iterator[Call]:
+        (view,) = operation.reads()
+        out = self._space.vector_gradient[operation.row.start : operation.row.stop]
+        yield self._space.program.bind_sum(_flat(self._series(view, rows)), out)
+
+    def _series(self, view: View, rows: Rows) -> Array:
+        """Columns of a buffer at some steps, (steps, batch, width)."""
         assert isinstance(rows, tuple)
-        space, views = self._space, (operation.source, operation.delta)
-        source, delta = (space.select(view, space.time(view, *rows)) for view in views)
+        return self._space.select(view, self._space.time(view, *rows))
+
+    def _contract_entries(self, operation: Contract, rows: Rows) -> Iterator[Call]:
+        """The derivative by weights that are kept as entries, once per sequence."""
+        space = self._space
+        source, delta = (self._series(view, rows) for view in (operation.source, operation.delta))
         block = space.blocks[operation.weights]
         yield space.program.bind_contraction(block, source, delta, space.turned)
+
+
+def _flat(series: Array) -> Array:
+    """(steps, batch, unit) as (rows, unit): always a view."""
+    return series.reshape(-1, series.shape[-1])

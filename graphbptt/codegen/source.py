@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphbptt.codegen.contraction import emit_contractions, emit_sum, find_contractions, has_sums
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.entries import emit_entries, has_narrow_indices
@@ -62,6 +63,11 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     lines = emit_products(products, vectors, precision)
     if any(has_narrow_indices(weights) for weights in plan.blocks):
         lines += emit_entries(vectors, precision)
+    contractions = find_contractions(plan, vectors, precision)
+    if contractions:
+        lines += emit_contractions(contractions, vectors, precision)
+    if has_sums(plan):
+        lines += emit_sum(vectors, precision)
     if noisy:
         lines += emit_noise(precision)
     for scan in scans.values():
