@@ -1,6 +1,7 @@
 """The command ``graphbptt``: a file for each subcommand, and one place where errors become messages.
 
-Exit codes: 0 done; 1 gradients do not agree; 2 usage or spec; 3 data; 4 diverged; 130 interrupted.
+Exit codes: 0 done; 1 gradients do not agree, or the C compiler of a backend asked for by name fails; 2 usage or spec;
+3 data; 4 diverged; 130 interrupted.
 Subcommands import what they need when they run, so that ``graphbptt --help`` starts at once.
 """
 

@@ -146,7 +146,8 @@ class SpecDeclaration(Section):
     data: DataDeclaration | None = Field(None, description="Where the data come from.")
     training: TrainingDeclaration | None = Field(None, description="How the network is trained.")
     backend: Name = Field(
-        "auto", description="What runs the network; auto takes the fastest that can run here."
+        "auto",
+        description="What runs the network; auto takes the fastest that can run here. `graphbptt backends` lists them.",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers.")
     seed: Annotated[Integer, Field(ge=0)] = Field(

@@ -60,6 +60,18 @@ def test_auto_takes_native_and_says_nothing_of_it(here: Path) -> None:
     assert next(line for line in listed if line.startswith("native: available (auto)"))
 
 
+def test_second_start_runs_no_compiler(here: Path) -> None:
+    offer_compiler(here, f"echo called >> {here}/log")
+    first = graphbptt("explain", ADDITION, "--emit", "c")
+    calls = Path("log").read_text()
+    assert calls
+    assert graphbptt("explain", ADDITION, "--emit", "c").stdout == first.stdout
+    assert graphbptt("check", ADDITION, "dtype=float32", "--examples", "1").returncode == 0
+    assert "(auto)" in graphbptt("backends").stdout
+    with_double = Path("log").read_text()
+    assert with_double.count("called") == calls.count("called") + 1  # `check` compares in double precision
+
+
 def test_without_a_compiler_auto_says_in_one_line_what_would_be_faster(here: Path) -> None:
     for command in (["train", *QUICK], ["check"]):
         done = graphbptt(command[0], ADDITION, *command[1:])
