@@ -2,7 +2,7 @@
 
 PYTHON ?= python
 
-.PHONY: check format nightly benchmark picture
+.PHONY: check format nightly sanitize benchmark picture
 
 check:
 	$(PYTHON) -m ruff format --check .
@@ -16,8 +16,12 @@ format:
 	$(PYTHON) -m ruff check --fix .
 
 # Thousands of random graphs instead of hundreds.
-nightly:
+nightly: sanitize
 	$(PYTHON) -m pytest --hypothesis-profile=nightly
+
+# Generated C under the sanitizers of gcc and clang for memory, undefined behaviour and threads.
+sanitize:
+	$(PYTHON) tests/sanitize.py --hypothesis-profile=gate
 
 benchmark:
 	$(PYTHON) -m benchmarks
