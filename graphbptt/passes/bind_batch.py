@@ -20,6 +20,7 @@ from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.noise import Noise
+from graphbptt.passes.check_memory import check_batch, measure_memory
 from graphbptt.passes.lay_out_fields import (
     AXES,
     START_AXES,
@@ -114,7 +115,8 @@ def bind_batch(
     Raises
     ------
     DataError
-        A field is absent, has a wrong shape or type, or holds values that cannot be used; names them all.
+        A field is absent, has a wrong shape or type, or holds values that cannot be used; names them all. Or the states
+        of so many steps are more than there is memory.
 
     Examples
     --------
@@ -148,6 +150,8 @@ def bind_batch(
     if extent is None:
         reader.raise_problems()
         raise AssertionError("sizes that do not agree are a problem")
+    if (memory := measure_memory()) is not None:
+        check_batch(network, *extent, memory, np.dtype(dtype).itemsize)
     frame = _frame(reader, *extent, np.dtype(dtype), lengths)
     # Bind what could be read even where something else could not: its values may have problems too.
     bound_clamps = [

@@ -1,13 +1,14 @@
-"""Whether a network can be held in memory at all: its parameters, their derivatives, and the states of one step."""
+"""Whether a network can be held in memory at all: its parameters, their derivatives, and the states of one step; and
+whether the states of all steps of a batch can."""
 
 from __future__ import annotations
 
 import os
 
-from graphbptt.errors import Problem, SpecError
+from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.folded import FoldedNetwork
 
-__all__ = ["check_memory", "measure_memory"]
+__all__ = ["check_batch", "check_memory", "measure_memory"]
 
 NUMBER = 4
 """The bytes of a float32, the smaller of the types."""
@@ -42,6 +43,23 @@ def check_memory(network: FoldedNetwork, memory: int) -> None:
     )
     remedy = f"declare fewer units or sparse weights: {memory // (2 * NUMBER):,} parameters fit"
     raise SpecError(Problem(f"node {largest.name}.units", what, remedy))
+
+
+def check_batch(network: FoldedNetwork, size: int, steps: int, memory: int, number: int = NUMBER) -> None:
+    """Refuse a batch whose states, of so many bytes a `number`, are more than there is memory, whatever the backend.
+
+    Raises
+    ------
+    DataError
+        They are; says how many steps would fit.
+    """
+    row = size * number * sum(population.units for population in network.populations)
+    if steps * row <= memory:
+        return
+    what = f"the states of {steps:,} steps of {size:,} sequences take {_format(steps * row)}, and this machine has"
+    fitting = memory // row
+    remedy = f"at most {fitting:,} steps fit" if fitting else "give fewer sequences at a time"
+    raise DataError(Problem("steps", f"{what} {_format(memory)}", remedy))
 
 
 def _format(size: int) -> str:
