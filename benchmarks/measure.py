@@ -1,6 +1,7 @@
 """Pairwise timing: every contender in a process of its own, in interleaved rounds, after all agree.
 
-The processes wait while others are timed, so that no two compute at the same time.
+The processes are stopped while others are timed: threads of linear algebra libraries spin for a while after a call is
+done, and would take a core from whoever comes next.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 import json
 import os
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -83,15 +85,20 @@ class _Process:
                 env={**os.environ, **(ONE_THREAD if contender in ALONE else {})},
             )
         self.compile_s = self._read(PATIENCE)["compile_s"]
+        self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, seconds: float) -> float:
         assert self.process.stdin is not None
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        return self._read(None)["seconds"]
+        answer = self._read(None)["seconds"]
+        self.process.send_signal(signal.SIGSTOP)
+        return answer
 
     def close(self) -> float:
         assert self.process.stdin is not None
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         peak = self._read(None)["peak_mb"]
         self.process.wait()
