@@ -108,27 +108,27 @@ def emit_entries(unit: VectorUnit, precision: Precision) -> list[str]:
 
 
 def _emit_sums(height: int, lanes: int) -> list[str]:
-    """The sums of all columns, for `height` examples."""
-    vectors = height >= lanes
-    parts = range(height // lanes) if vectors else range(height)
-    step = lanes if vectors else 1
-    load = "load_vector(from + {})" if vectors else "from[{}]"
+    """The sums of all columns, for `height` examples: in whole vectors, with zeros behind the last example, since a
+    compiler may round narrower ones differently."""
+    parts = range(-(-height // lanes))
+    loads = [f"load_vector(from + {part * lanes})" for part in parts]
+    if height < lanes:
+        loads = [f"(vec){{{', '.join(f'from[{r}]' for r in range(height))}}}"]
     entry = [
         f"const real *const from = turned + (ptrdiff_t)sources[k] * {height};",
-        *(f"s{p} += values[k] * {load.format(p * step)};" for p in parts),
+        *(f"s{part} += values[k] * {load};" for part, load in enumerate(loads)),
     ]
-    keep = "*(vec_in_memory *)&sums[j][{}] = s{};" if vectors else "sums[j][{}] = s{};"
     column = [
-        f"{'vec' if vectors else 'real'} {', '.join(f's{p} = {{0}}' if vectors else f's{p} = 0' for p in parts)};",
+        f"vec {', '.join(f's{part} = {{0}}' for part in parts)};",
         *block("for (ptrdiff_t k = starts[first + j]; k < starts[first + j + 1]; k++)", entry),
-        *(keep.format(p * step, p) for p in parts),
+        *(f"*(vec_in_memory *)&sums[j][{part * lanes}] = s{part};" for part in parts),
     ]
     write = [
         "real *const to = out + r * out_stride + first;",
         "for (ptrdiff_t j = 0; j < width; j++) to[j] = accumulate ? to[j] + sums[j][r] : sums[j][r];",
     ]
     body = [
-        f"real sums[16][{height}];",
+        f"real sums[16][{max(height, lanes)}];",
         "const ptrdiff_t width = columns - first < 16 ? columns - first : 16;",
         *block("for (ptrdiff_t j = 0; j < width; j++)", column),
         *block(f"for (ptrdiff_t r = 0; r < {height}; r++)", write),

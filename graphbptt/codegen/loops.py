@@ -2,6 +2,7 @@
 
     loops := blocks(before, steps(each)) blocks(after)...               where all operations are at the same step
            | blocks(before) iterations(each) blocks(after)...           where some lag behind others
+           | blocks(before) | blocks(steps(before))                     where nothing recurs
     blocks := for each block of steps: product rows ...                 products and loops over rows (step, example)
     steps, iterations := for each: product rows ...                     products and loops over examples
 
@@ -56,7 +57,9 @@ class LoopWriter:
             ahead, inside = _split_before(sweep.before)
             steps = self._write_steps([*inside, *(operation for _, operation in sweep.each)])
             yield from self._write_blocks([*self._write_whole(ahead), *steps])
-        else:
+        elif _adds_elsewhere(sweep.before):
+            yield from self._write_blocks(self._write_steps(sweep.before))
+        elif sweep.before:
             yield from self._write_blocks(self._write_whole(sweep.before))
         for group in _group_by_step(sweep.after):
             yield from self._write_blocks(self._write_whole(group))
@@ -167,6 +170,13 @@ def _split_before(before: Sequence[Operation]) -> tuple[Sequence[Operation], Seq
     while count and not isinstance(before[count - 1], Product):
         count -= 1
     return before[:count], before[count:]
+
+
+def _adds_elsewhere(operations: Sequence[Operation]) -> bool:
+    """Whether something is added to rows of other steps: the order of such a sum must not depend on blocks."""
+    return any(
+        write.how == "add" and write.view.shift for operation in operations for write in operation.writes()
+    )
 
 
 def _group_by_step(operations: Sequence[Operation]) -> list[list[Operation]]:
