@@ -105,12 +105,13 @@ class Program:
         ]
         run_together(calls)
 
-    def pack(
+    def bind_packing(
         self, depth: int, columns: int, matrix: Array, row_stride: int, column_stride: int, packed: Array
-    ) -> None:
-        """Put a matrix into the panels that products read."""
+    ) -> Callable[[], object]:
+        """A call that puts a matrix into the panels that products read."""
         size, address = ctypes.c_ssize_t, ctypes.c_void_p
-        self.functions.pack_matrix(
+        return partial(
+            self.functions.pack_matrix,
             size(depth),
             size(columns),
             address(matrix.ctypes.data),

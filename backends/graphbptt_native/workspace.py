@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ class NativeWorkspace(Workspace):
     ) -> None:
         self.program = program
         self._packed: dict[Packed, Array] = {}
+        self._packing: list[Callable[[], object]] = []
         self._by_column: dict[str, ColumnEntries] = {}
         super().__init__(plan, steps, size, ragged, dtype, stepwise)
 
@@ -68,8 +69,8 @@ class NativeWorkspace(Workspace):
 
     def pack_derived(self) -> None:
         super().pack_derived()
-        for packed in self._packed:
-            self._pack(packed)
+        for pack in self._packing:
+            pack()
         for entries in self._by_column.values():
             entries.sort_values()
 
@@ -126,14 +127,17 @@ class NativeWorkspace(Workspace):
                 return self.turned(0, max(self.size, BLOCK_ROWS) * depth)
 
     def _pack(self, packed: Packed) -> Array:
-        """Put the weights of a product in the order it reads them."""
+        """Memory for the weights of a product in the order it reads them; filled by `pack_derived`."""
         if packed not in self._packed:
             lanes = self.program.vectors.lanes(precision_of(self.dtype))
-            self._packed[packed] = self.allocate(packed_size(packed.depth, packed.columns, lanes))
-        matrix = self.matrices[packed.weights][0]
-        turned = matrix.T if packed.transposed else matrix
-        row_stride, column_stride = (stride // matrix.itemsize for stride in turned.strides)
-        self.program.pack(
-            packed.depth, packed.columns, matrix, row_stride, column_stride, self._packed[packed]
-        )
+            memory = self.allocate(packed_size(packed.depth, packed.columns, lanes))
+            matrix = self.matrices[packed.weights][0]
+            turned = matrix.T if packed.transposed else matrix
+            row_stride, column_stride = (stride // matrix.itemsize for stride in turned.strides)
+            pack = self.program.bind_packing(
+                packed.depth, packed.columns, matrix, row_stride, column_stride, memory
+            )
+            pack()
+            self._packed[packed] = memory
+            self._packing.append(pack)
         return self._packed[packed]

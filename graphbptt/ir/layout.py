@@ -94,12 +94,13 @@ def draw_parameters(
 
 def measure_penalties(groups: Iterable[Group], layout: ParameterLayout, vector: Array) -> dict[str, float]:
     """The penalty on each of these groups that has one, given the flat vector."""
-    with np.errstate(over="ignore"):  # what overflows is named as a loss that is not finite
-        return {
-            group.name: float(group.penalty.measure(layout.view(vector, group.name).ravel())[0])
-            for group in groups
-            if group.penalty is not None
-        }
+    penalties = {}
+    for group in groups:
+        if group.penalty is not None:
+            with np.errstate(over="ignore"):  # what overflows is named as a loss that is not finite
+                penalty, _ = group.penalty.measure(layout.view(vector, group.name).ravel())
+            penalties[group.name] = float(penalty)
+    return penalties
 
 
 def add_penalty_slopes(
