@@ -28,6 +28,7 @@ from graphbptt.passes.lay_out_fields import (
     lay_out,
     report_infinite,
     report_wrong,
+    spread,
     time_major,
 )
 from graphbptt.passes.read_fields import FieldReader, Layout
@@ -293,8 +294,8 @@ def _bind_clamp(
     shape = (rows, frame.size, values.shape[-1])
     free_somewhere = used if chosen is not None else None
     return BoundClamp(
-        np.broadcast_to(laid, shape),
-        None if free_somewhere is None else np.broadcast_to(free_somewhere, shape),
+        spread(laid, shape),
+        None if free_somewhere is None else spread(free_somewhere, shape),
     )
 
 
@@ -324,13 +325,13 @@ def _bind_target(
         report_wrong(
             reader, path, laid, wrong, AXES, f"{target.loss_name} takes values from {low:g} to {high:g}"
         )
-    return BoundTarget(
-        np.broadcast_to(laid, (frame.steps, frame.size, *units)), weights, float(np.sum(weights))
-    )
+    return BoundTarget(spread(laid, (frame.steps, frame.size, *units)), weights, float(np.sum(weights)))
 
 
 def _weigh_steps(reader: FieldReader, frame: _Frame, target: Target, mask: Array | None) -> Array:
     """The weight of each (step, example) pair."""
+    if target.at == "every" and mask is None and frame.lengths is None:
+        return np.ones((frame.steps, frame.size), frame.dtype)
     step = np.arange(1, frame.steps + 1)[:, None]
     last = np.full(frame.size, frame.steps) if frame.lengths is None else frame.lengths
     chosen: Mask = step <= last

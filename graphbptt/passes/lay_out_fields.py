@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from graphbptt.passes.read_fields import FieldReader
 
-__all__ = ["AXES", "START_AXES", "both", "lay_out", "report_infinite", "report_wrong", "time_major"]
+__all__ = ["AXES", "START_AXES", "both", "lay_out", "report_infinite", "report_wrong", "spread", "time_major"]
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -45,11 +45,16 @@ def lay_out(array: Array, used: Mask | None, dtype: np.dtype[Any]) -> Array:
     return laid
 
 
+def spread(array: Array, shape: tuple[int, ...]) -> Array:
+    """The array, repeated along axes of one as a read-only view where its shape is another one."""
+    return array if array.shape == shape else np.broadcast_to(array, shape)
+
+
 def report_infinite(reader: FieldReader, path: str, laid: Array, axes: tuple[str, ...]) -> None:
     """Report NaN and infinity."""
     # The sum is finite where every value is, and takes no memory; where it overflows, the values decide.
     with np.errstate(over="ignore", invalid="ignore"):
-        suspicious = not np.isfinite(np.sum(laid))
+        suspicious = not np.isfinite(np.add.reduce(laid, axis=None))
     if suspicious:
         instead = f"give finite numbers of type {laid.dtype}, or a mask that is zero where one is missing"
         report_wrong(reader, path, laid, ~np.isfinite(laid), axes, instead)

@@ -73,9 +73,9 @@ class FieldReader:
         array = self._convert(name, user)
         if array is None:
             return None
-        expected = " or ".join(dict.fromkeys(map(_show, layouts)))
         layout = next((layout for layout in layouts if _fits(array.shape, layout)), None)
         if layout is None:
+            expected = " or ".join(dict.fromkeys(map(_show, layouts)))
             self.report(f"field {name}", f"shape {array.shape} given", f"the {user} needs {expected}")
             return None
         if integers and array.dtype.kind not in "iu":
