@@ -3,7 +3,7 @@
 python -m benchmarks                                     every workload: results/cpu.json and .md
 python -m benchmarks --workloads rnn,tiny                some of them
 python -m benchmarks --contenders numpy,torch_loop       some of the contenders
-python -m benchmarks --workloads compile                 the compiler alone
+python -m benchmarks --workloads compile                 the compiler alone, and the C compiler
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import measure_workload
 from benchmarks.registry import WORKLOADS
 from benchmarks.report import RESULTS, format_measurement, format_results, write_results
+from benchmarks.sources import time_sources
 
 EVERY_CONTENDER = tuple(dict.fromkeys(name for item in WORKLOADS.values() for name in item.contenders))
 
@@ -56,12 +57,13 @@ def main() -> None:
             )
             print(format_measurement(measurements[-1]), flush=True)
     compilation = time_compilation() if "compile" in workloads else []
+    sources = time_sources() if "compile" in workloads else []
     machine = describe_machine()
-    print(format_results(machine, (), compilation))
+    print(format_results(machine, (), compilation, sources))
     complete = set(workloads) == set(known) and set(contenders) == set(EVERY_CONTENDER)
     path = options.json or (RESULTS / "cpu.json" if complete else None)
     if path is not None:
-        write_results(path, machine, measurements, compilation)
+        write_results(path, machine, measurements, compilation, sources)
 
 
 def _choose(parser: argparse.ArgumentParser, names: str, known: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.measure import Measurement
 from benchmarks.registry import ALONE, OURS
+from benchmarks.sources import SourceTiming, describe_sources, format_sources
 
 __all__ = ["RESULTS", "format_measurement", "format_results", "list_rows", "write_results"]
 
@@ -57,7 +58,11 @@ def list_rows(measurements: Sequence[Measurement]) -> Iterator[dict[str, Any]]:
 
 
 def write_results(
-    path: Path, machine: dict[str, str], measurements: Sequence[Measurement], compilation: Sequence[float]
+    path: Path,
+    machine: dict[str, str],
+    measurements: Sequence[Measurement],
+    compilation: Sequence[float],
+    sources: Sequence[SourceTiming],
 ) -> None:
     """Write the JSON to `path` and the Markdown beside it."""
     record = {
@@ -65,14 +70,18 @@ def write_results(
         "rows": list(list_rows(measurements)),
         "absent": {item.workload.name: dict(item.absent) for item in measurements if item.absent},
         "compilation_seconds": list(compilation),
+        "sources": describe_sources(sources),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    path.with_suffix(".md").write_text(format_results(machine, measurements, compilation))
+    path.with_suffix(".md").write_text(format_results(machine, measurements, compilation, sources))
 
 
 def format_results(
-    machine: dict[str, str], measurements: Sequence[Measurement], compilation: Sequence[float]
+    machine: dict[str, str],
+    measurements: Sequence[Measurement],
+    compilation: Sequence[float],
+    sources: Sequence[SourceTiming],
 ) -> str:
     """The table, with what it was measured on."""
     lines = ["# Speed", "", *(f"- {key}: {value}" for key, value in machine.items()), ""]
@@ -86,7 +95,7 @@ def format_results(
             f"(minimum of {len(compilation)}; the first took {compilation[0]:.2f} s).",
             "",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *format_sources(sources)])
 
 
 def format_measurement(measurement: Measurement) -> str:

@@ -1,0 +1,129 @@
+"""Generated C: how long its text takes to write, to compile, and to load when the cache has it.
+
+The networks are those of the specs and of the workloads, in single precision. Each source is compiled for an empty
+cache, and what was made is then loaded from that cache for the first time.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import graphbptt
+from benchmarks.registry import WORKLOADS
+from graphbptt.codegen.precision import FLOAT32
+from graphbptt.codegen.source import write_source
+from graphbptt.errors import BackendError
+from graphbptt.ir.plan import Plan
+from graphbptt_native.cache import Cache
+from graphbptt_native.cpu import describe_cpu
+from graphbptt_native.discover import Toolchain, find_toolchain
+from graphbptt_native.load import OBJECT, SOURCE, compile_source, load_library, object_key
+
+__all__ = ["SourceTiming", "describe_sources", "format_sources", "list_plans", "time_source", "time_sources"]
+
+T = TypeVar("T")
+
+SPECS = Path(__file__).parents[1] / "specs"
+COMPILE_SECONDS, LOAD_SECONDS = 2.0, 0.01
+"""What a network may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTiming:
+    """A network, the lines of its source, and the seconds to write, compile and load it; on a busy machine the
+    compiler's time on a processor says more than how long it was waited for."""
+
+    network: str
+    lines: int
+    write_s: float
+    compile_s: float
+    compile_processor_s: float
+    load_s: float
+
+
+def time_sources() -> list[SourceTiming]:
+    """One row for each spec and workload; none where there is no C compiler."""
+    with TemporaryDirectory() as folder:
+        cache = Cache(Path(folder))
+        try:
+            toolchain = find_toolchain(cache)
+        except BackendError:
+            return []
+        return [time_source(name, plan, toolchain, cache) for name, plan in list_plans()]
+
+
+def list_plans() -> Iterator[tuple[str, Plan]]:
+    """The plan of every spec and workload."""
+    for path in sorted(SPECS.glob("*.yaml")):
+        yield f"specs/{path.name}", graphbptt.load(path).compile(backend="numpy").plan
+    for name, workload in WORKLOADS.items():
+        network, sizes = workload.network, workload.sizes
+        graph = network.declare(sizes, bool(network.noise))
+        given, wanted = network.inputs(sizes), network.targets(sizes)
+        yield name, graphbptt.compile(graph, given, wanted, backend="numpy").plan
+
+
+def time_source(name: str, plan: Plan, toolchain: Toolchain, cache: Cache) -> SourceTiming:
+    """Compile one source, which the cache must not have, and load it."""
+    text, write_s = _time(lambda: write_source(plan, FLOAT32, toolchain.vectors).text)
+    with TemporaryDirectory() as folder:
+        before = _used_by_children()
+        made, compile_s = _time(lambda: compile_source(text, toolchain, cache, Path(folder)))
+        processor_s = _used_by_children() - before
+        contents = {SOURCE: text.encode(), OBJECT: made.read_bytes()}
+        cache.store(object_key(text, toolchain, describe_cpu()), contents)
+    library, load_s = _time(lambda: load_library(text, toolchain, cache))
+    if library.compiled:
+        raise RuntimeError(f"the cache did not keep the object of {name}")
+    return SourceTiming(name, text.count("\n"), write_s, compile_s, processor_s, load_s)
+
+
+def _used_by_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _time(call: Callable[[], T]) -> tuple[T, float]:
+    start = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - start
+
+
+def describe_sources(timings: Sequence[SourceTiming]) -> list[dict[str, Any]]:
+    """The rows of the JSON."""
+    return [asdict(timing) for timing in timings]
+
+
+def format_sources(timings: Sequence[SourceTiming]) -> list[str]:
+    """The lines of the table."""
+    if not timings:
+        return []
+    head = ("network", "lines", "write, ms", "compile, s", "of the processor", "load, ms")
+    rows = [
+        (
+            item.network,
+            str(item.lines),
+            f"{1e3 * item.write_s:.1f}",
+            f"{item.compile_s:.2f}",
+            f"{item.compile_processor_s:.2f}",
+            f"{1e3 * item.load_s:.1f}",
+        )
+        for item in timings
+    ]
+    slow = [item.network for item in timings if item.compile_s > COMPILE_SECONDS]
+    late = [item.network for item in timings if item.load_s > LOAD_SECONDS]
+    return [
+        "## generated C: one source for each network, float32",
+        "",
+        *(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)),
+        "",
+        f"Compiled for an empty cache, then loaded from it. More than {COMPILE_SECONDS:g} s to compile: "
+        f"{', '.join(slow) or 'none'}; more than {1e3 * LOAD_SECONDS:g} ms to load: {', '.join(late) or 'none'}.",
+        "",
+    ]

@@ -1,0 +1,31 @@
+"""The times of generated C: what is measured, and what is called slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compiled import toolchain
+from named_networks import lstm
+
+from benchmarks.sources import SourceTiming, format_sources, time_source
+from graphbptt.compiler import compile_network
+from graphbptt_native.cache import Cache
+
+
+def test_a_source_is_compiled_and_loaded(tmp_path: Path) -> None:
+    timing = time_source("lstm", compile_network(lstm()), toolchain(), Cache(tmp_path))
+    assert timing.lines > 100
+    assert timing.compile_s > 10 * timing.load_s > 0
+    assert timing.compile_processor_s > 0
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_is_slow_is_named() -> None:
+    timings = [SourceTiming("a", 9, 0.1, 2.5, 2.5, 0.001), SourceTiming("b", 9, 0.1, 0.5, 0.5, 0.02)]
+    said = format_sources(timings)[-2]
+    assert "to compile: a;" in said
+    assert said.endswith("to load: b.")
+
+
+def test_no_compiler_no_table() -> None:
+    assert format_sources([]) == []
