@@ -84,7 +84,7 @@ def compile(  # the public name, used as graphbptt.compile
     SpecError
         The graph, the inputs, the targets, the dtype or the seed cannot be what was declared.
     BackendError
-        The backend is not installed or cannot run here.
+        The backend is not installed, cannot run here, or cannot make the network ready, as where a C compiler fails.
 
     References
     ----------

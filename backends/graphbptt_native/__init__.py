@@ -11,7 +11,7 @@ import numpy as np
 from graphbptt.errors import BackendError
 from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache, open_cache
-from graphbptt_native.discover import Toolchain, find_toolchain
+from graphbptt_native.discover import Toolchain, check_system, find_toolchain
 from graphbptt_native.executable import NativeExecutable
 
 __all__ = ["NativeBackend", "NativeExecutable", "backend"]
@@ -41,6 +41,7 @@ class NativeBackend:
         BackendError
             None works here.
         """
+        check_system()
         return find_toolchain(self.cache)
 
     def missing(self) -> str | None:

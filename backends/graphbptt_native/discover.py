@@ -27,9 +27,10 @@ from graphbptt_native.flags import flag_choices
 from graphbptt_native.processes import Outcome, run_limited
 from graphbptt_native.vectors import find_vectors
 
-__all__ = ["Candidate", "Toolchain", "find_toolchain", "list_candidates", "probe"]
+__all__ = ["Candidate", "Toolchain", "check_system", "find_toolchain", "list_candidates", "probe"]
 
 REMEDY = "install one (gcc or clang), name one in $CC, or pip install 'graphbptt[native]'"
+POSIX = os.name == "posix"
 FINDINGS = "toolchain.json"
 SECONDS = 60.0
 """How long a compiler may take for a program of five lines. That of `ziglang` first compiles C's library: 20 s."""
@@ -90,6 +91,18 @@ def _read_cc(environ: Mapping[str, str]) -> list[str]:
         return []
 
 
+def check_system() -> None:
+    """Refuse a system on which none of what follows is there: owners of files, groups of processes, shared objects.
+
+    Raises
+    ------
+    BackendError
+        This is one.
+    """
+    if not POSIX:
+        raise BackendError(f"generated C is compiled on POSIX systems only, not on {platform.system()}")
+
+
 def find_toolchain(cache: Cache, environ: Mapping[str, str] = os.environ) -> Toolchain:
     """The first compiler that works here, tried out unless the cache remembers it.
 
@@ -98,8 +111,6 @@ def find_toolchain(cache: Cache, environ: Mapping[str, str] = os.environ) -> Too
     BackendError
         None does; says what is wrong with each and what to do.
     """
-    if os.name != "posix":
-        raise BackendError(f"generated C is compiled on POSIX systems only, not on {platform.system()}")
     reasons = _doubt_cc(environ)
     for candidate in list_candidates(environ):
         known = _recall(candidate, cache)
@@ -166,7 +177,7 @@ def probe(candidate: Candidate, seconds: float = SECONDS) -> Toolchain | str:
             if not reason:
                 return replace(toolchain, vectors=_ask_for_vectors(toolchain, seconds))
     except OSError as error:
-        return f"it cannot be started: {error}"
+        return f"it cannot be tried out: {error}"
     return reason
 
 

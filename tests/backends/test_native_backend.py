@@ -60,6 +60,16 @@ def test_says_what_is_missing(
         backend.build(model().plan, np.dtype(np.float64))
 
 
+def test_other_systems_are_refused_before_anything_is_asked_of_them(
+    backend: NativeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphbptt_native.discover.POSIX", False)
+    monkeypatch.delattr("os.getuid")
+    reason = backend.missing()
+    assert reason is not None
+    assert reason.startswith("generated C is compiled on POSIX systems only, not on ")
+
+
 def test_compiler_that_fails_later_is_exit_code_1(backend: NativeBackend) -> None:
     backend.toolchain = Toolchain(("/bin/false",), "1", ())
     with pytest.raises(CompilerError, match="to repeat: /bin/false") as caught:

@@ -100,7 +100,15 @@ def test_what_is_no_program_at_all(path: Path) -> None:
     fake(path, "cc", "").write_bytes(b"\x7fELF nothing")
     reason = probe(Candidate((str(path / "cc"),), path / "cc"))
     assert isinstance(reason, str)
-    assert reason.startswith("it cannot be started")
+    assert reason.startswith("it cannot be tried out: [Errno 8] Exec format error")
+
+
+def test_no_place_to_try_a_compiler_out(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = real(path, "cc")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    reason = probe(Candidate((str(compiler),), compiler))
+    assert isinstance(reason, str)
+    assert reason.startswith("it cannot be tried out: [Errno 2] No such file or directory")
 
 
 def test_hanging_compiler_is_ended_with_all_it_started(path: Path, tmp_path: Path) -> None:
