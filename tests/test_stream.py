@@ -279,3 +279,18 @@ def test_what_overflows_warns_of_nothing(backend: str) -> None:
     for x in (1000.0, 1000.0, 0.0):
         h = model.step({"x": np.array([[x]])})["h"]
     assert h.item() == np.inf
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nodes_that_share_a_field_have_their_columns_of_it(backend: str) -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph([("a", "h"), ("b", "h"), ("h", "h")])
+    model = graphbptt.compile(graph, [graphbptt.Clamp(["b", "a"], "x")], backend=backend, dtype="float64")
+    x = np.random.default_rng(2).normal(size=(2, 6, 2))
+    whole = model.run({"x": x})
+    for step in range(6):
+        states = model.step({"x": x[:, step]})
+        assert all(np.array_equal(states[node], series[:, step]) for node, series in whole.items())
+    feeder = model._stream._feeder
+    assert feeder is not None
+    assert feeder.feed({"x": x[:, 0]})
+    assert np.array_equal(np.concatenate([bound.values[0] for bound in feeder.batch.clamps], axis=1), x[:, 0])

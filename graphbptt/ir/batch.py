@@ -57,6 +57,8 @@ class BoundTarget:
     @cached_property
     def rows(self) -> slice:
         """The stretch of steps, as indices of the time axis, that holds every target; empty if there is none."""
+        if self.weights.all():  # which costs less than to ask it of each step
+            return slice(0, len(self.weights))
         used = np.flatnonzero(self.weights.any(axis=1))
         return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
 

@@ -50,7 +50,8 @@ def bind_step(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inlet:
-    """Where the values of a clamp go: `row`, of `shape` (batch, units) and `dtype`.
+    """Where the values of a clamp go: `row`, of `shape` (batch, units) and `dtype`. From a field that several nodes
+    share, `part` then gets its `columns`.
 
     `finite` says of each whether it is finite, and `shown` and `all_finite` are the bytes of this, as they are and as
     they should be: to compare bytes is the quickest.
@@ -63,6 +64,8 @@ class Inlet:
     finite: npt.NDArray[np.bool_]
     shown: memoryview
     all_finite: bytearray
+    part: Array
+    columns: Array | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +97,8 @@ class Feeder:
             np.isfinite(row, inlet.finite)
             if inlet.all_finite != inlet.shown:
                 return False
+            if inlet.columns is not None:
+                np.take(row, inlet.columns, 1, inlet.part, "clip")
         return True
 
 
@@ -103,17 +108,18 @@ def make_feeder(network: FoldedNetwork, fields: Mapping[str, Any], batch: Batch)
     for clamp, bound in zip(network.clamps, batch.clamps, strict=True):
         if clamp.at == "start":
             clamps.append(bound)
-            continue
-        if not _is_plain(clamp):
+        elif clamp.at == "every" and clamp.mask is None:
+            clamps.append(BoundClamp(np.array(bound.values, order="C"), None))
+            inlets.append(_make_inlet(clamp, clamps[-1].values[0]))
+        else:
             return None
-        values = np.array(bound.values, order="C")
-        finite = np.ones(values.shape[1:], np.bool_)
-        frame = values.shape[1:], values.dtype
-        inlets.append(Inlet(clamp.field, values[0], *frame, finite, finite.data, bytearray(finite.data)))
-        clamps.append(BoundClamp(values, None))
     return Feeder(replace(batch, clamps=tuple(clamps)), frozenset(fields), tuple(inlets))
 
 
-def _is_plain(clamp: Clamp) -> bool:
-    """Whether it is there at every step, for a field of its own."""
-    return clamp.at == "every" and clamp.mask is None and clamp.columns is None
+def _make_inlet(clamp: Clamp, part: Array) -> Inlet:
+    """What puts a field into `part`."""
+    columns = None if clamp.columns is None else np.array(clamp.columns.indices, np.intp)
+    row = part if clamp.columns is None else np.empty((len(part), clamp.columns.width), part.dtype)
+    finite = np.ones(row.shape, np.bool_)
+    all_finite = bytearray(finite.data)
+    return Inlet(clamp.field, row, row.shape, row.dtype, finite, finite.data, all_finite, part, columns)
