@@ -8,6 +8,8 @@ A product of a batch of states with packed weights goes panel by panel, and in e
 and Van de Geijn 2008, without their outer blocks: what recurs is small). Vectors are those of GCC and Clang
 (``vector_size``), so the text is plain C on every machine: where they are wider than the machine's, a compiler splits
 them.
+
+Where a matrix has blocks of zeros, the panels know from which row to which they have other numbers (`Span`).
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Template
 
+from graphbptt.codegen.panels import GUARD, ZEROS, Kind, emit_panel, emit_tile, panel_name
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.text import block
 
-__all__ = ["SMALLEST", "Product", "VectorUnit", "emit_products", "packed_size"]
+__all__ = ["SMALLEST", "Product", "Span", "VectorUnit", "emit_products", "packed_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,44 @@ SMALLEST = VectorUnit(16, 16)
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The columns of a matrix up to `stop`, from where another span ends, are zero outside the rows [top, bottom)."""
+
+    stop: int
+    top: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """A C function ``name(rows, in, in_stride, packed, out, out_stride, accumulate)``.
 
-    It computes ``out (+)= in @ matrix`` for a packed matrix of `depth` rows and `columns` columns.
+    It computes ``out (+)= in @ matrix`` for a packed matrix of `depth` rows and `columns` columns. `spans` tell of the
+    zeros in it; without any it is full. A guarded one is also given ``guard, guard_stride``, behind ``packed``: numbers
+    beside those of the result.
     """
 
     name: str
     depth: int
     columns: int
+    spans: tuple[Span, ...] = ()
+    kind: Kind = "plain"
+
+    def rows_of(self, first: int, stop: int) -> tuple[int, int]:
+        """The rows in which some of the columns [first, stop) have numbers.
+
+        >>> Product("product", 9, 20, (Span(12, 0, 9), Span(16, 0, 4), Span(20, 3, 6))).rows_of(12, 20)
+        (0, 6)
+        """
+        if not self.spans:
+            return 0, self.depth
+        starts = (0, *(span.stop for span in self.spans))
+        rows = [
+            (span.top, span.bottom)
+            for start, span in zip(starts, self.spans, strict=False)
+            if start < stop and first < span.stop and span.top < span.bottom
+        ]
+        return (min(top for top, _ in rows), max(bottom for _, bottom in rows)) if rows else (0, 0)
 
 
 def packed_size(depth: int, columns: int, lanes: int) -> int:
@@ -71,12 +103,15 @@ def emit_products(products: tuple[Product, ...], unit: VectorUnit, precision: Pr
     """The lines of the products, of the tiles they share, and of ``pack_matrix``, which packs for all of them."""
     lanes = unit.lanes(precision)
     rows, most = unit.tile
-    widths = sorted({width for product in products for width in _panel_widths(product.columns, lanes, most)})
+    panels = sorted({(w, p.kind) for p in products for w in _panel_widths(p.columns, lanes, most)})
     lines = _emit_vectors(unit, precision)
-    for width in widths:
+    if any(kind != "plain" for _, kind in panels):
+        lines += [*ZEROS.splitlines(), ""]
+    for width in sorted({width for width, _ in panels}):
         for height in range(1, rows + 1):
-            lines += _emit_tile(height, width, lanes)
-        lines += _emit_panel(rows, width)
+            lines += emit_tile(height, width, lanes)
+    for width, kind in panels:
+        lines += emit_panel(rows, width, lanes, kind)
     for product in products:
         lines += _emit_product(product, lanes, most)
     return lines
@@ -129,73 +164,26 @@ def _emit_vectors(unit: VectorUnit, precision: Precision) -> list[str]:
     return [*Template(VECTORS).substitute(sizes).splitlines(), ""]
 
 
-TILE_PARAMETERS = (
-    "const real *restrict in, ptrdiff_t in_stride, const real *restrict panel, ptrdiff_t depth,",
-    "real *restrict out, ptrdiff_t out_stride, ptrdiff_t last, int accumulate",
-)
-
-
-def _emit_tile(height: int, width: int, lanes: int) -> list[str]:
-    """A tile of `height` rows and `width` vectors, the last of which has `last` columns."""
-    grid = [(r, v) for r in range(height) for v in range(width)]
-    walk = [
-        *(f"const vec b{v} = load_vector(panel + {v * lanes});" for v in range(width)),
-        *(f"c{r}_{v} += in[{r} * in_stride + i] * b{v};" for r, v in grid),
-        f"panel += {width * lanes};",
-    ]
-    ends = [str(lanes)] * (width - 1) + ["last"]
-    body = [
-        f"vec {', '.join(f'c{r}_{v} = {{0}}' for r, v in grid)};",
-        *block("for (ptrdiff_t i = 0; i < depth; i++)", walk),
-        *(
-            f"store_vector(out + {r} * out_stride + {v * lanes}, c{r}_{v}, {ends[v]}, accumulate);"
-            for r, v in grid
-        ),
-    ]
-    first, second = TILE_PARAMETERS
-    return [
-        f"static void tile_{height}x{width}({first}",
-        *block(f"                     {second})", body),
-        "",
-    ]
-
-
-def _emit_panel(rows: int, width: int) -> list[str]:
-    """All rows of the result in the columns of one panel, in blocks that are as equal as can be."""
-    call = "(in, in_stride, panel, depth, out, out_stride, last, accumulate); break;"
-    choice = block(
-        "switch (height)", [f"case {height}: tile_{height}x{width}{call}" for height in range(1, rows + 1)]
-    )
-    loop = [
-        f"const ptrdiff_t blocks = (rows + {rows - 1}) / {rows}, height = (rows + blocks - 1) / blocks;",
-        *choice,
-        "in += height * in_stride;",
-        "out += height * out_stride;",
-        "rows -= height;",
-    ]
-    first, second = TILE_PARAMETERS
-    return [
-        f"static void panel_{width}(ptrdiff_t rows, {first}",
-        *block(f"                    {second})", block("while (rows > 0)", loop)),
-        "",
-    ]
-
-
 def _emit_product(product: Product, lanes: int, most: int) -> list[str]:
+    """A call for each panel, of its rows that are not zero."""
     widths = _panel_widths(product.columns, lanes, most)
+    guarded = product.kind == "guarded"
     body = []
     for index, width in enumerate(widths):
         first = index * most * lanes
-        last = product.columns - first - (width - 1) * lanes if index == len(widths) - 1 else lanes
+        stop = min(product.columns, first + width * lanes)
+        last = stop - first - (width - 1) * lanes
+        top, bottom = product.rows_of(first, stop)
+        panel = first * product.depth + top * width * lanes
+        guard = f"guard + {first}, guard_stride, " if guarded else ""
         body.append(
-            f"panel_{width}(rows, in, in_stride, packed + {first * product.depth}, {product.depth}, "
-            f"out + {first}, out_stride, {last}, accumulate);"
+            f"{panel_name(width, product.kind)}(rows, in + {top}, in_stride, packed + {panel}, {bottom - top}, "
+            f"{guard}out + {first}, out_stride, {last}, accumulate);"
         )
     return [
         f"/* out (+)= in @ matrix, {product.depth} x {product.columns}. */",
         f"void {product.name}(ptrdiff_t rows, const real *restrict in, ptrdiff_t in_stride,",
-        *block(
-            "    const real *restrict packed, real *restrict out, ptrdiff_t out_stride, int accumulate)", body
-        ),
+        f"    const real *restrict packed, {GUARD}," if guarded else "    const real *restrict packed,",
+        *block("    real *restrict out, ptrdiff_t out_stride, int accumulate)", body),
         "",
     ]

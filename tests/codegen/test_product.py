@@ -13,8 +13,9 @@ from compiled import load_source
 
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
+from graphbptt.codegen.panels import Kind
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
-from graphbptt.codegen.product import Product, VectorUnit, emit_products, packed_size
+from graphbptt.codegen.product import Product, Span, VectorUnit, emit_products, packed_size
 
 Array = npt.NDArray[Any]
 SHAPES = tuple(pairs((1, 2, 7, 33), (1, 3, 4, 8, 17, 32, 65, 130)))
@@ -30,12 +31,14 @@ def size(number: int) -> ctypes.c_ssize_t:
     return ctypes.c_ssize_t(number)
 
 
-class Compiled:
-    """The products of all shapes, for one kind of vectors."""
+PLAIN = tuple(Product(f"product_{depth}_{columns}", depth, columns) for depth, columns in SHAPES)
 
-    def __init__(self, unit: VectorUnit, precision: Precision) -> None:
+
+class Compiled:
+    """Products, if nothing else is said those of all shapes, for one kind of vectors."""
+
+    def __init__(self, unit: VectorUnit, precision: Precision, products: tuple[Product, ...] = PLAIN) -> None:
         self.lanes = unit.lanes(precision)
-        products = tuple(Product(f"product_{depth}_{columns}", depth, columns) for depth, columns in SHAPES)
         lines = emit_products(products, unit, precision)
         self.library = load_source("\n".join([prelude([], precision, C), *lines, ""]))
 
@@ -48,13 +51,22 @@ class Compiled:
         assert not np.isnan(packed[:-1]).any()
         return packed
 
-    def multiply(self, source: Array, packed: Array, out: Array, accumulate: bool) -> None:
-        """All columns but the first and the last of `source` and `out` take part."""
+    def multiply(
+        self,
+        source: Array,
+        packed: Array,
+        out: Array,
+        accumulate: bool,
+        name: str = "",
+        guard: Array | None = None,
+    ) -> None:
+        """All columns but the first and the last of `source`, `out` and `guard` take part."""
         depth, columns = source.shape[1] - 2, out.shape[1] - 2
-        function = getattr(self.library, f"product_{depth}_{columns}")
+        function = getattr(self.library, name or f"product_{depth}_{columns}")
         states = size(len(source)), address(source, 0, 1), size(source.shape[1])
+        guards = () if guard is None else (address(guard, 0, 1), size(guard.shape[1]))
         results = address(out, 0, 1), size(out.shape[1])
-        function(*states, address(packed), *results, ctypes.c_int(accumulate))
+        function(*states, address(packed), *guards, *results, ctypes.c_int(accumulate))
 
 
 @pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda p: p.name)
@@ -101,3 +113,94 @@ def test_not_a_number_passes() -> None:
     compiled.multiply(source, packed, out, accumulate=True)
     assert np.isnan(out[3, 1:-1]).all()
     assert (np.delete(out, 3, axis=0) == 0).all()
+
+
+STAIRS = (Span(16, 0, 150), Span(90, 70, 150), Span(130, 140, 140), Span(140, 3, 4))
+"""Columns with numbers in fewer and fewer rows, some of them in none."""
+
+
+def stairs(precision: Precision) -> Array:
+    matrix = np.zeros((150, 140), precision.name)
+    start = 0
+    for span in STAIRS:
+        inside = matrix[span.top : span.bottom, start : span.stop]
+        inside[...] = np.random.default_rng(start).normal(size=inside.shape)
+        start = span.stop
+    return matrix
+
+
+def draw_blocks(random: np.random.Generator, rows: int, columns: int, precision: Precision) -> Array:
+    """Numbers, with zeros in rows and columns of all lengths; whatever lies beside them is not a number."""
+    kept = np.repeat(np.repeat(random.integers(0, 2, (rows, columns)), 5, axis=0), 30, axis=1)[
+        :rows, :columns
+    ]
+    return np.pad(
+        np.where(kept, random.normal(size=kept.shape), 0), ((0, 0), (1, 1)), constant_values=np.nan
+    ).astype(precision.name)
+
+
+@pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda p: p.name)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: f"{unit.size} bytes")
+def test_products_of_zeros(unit: VectorUnit, precision: Precision) -> None:
+    """Zeros of matrices, of guards and of states: results are the same, if they are wanted, or zero."""
+    products = (
+        Product("with_spans", 150, 140, STAIRS),
+        Product("guarded", 150, 140, STAIRS, "guarded"),
+        Product("gapped", 150, 140, STAIRS, "gapped"),
+    )
+    compiled, matrix = Compiled(unit, precision, products), stairs(precision)
+    packed = compiled.pack(matrix)
+    random = np.random.default_rng(2)
+    for product, rows, accumulate in pairs(products, ROWS, (False, True)):
+        source = draw_blocks(random, rows, 150, precision)
+        guard = draw_blocks(random, rows, 140, precision)
+        before = random.normal(size=(rows, 142)).astype(precision.name)
+        out = before.copy()
+        compiled.multiply(
+            source, packed, out, accumulate, product.name, guard if product.kind == "guarded" else None
+        )
+        wanted = source[:, 1:-1].astype(float) @ matrix + before[:, 1:-1] * accumulate
+        found = out[:, 1:-1]
+        if product.kind == "guarded":
+            found, wanted = found * guard[:, 1:-1], wanted * guard[:, 1:-1]
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-4 if precision is FLOAT32 else 1e-12)
+        np.testing.assert_array_equal(out[:, [0, -1]], before[:, [0, -1]])
+
+
+@pytest.mark.parametrize("kind", ["guarded", "gapped"])
+def test_zeros_are_passed_over(kind: Kind) -> None:
+    """A weight that is not a number tells what was multiplied; where nothing was, what there was is gone."""
+    unit = UNITS[-1]
+    compiled = Compiled(unit, FLOAT32, (Product("product", 130, 70, (), kind),))
+    packed = compiled.pack(np.zeros((130, 70), np.float32))
+    packed[:] = np.nan
+    source, out = np.zeros((12, 132), np.float32), np.full((12, 72), 7, np.float32)
+    guard = np.zeros((12, 72), np.float32)
+    source[:6] = 1
+    guard[8, 3] = 1
+    compiled.multiply(source, packed, out, False, "product", guard if kind == "guarded" else None)
+    multiplied = np.zeros((12, 70), bool)
+    if kind == "guarded":
+        multiplied[6:, :64] = True
+    else:
+        multiplied[:6] = True
+    np.testing.assert_array_equal(np.isnan(out[:, 1:-1]), multiplied)
+    assert (out[:, 1:-1][~multiplied] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["guarded", "gapped"])
+def test_rows_with_zeros_do_not_depend_on_each_other(kind: Kind) -> None:
+    """To the last bit, where a guard is not zero."""
+    compiled = Compiled(UNITS[-1], FLOAT64, (Product("product", 150, 140, STAIRS, kind),))
+    packed = compiled.pack(stairs(FLOAT64))
+    random = np.random.default_rng(3)
+    source, guard = draw_blocks(random, 13, 150, FLOAT64), draw_blocks(random, 13, 140, FLOAT64)
+    out = random.normal(size=(13, 142))
+    before = out.copy()
+    guarded = kind == "guarded"
+    compiled.multiply(source, packed, out, True, "product", guard if guarded else None)
+    for row in range(13):
+        alone, one = before[row : row + 1].copy(), slice(row, row + 1)
+        compiled.multiply(source[one], packed, alone, True, "product", guard[one] if guarded else None)
+        kept = guard[row, 1:-1] != 0 if guarded else slice(None)
+        np.testing.assert_array_equal(alone[0, 1:-1][kept], out[row, 1:-1][kept])
