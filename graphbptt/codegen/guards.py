@@ -40,7 +40,7 @@ def find_guards(plan: Plan, stage: Stage) -> dict[Product, View]:
     return found
 
 
-def has_gaps(plan: Plan, product: Product, guards: dict[Product, View]) -> bool:
+def has_gaps(plan: Plan, product: Product, guards: Mapping[Product, View]) -> bool:
     """Whether a product of the backward sweep passes on derivatives by net inputs that are guarded."""
     source = product.source
     net = replace(source, buffer=plan.buffer[source.buffer].columns_of or source.buffer)
@@ -96,9 +96,9 @@ class _Reading:
         return self.item.expression in escaping
 
     def factors(self) -> Iterator[View]:
-        """What is multiplied in the expression, as far as it meets the columns of interest."""
+        """What is multiplied, or negated, in the expression, as far as it meets the columns of interest."""
         for call in calls([self.item.expression]):
-            if call.function is multiply:
+            if call.function in (multiply, negative):
                 for argument in call.arguments:
                     yield from map(self.crop, self.loaded(argument))
 
