@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from graphbptt.codegen.product import Product
 from graphbptt.codegen.text import comment
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.lifetimes import find_passing, find_same
@@ -90,11 +89,6 @@ class Packed:
     transposed: bool
     depth: int
     columns: int
-
-    @property
-    def product(self) -> Product:
-        """The function that multiplies by them; others of the same shape share it."""
-        return Product(f"product_{self.depth}_{self.columns}", self.depth, self.columns)
 
 
 @dataclass(frozen=True, slots=True)

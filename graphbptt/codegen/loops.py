@@ -16,10 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from graphbptt.codegen.arguments import Arguments, Entries, Packed, Part, Place, Turned
+from graphbptt.codegen.choose_product import choose_product
+from graphbptt.codegen.guards import find_guards
+from graphbptt.codegen.product import Product as PackedProduct
 from graphbptt.codegen.rows import RowOperation, RowWriter
 from graphbptt.codegen.text import block, comment
 from graphbptt.ir.operations import Operation, Product, View, views_of
-from graphbptt.ir.plan import Matrix, Plan, Sweep
+from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
 from graphbptt.ir.plan_text import format_operation
 
 __all__ = ["LoopWriter"]
@@ -34,17 +37,21 @@ ROWS_OF_BLOCK = ("for (ptrdiff_t b = 0; b < rows; b++)", "first * size + begin +
 
 
 class LoopWriter:
-    """Writes the loops of one sweep; `in_reverse` says that the stage scans from the last step, `backward` that the
-    sweep goes against the scan."""
+    """Writes the loops of one sweep of a stage, and collects the products that they call.
+
+    `in_reverse` says that the stage scans from the last step, `backward` that the sweep goes against the scan.
+    """
 
     def __init__(
-        self, plan: Plan, arguments: Arguments, rows: RowWriter, in_reverse: bool, backward: bool
+        self, plan: Plan, stage: Stage, arguments: Arguments, rows: RowWriter, backward: bool
     ) -> None:
         self.plan = plan
         self.arguments = arguments
         self.rows = rows
-        self.in_reverse = in_reverse
+        self.in_reverse = stage.mode == "reverse"
         self.backward = backward
+        self.guards = find_guards(plan, stage)
+        self.products: dict[PackedProduct, None] = {}
 
     def write(self, sweep: Sweep) -> Iterator[str]:
         """All loops of a sweep."""
@@ -137,9 +144,15 @@ class LoopWriter:
 
     def _write_dense(self, product: Product, count: str, at: Place) -> Iterator[str]:
         packed = Packed(product.weights, product.transposed, product.source.width, product.out.width)
+        function = choose_product(self.plan, product, self.guards)
+        self.products[function] = None
         source, out = (self._locate(view, at) for view in (product.source, product.out))
-        yield f"{packed.product.name}({count},"
+        yield f"{function.name}({count},"
         yield f"    {source}, {self.arguments.name(packed)},"
+        if product in self.guards:
+            guard = self.guards[product]
+            note = comment(f"only where {self.arguments.texts.view(guard)} is not 0")
+            yield f"    {self._locate(guard, at)},{note}"
         yield f"    {out}, {int(product.accumulate)});"
 
     def _write_sparse(self, product: Product, count: str, at: Place) -> Iterator[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from graphbptt.codegen.arguments import Argument, Arguments, Packed
+from graphbptt.codegen.arguments import Argument, Arguments
 from graphbptt.codegen.entries import has_narrow_indices
 from graphbptt.codegen.loops import LoopWriter
 from graphbptt.codegen.precision import Precision
@@ -39,12 +39,9 @@ class Scan:
     lines: tuple[str, ...]
     arguments: tuple[Argument, ...]
     needs: frozenset[str]
+    products: tuple[PackedProduct, ...]
     sweep: Sweep
     flops: int
-
-    @property
-    def products(self) -> tuple[PackedProduct, ...]:
-        return tuple(argument.product for argument in self.arguments if isinstance(argument, Packed))
 
 
 def can_emit(plan: Plan, sweep: Sweep) -> bool:
@@ -65,13 +62,14 @@ def emit_scan(name: str, plan: Plan, stage: Stage, backward: bool, precision: Pr
     sweep = _choose(plan, stage.backward if backward else stage.forward)
     arguments = Arguments(plan)
     rows = RowWriter(arguments, precision)
-    loops = list(LoopWriter(plan, arguments, rows, stage.mode == "reverse", backward).write(sweep))
+    writer = LoopWriter(plan, stage, arguments, rows, backward)
+    loops = list(writer.write(sweep))
     parameters = ", ".join(f"ptrdiff_t {number}" for number in ("steps", "size", "begin", "end", "block"))
     head = f"void {name}({parameters}, void *const *arrays)"
     title = comment(f"{'Backward' if backward else 'Forward'}: {', '.join(stage.populations)}").strip()
     lines = (title, *block(head, [*arguments.declarations(), *loops]), "")
     flops = count_flops(plan, sweep.operations())
-    return Scan(name, lines, tuple(arguments), frozenset(rows.needs), sweep, flops)
+    return Scan(name, lines, tuple(arguments), frozenset(rows.needs), tuple(writer.products), sweep, flops)
 
 
 def _choose(plan: Plan, sweep: Sweep) -> Sweep:

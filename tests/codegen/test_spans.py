@@ -36,7 +36,7 @@ def enclose(matrix: Matrix, transposed: bool, columns: int) -> np.ndarray:
 def test_spans_are_as_short_as_can_be() -> None:
     pattern = Pattern(np.array([0, 1, 1, 3]), np.array([2, 0, 1, 0]))
     entries = (
-        MatrixEntry("dense", None, range(2, 6), range(0, 3)),
+        MatrixEntry("dense", None, range(2, 6), range(3)),
         MatrixEntry("listed", None, (7, 1), (3, 4)),
         MatrixEntry("diagonal", None, (0, 5), (5, 6), diagonal=True),
         MatrixEntry("sparse", None, range(3, 7), range(6, 9), pattern=pattern),
