@@ -30,7 +30,7 @@ __all__ = ["Scan", "can_emit", "emit_scan"]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A C function: its name, its lines, what it is given, and the functions of the prelude that it calls.
+    """A C function: its name, its lines, what it is given, the functions of the prelude and the products that it calls.
 
     `sweep` is what it does, of a sweep that may have more; `flops` count the work of a step and example.
     """
