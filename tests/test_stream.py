@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import agreement
 import networkx as nx
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from graphbptt.ir.batch import CarriedState
 from graphbptt.model import Model
 from graphbptt.passes.bind_step import bind_step, make_feeder
 
-BACKENDS = ["numpy", "reference"]
+BACKENDS = [*agreement.BACKENDS, "reference"]
 X = np.random.default_rng(0).normal(size=(2, 6, 1))
 
 
