@@ -15,11 +15,13 @@ from graphbptt.codegen.arguments import (
     Entries,
     Held,
     Holds,
+    NoiseKey,
     Normals,
     Packed,
     Padded,
     Part,
     Rows,
+    Summands,
     Turned,
     Vector,
 )
@@ -125,6 +127,8 @@ class NativeWorkspace(Workspace):
                 return self.entries(weights, transposed)[part]
             case Turned(depth):
                 return self.turned(0, max(self.size, BLOCK_ROWS) * depth)
+            case NoiseKey() | Summands():
+                raise AssertionError(f"{argument} belongs to no scan")
 
     def _pack(self, packed: Packed) -> Array:
         """Memory for the weights of a product in the order it reads them; filled by `pack_derived`."""

@@ -5,6 +5,8 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Holds(population)               numbers (step, example, unit): what they are set to
           | Padded()                        bytes (step, example): behind the sequences' ends; NULL if all are full
           | Normals(population)               standard normal numbers (step, example, unit)
+          | NoiseKey(population)              words: its key, the examples and the steps before; NULL without noise
+          | Summands(width)                   room for numbers (step, example, unit) that are then added up
           | Vector()                        the packed vector
           | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence
           | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
@@ -36,12 +38,14 @@ __all__ = [
     "Entries",
     "Held",
     "Holds",
+    "NoiseKey",
     "Normals",
     "Packed",
     "Padded",
     "Part",
     "Place",
     "Rows",
+    "Summands",
     "Turned",
     "Vector",
 ]
@@ -70,6 +74,16 @@ class Padded:
 @dataclass(frozen=True, slots=True)
 class Normals:
     population: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseKey:
+    population: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summands:
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,20 @@ class Turned:
     depth: int
 
 
-Argument = Rows | Held | Holds | Padded | Normals | Vector | Constant | Packed | Entries | Turned
+Argument = (
+    Rows
+    | Held
+    | Holds
+    | Padded
+    | Normals
+    | NoiseKey
+    | Summands
+    | Vector
+    | Constant
+    | Packed
+    | Entries
+    | Turned
+)
 
 
 class Arguments:
@@ -170,6 +197,10 @@ class Arguments:
             for index, (argument, name) in enumerate(self._names.items())
         ]
 
+    def parameters(self) -> list[str]:
+        """The pointers as parameters of a function."""
+        return [f"{_type_of(argument)}{name}" for argument, name in self._names.items()]
+
     def _new_name(self, argument: Argument) -> str:
         match argument:
             case Rows(buffer):
@@ -197,6 +228,10 @@ class Arguments:
                 return f"what {population} is set to"
             case Normals(population):
                 return f"noise of {population}"
+            case NoiseKey(population):
+                return f"what noise of {population} is drawn from"
+            case Summands():
+                return "numbers to be added up"
             case Constant(_, expression):
                 return self.texts.expression(expression)
             case Packed(weights, transposed):
@@ -221,4 +256,6 @@ def _type_of(argument: Argument) -> str:
         return "const unsigned char *const "
     if isinstance(argument, Entries) and argument.part != "values":
         return "const int *const "
-    return "real *const " if isinstance(argument, Rows | Turned) else "const real *const "
+    if isinstance(argument, NoiseKey):
+        return "const word *const "
+    return "real *const " if isinstance(argument, Rows | Summands | Turned) else "const real *const "

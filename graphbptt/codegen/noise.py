@@ -1,6 +1,7 @@
 """The noise of states in C: the words of `graphbptt.ir.noise` to the last bit, the normal numbers to a few units in it.
 
     draw_noise(key, example, step, steps, size, units, out)     standard normal numbers (step, example, unit)
+    draw_normal(key, example, step, unit, fours)                one of them, as the one thread of a GPU draws it
 
 The generator is Philox4x64-10 (Salmon, Moraes, Dror and Shaw, SC11, 2011), whose constants are those of its authors.
 Sine and cosine come from one reduction of the angle to an eighth of a turn around zero, and their Taylor series, which
@@ -15,9 +16,10 @@ from string import Template
 
 import numpy as np
 
-from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.dialect import C, Dialect
+from graphbptt.codegen.precision import FLOAT64, Precision
 
-__all__ = ["NOISE_NEEDS", "emit_noise"]
+__all__ = ["NOISE_NEEDS", "emit_noise", "emit_normal"]
 
 NOISE_NEEDS = ("real_log", "real_sqrt")
 """What of the prelude it calls."""
@@ -34,8 +36,11 @@ WORDS = """\
 typedef unsigned long long word;
 
 /* The product of two words, of which the upper half is returned. */
-static inline word multiply_words(word a, word b, word *low) {
-#ifdef __SIZEOF_INT128__
+$inline word multiply_words(word a, word b, word *low) {
+#if defined(__CUDA_ARCH__)
+    *low = a * b;
+    return __umul64hi(a, b);
+#elif defined(__SIZEOF_INT128__)
     const unsigned __int128 product = (unsigned __int128)a * b;
     *low = (word)product;
     return (word)(product >> 64);
@@ -48,7 +53,7 @@ static inline word multiply_words(word a, word b, word *low) {
 }
 
 /* The four words of a counter whose second and fourth word are zero. */
-static inline void draw_words(const word *key, word first, word third, word *out) {
+$inline void draw_words(const word *key, word first, word third, word *out) {
     word c0 = first, c1 = 0, c2 = third, c3 = 0, k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
         word low0, low1;
@@ -61,10 +66,12 @@ static inline void draw_words(const word *key, word first, word third, word *out
 }
 """
 
-NORMALS = """\
+UNIFORM = """\
 /* A uniform number between 0 and 1. */
-static inline real uniform(word drawn) { return (real)(((double)(long long)(drawn >> 11) + 0.5) * 0x1p-53); }
+$inline real uniform(word drawn) { return (real)(((double)(long long)(drawn >> 11) + 0.5) * $two_to_minus_53); }
+"""
 
+NORMALS = """\
 /* Two normal numbers in place of each two words (Box and Muller 1958); loops of one width each, to be vectorised. */
 static void pair_normals(ptrdiff_t pairs, const word *restrict drawn, real *restrict out) {
     real radii[$pairs], angles[$pairs];
@@ -107,11 +114,40 @@ void draw_noise(const word *key, word example, word step, ptrdiff_t steps, ptrdi
 """
 
 
+NORMAL = """\
+/* `from` is the key in two words, and how many examples and steps come before the first ones. */
+$inline real draw_normal(const word *from, ptrdiff_t example, ptrdiff_t step, ptrdiff_t unit, ptrdiff_t fours) {
+    word drawn[4];
+    draw_words(from, 1 + (from[2] + (word)example) * (word)fours + (word)(unit / 4), 1 + from[3] + (word)step, drawn);
+    const real radius = real_sqrt($minus_two * real_log(uniform(unit & 2 ? drawn[2] : drawn[0])));
+    const real angle = $two_pi * uniform(unit & 2 ? drawn[3] : drawn[1]);
+    const real quarters = (angle * $per_quarter + $shifter) - $shifter;
+    const real r = ((angle - quarters * $quarter0) - quarters * $quarter1) - quarters * $quarter2;
+    const real z = r * r;
+    const int turns = (int)quarters, odd = (turns ^ (int)unit) & 1;
+    const real size = odd ? r + r * z * $sine : $one + z * $cosine;
+    const int negative = unit & 1 ? (turns & 2) : ((turns + 1) & 2);
+    return radius * (negative ? -size : size);
+}
+"""
+
+
+def emit_normal(precision: Precision, dialect: Dialect) -> list[str]:
+    """The lines of ``draw_normal`` and of what it calls."""
+    return _substitute(WORDS + "\n" + UNIFORM + "\n" + NORMAL, precision, dialect)
+
+
 def emit_noise(precision: Precision) -> list[str]:
     """The lines of ``draw_noise`` and of what it calls."""
+    return _substitute(WORDS + "\n" + UNIFORM + "\n" + NORMALS, precision, C)
+
+
+def _substitute(text: str, precision: Precision, dialect: Dialect) -> list[str]:
     literal, terms = precision.literal, TERMS[precision.name]
     quarters = _split_quarter(precision)
     numbers = {
+        "inline": dialect.inline,
+        "two_to_minus_53": FLOAT64.literal(2.0**-53),
         "pairs": str(PAIRS),
         "minus_two": literal(-2),
         "two_pi": literal(2 * math.pi),
@@ -124,7 +160,7 @@ def emit_noise(precision: Precision) -> list[str]:
         "cosine": _series([(-1) ** k / math.factorial(2 * k) for k in range(1, terms + 2)], precision),
         **{f"quarter{index}": literal(part) for index, part in enumerate(quarters)},
     }
-    return [*WORDS.splitlines(), "", *Template(NORMALS).substitute(numbers).splitlines(), ""]
+    return [*Template(text).substitute(numbers).splitlines(), ""]
 
 
 def _split_quarter(precision: Precision) -> list[float]:

@@ -19,7 +19,7 @@ from graphbptt.ir.operations import (
     View,
 )
 
-__all__ = ["RowOperation", "RowWriter"]
+__all__ = ["RowOperation", "RowWriter", "is_there"]
 
 RowOperation = Compute | Perturb | Restrain | Silence | Softmax | SoftmaxGradient
 """Operations that never meet another example."""
@@ -54,7 +54,7 @@ class RowWriter:
         """A loop for all assignments of one shape; loops that only write come before those that add."""
         shapes: dict[tuple[int, int], list[Assignment]] = {}
         for item in compute.assignments:
-            if self._is_there(item):
+            if is_there(self.arguments, item):
                 continue
             shapes.setdefault((item.out.width, _narrowest(item)), []).append(item)
         groups = list(shapes.values())
@@ -76,11 +76,6 @@ class RowWriter:
             return ["INDEPENDENT", *block(_count(width), lines)]
         inner = [f"const ptrdiff_t j = lane * {narrow} + i;", *lines]
         return block(_count(width // narrow, "lane"), ["INDEPENDENT", *block(_count(narrow, "i"), inner)])
-
-    def _is_there(self, item: Assignment) -> bool:
-        """Whether it copies states to the memory in which they are."""
-        slot = item.expression.slot if isinstance(item.expression, Load) else None
-        return isinstance(slot, View) and not item.accumulate and self.arguments.are_same(slot, item.out)
 
     def _store(self, item: Assignment) -> Store:
         target, note = self.arguments.column(item.out, "j"), self.arguments.texts.result(item.out)
@@ -159,6 +154,12 @@ class RowWriter:
 
     def _zero(self, views: tuple[View, ...], condition: str) -> list[str]:
         return [f"{_count(view.width)} {condition}{self.arguments.column(view, 'j')} = 0;" for view in views]
+
+
+def is_there(arguments: Arguments, item: Assignment) -> bool:
+    """Whether an assignment copies states to the memory in which they are."""
+    slot = item.expression.slot if isinstance(item.expression, Load) else None
+    return isinstance(slot, View) and not item.accumulate and arguments.are_same(slot, item.out)
 
 
 def _count(width: int, index: str = "j") -> str:

@@ -1,0 +1,218 @@
+"""The operations of a plan on rows as kernels: neighbours that one thread can do for itself are one kernel.
+
+    kernels := Kernels(text, sweeps)                the sweeps by the index of their stage and whether they run backward
+    sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
+    work    := Kernel | Product | Contract | Reduction
+    kernel  := Kernel(name, columns, lines, arguments)      a thread for each row and each of `columns`
+    reduce  := Reduction(kernel, row)               the kernel writes what is then added up over steps and examples
+
+A kernel is called as ``name(threads, step, size, pointers...)``: its rows begin at the examples of `step`, counted from
+0, of a batch of `size`; with ``threads = size * columns`` they are those of one step, with `steps` times as many those
+of a whole sequence. Pointers lead to step 1. In C, where a machine without a GPU can run them, a kernel is a loop over
+its threads; these do not depend on each other, so any order has the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from graphbptt.codegen.arguments import ROW, Argument, Arguments, Place, Summands
+from graphbptt.codegen.columns import ColumnOperation, ColumnWriter
+from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.elementary import prelude
+from graphbptt.codegen.entry_kernels import ENTRY_KERNELS
+from graphbptt.codegen.fusion import fuse_rows
+from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
+from graphbptt.codegen.pointwise import Store
+from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.rows import RowOperation, RowWriter
+from graphbptt.codegen.text import block, comment
+from graphbptt.ir.operations import Contract, Operation, Product, Reduce, Row, Softmax, SoftmaxGradient, View
+from graphbptt.ir.plan import Plan, Stage
+from graphbptt.ir.plan_text import format_operation
+
+__all__ = [
+    "THREADS",
+    "Kernel",
+    "KernelSweep",
+    "Kernels",
+    "Reduction",
+    "Work",
+    "frame_kernel",
+    "write_kernels",
+]
+
+THREADS = 256
+"""The threads of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    name: str
+    columns: int
+    lines: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    kernel: Kernel
+    row: Row
+
+
+Work = Kernel | Product | Contract | Reduction
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSweep:
+    before: tuple[Work, ...]
+    each: tuple[tuple[int, Work], ...]
+    after: tuple[Work, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """CUDA or C text, and what runs in which order."""
+
+    text: str
+    sweeps: dict[tuple[int, bool], KernelSweep]
+
+    def kernels(self) -> Iterator[Kernel]:
+        """Every kernel of the plan."""
+        for sweep in self.sweeps.values():
+            for work in (*sweep.before, *(item for _, item in sweep.each), *sweep.after):
+                if isinstance(work, Kernel | Reduction):
+                    yield work.kernel if isinstance(work, Reduction) else work
+
+
+def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels:
+    """All sweeps of a plan."""
+    writer = _KernelWriter(plan, precision, dialect)
+    sweeps = {
+        (index, backward): writer.write_sweep(index, stage, backward)
+        for index, stage in enumerate(plan.stages)
+        for backward in (False, True)
+    }
+    needs = writer.needs.union(NOISE_NEEDS if writer.noisy else ())
+    lines = emit_normal(precision, dialect) if writer.noisy else []
+    if plan.blocks:
+        for entry in ENTRY_KERNELS:
+            lines += frame_kernel(entry.name, entry.parameters, entry.lines, dialect)
+    head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
+    text = "\n".join([*head, *lines, *(line for kernel in writer.written for line in kernel)])
+    return Kernels(text, sweeps)
+
+
+def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dialect: Dialect) -> list[str]:
+    """A function whose body knows the number of its ``thread``, of as many as its first argument says."""
+    if dialect.name == "CUDA":
+        start = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}('
+        index = "const ptrdiff_t thread = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x;"
+        lines = [index, *block("if (thread < threads)", body)]
+    else:
+        start = f"void {name}("
+        lines = block("for (ptrdiff_t thread = 0; thread < threads; thread++)", body)
+    *listed, last = ("const ptrdiff_t threads", *parameters)
+    return [start, *(f"    {parameter}," for parameter in listed), *block(f"{last})", lines), ""]
+
+
+class _KernelArguments(Arguments):
+    """Arguments for rows of whole sequences, whatever the loop that launches a kernel."""
+
+    def column(self, view: View, index: str, at: Place = ROW) -> str:
+        return super().column(view, index, Place(at.row, at.row))
+
+
+class _KernelWriter:
+    """Writes the kernels of a plan one after the other."""
+
+    def __init__(self, plan: Plan, precision: Precision, dialect: Dialect) -> None:
+        self.plan = plan
+        self.precision = precision
+        self.dialect = dialect
+        self.needs: set[str] = set()
+        self.noisy = False
+        self.written: list[list[str]] = []
+
+    def write_sweep(self, index: int, stage: Stage, backward: bool) -> KernelSweep:
+        sweep = stage.backward if backward else stage.forward
+        name = f"{'backward' if backward else 'forward'}_{index}"
+        each = [
+            (phase, work)
+            for number, (phase, items) in enumerate(groupby(sweep.each, key=lambda item: item[0]))
+            for work in self._write(f"{name}_each_{number}", [operation for _, operation in items], False)
+        ]
+        before, after = (
+            tuple(self._write(f"{name}_{place}", operations, True))
+            for place, operations in (("before", sweep.before), ("after", sweep.after))
+        )
+        return KernelSweep(before, tuple(each), after)
+
+    def _write(self, name: str, operations: Iterable[Operation], whole: bool) -> Iterator[Work]:
+        """Each stretch of operations on rows as kernels, everything else as it is."""
+        number = 0
+        for on_rows, items in groupby(operations, key=lambda item: isinstance(item, RowOperation)):
+            if not on_rows:
+                for item in items:
+                    assert isinstance(item, Product | Contract | Reduce)
+                    yield (
+                        self._write_reduction(f"{name}_{number}", item) if isinstance(item, Reduce) else item
+                    )
+                    number += isinstance(item, Reduce)
+                continue
+            rows = [item for item in items if isinstance(item, RowOperation)]
+            for group in fuse_rows(self.plan, rows, whole):
+                kernel = self._write_group(f"{name}_{number}", group)
+                if kernel is not None:
+                    yield kernel
+                    number += 1
+
+    def _write_group(self, name: str, group: tuple[RowOperation, ...]) -> Kernel | None:
+        """None where states are copied to the memory in which they are, and nothing else is done."""
+        arguments = _KernelArguments(self.plan)
+        titles = [
+            comment(line).strip()
+            for operation in group
+            for line in format_operation(self.plan, arguments.texts, operation)
+        ]
+        first = group[0]
+        if isinstance(first, Softmax | SoftmaxGradient):
+            rows = RowWriter(arguments, self.precision)
+            lines = rows.write(first)
+            self.needs |= rows.needs
+            return self._finish(name, arguments, 1, [*titles, *lines])
+        writer = ColumnWriter(arguments, self.precision)
+        columns = max(write.view.width for operation in group for write in operation.writes())
+        lines = [line for operation in _columnwise(group) for line in writer.write(operation, columns)]
+        self.needs |= writer.needs
+        self.noisy |= writer.noisy
+        if not lines:
+            return None
+        return self._finish(name, arguments, columns, [*titles, *lines])
+
+    def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
+        arguments, width = _KernelArguments(self.plan), reduce.row.width
+        writer = ColumnWriter(arguments, self.precision)
+        target = f"{arguments.name(Summands(width))}[row * {width} + j]"
+        lines = writer.write_stores([Store(target, reduce.expression)], width)
+        self.needs |= writer.needs
+        return Reduction(self._finish(name, arguments, width, lines), reduce.row)
+
+    def _finish(self, name: str, arguments: Arguments, columns: int, lines: list[str]) -> Kernel:
+        place = ["const ptrdiff_t row = step * size + thread;"]
+        if columns > 1:
+            place = [
+                f"const ptrdiff_t row = step * size + thread / {columns};",
+                f"const ptrdiff_t j = thread % {columns};",
+            ]
+        elif not any("for (" in line for line in lines):
+            place.append("const ptrdiff_t j = 0;")
+        parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *arguments.parameters()]
+        self.written.append(frame_kernel(name, parameters, [*place, *lines], self.dialect))
+        return Kernel(name, columns, tuple(lines), tuple(arguments))
+
+
+def _columnwise(group: tuple[RowOperation, ...]) -> Iterator[ColumnOperation]:
+    return (operation for operation in group if not isinstance(operation, Softmax | SoftmaxGradient))

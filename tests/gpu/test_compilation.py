@@ -1,0 +1,51 @@
+"""What compilers for GPUs say of generated kernels: they take the text, spill nothing, and use few registers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gpu_compilers import ARCHITECTURES, measure_usage
+from hypothesis import given, settings
+from strategies import Case, cases
+
+import graphbptt
+from graphbptt.codegen.dialect import CUDA
+from graphbptt.codegen.kernels import write_kernels
+from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
+from graphbptt.compiler import compile_network
+from graphbptt.ir.plan import Plan
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
+BOTH = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda precision: precision.name)
+REGISTERS = 128
+"""With so many, two blocks of 256 threads share a multiprocessor."""
+AROUND_CALLS = {"float32": 0, "float64": 32}
+"""Bytes kept aside around calls: the quotient of two doubles is one, where a number is out of the common range."""
+
+
+def check_usage(plan: Plan, precision: Precision) -> None:
+    kernels = write_kernels(plan, precision, CUDA)
+    usages = measure_usage(kernels.text)
+    for architecture in ARCHITECTURES:
+        compiled = {usage.kernel for usage in usages if usage.architecture == f"sm_{architecture}"}
+        assert {kernel.name for kernel in kernels.kernels()} <= compiled
+    for usage in usages:
+        assert usage.spilled <= AROUND_CALLS[precision.name], usage
+        assert usage.registers <= REGISTERS, usage
+
+
+@BOTH
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_specs_spill_nothing(path: Path, precision: Precision) -> None:
+    check_usage(graphbptt.load(path).compile().plan, precision)
+
+
+@BOTH
+def test_random_graphs_spill_nothing(precision: Precision) -> None:
+    @settings(max_examples=4)
+    @given(case=cases())
+    def check(case: Case) -> None:
+        check_usage(compile_network(case.fold()), precision)
+
+    check()
