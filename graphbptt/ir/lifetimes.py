@@ -32,10 +32,15 @@ def find_passing(plan: Plan) -> dict[str, int]:
     for index, stage in enumerate(plan.stages):
         lagging = any(phase for phase, _ in stage.forward.each)
         for direction, sweep in (("forward", stage.forward), ("backward", stage.backward)):
-            for operation in sweep.operations():
-                when = "later" if lagging or operation in sweep.after else direction
-                for view in views_of(operation):
-                    users.setdefault(view.buffer, set()).add((index, when))
+            within = "later" if lagging else direction
+            parts = (
+                (sweep.before, within),
+                ([operation for _, operation in sweep.each], within),
+                (sweep.after, "later"),
+            )
+            for operations, when in parts:
+                for buffer in {view.buffer for operation in operations for view in views_of(operation)}:
+                    users.setdefault(buffer, set()).add((index, when))
     for site in plan.losses:
         users.setdefault(site.predicted.buffer, set()).add((-1, "later"))
     same = find_same(plan)
