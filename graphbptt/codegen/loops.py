@@ -124,7 +124,7 @@ class LoopWriter:
         written = [line for operation in operations for line in self._write_row(operation)]
         if not written:  # copies of what is already in its place
             return []
-        places = [f"const ptrdiff_t row = {row};"]
+        places = ["ONE_ROW", f"const ptrdiff_t row = {row};"]
         if any("[block_row" in line for line in written):
             places.append("const ptrdiff_t block_row = row - first * size;")
         return block(head, [*places, *written])

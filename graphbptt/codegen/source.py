@@ -38,6 +38,9 @@ INDEPENDENT = """
 #else
 #define INDEPENDENT _Pragma("GCC ivdep")
 #endif
+
+/* Keeps a compiler from working on several rows at once: it takes long to find out how, and turns them to do it. */
+#define ONE_ROW __asm__ volatile("");
 """
 
 
