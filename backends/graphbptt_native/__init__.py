@@ -1,4 +1,4 @@
-"""The native backend: the loops over time as generated C, compiled by the system's C compiler; the rest is NumPy's."""
+"""The native backend: sweeps as generated C, compiled by the system's C compiler; the rest is NumPy's."""
 
 from __future__ import annotations
 

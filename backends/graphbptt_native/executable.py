@@ -21,7 +21,7 @@ __all__ = ["NativeExecutable"]
 
 
 class NativeExecutable(NumpyExecutable):
-    """Meets `graphbptt.backend.Executable`. What is no loop over time is NumPy's.
+    """Meets `graphbptt.backend.Executable`. What no function in C does is NumPy's.
 
     A batch is split between as many `cores`, by default those that `count_cores` counts.
     """
