@@ -6,8 +6,10 @@
     kept row                                one in which not all of the panel is zero
 
 Rows are taken some at a time, so many that what is packed of a panel stays in a cache, and each tile is added to the
-gradient (Goto and Van de Geijn 2008). Blocks are those of the states and panels those of the delta; where the delta has
-so few units that vectors would stay empty it is the other way round, *turned*, and so is the gradient.
+gradient (Goto and Van de Geijn 2008). While tiles are computed, what is packed next is fetched from memory, which would
+otherwise take a third of the time where one side has few units. Blocks are those of the states and panels those of the
+delta; where the delta has so few units that vectors would stay empty it is the other way round, *turned*, and so is the
+gradient.
 
 A row whose derivative is zero contributes nothing and is left out, even where a state is infinite or not a number:
 behind the end of a sequence, at steps without a target, in modules that do not act.
@@ -17,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from string import Template
 
 from graphbptt.codegen.precision import Precision
@@ -32,6 +33,8 @@ __all__ = ["Contraction", "emit_contractions", "emit_sum", "find_contractions", 
 DEPTH = 256
 """How many rows are packed at a time: with four vectors of 64 bytes a panel takes 64 KiB, a part of a second cache, and
 adding a tile to the gradient takes a hundredth of the time of computing it."""
+
+CACHE_LINE = 64
 
 WORTH_TURNING = 0.8
 """Turned only if so much smaller: the rows of a turned one are left out for all units of the delta or for none."""
@@ -79,7 +82,11 @@ class Contraction:
         blocks, panels = self.grid
         rows, columns = self._sides
         vectors = -(-columns // self.lanes)
-        return {(r, v) for r in _cut(rows, blocks) for v in _cut(vectors, panels)}
+        return {
+            (r, v)
+            for r in {rows // blocks, -(-rows // blocks)}
+            for v in {vectors // panels, -(-vectors // panels)}
+        }
 
     @property
     def room(self) -> int:
@@ -119,12 +126,13 @@ def is_plain_sum(operation: Operation) -> bool:
     return isinstance(slot, View) and slot.width == operation.row.width
 
 
-def _cut(length: int, parts: int) -> set[int]:
-    """The sizes of parts, as equal as can be."""
-    return {end - begin for begin, end in pairwise(length * part // parts for part in range(parts + 1))}
-
-
 PACKING = """\
+/* Where a part begins, of parts as equal as can be, the longer ones first. */
+static inline ptrdiff_t start_part(ptrdiff_t length, ptrdiff_t parts, ptrdiff_t part) {
+    const ptrdiff_t longer = length % parts;
+    return length / parts * part + (part < longer ? part : longer);
+}
+
 /* The rows whose numbers are not all zero; mostly the first number is not. */
 static ptrdiff_t find_kept(ptrdiff_t rows, ptrdiff_t width, const real *restrict of, ptrdiff_t stride,
                            int *restrict kept) {
@@ -163,35 +171,52 @@ static inline __attribute__((always_inline)) void pack_block(ptrdiff_t rows, ptr
 /* Some of the blocks, in few rows at a time: their numbers then lie in the same lines of a cache. */
 static void pack_blocks(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t first, ptrdiff_t last, const real *restrict in,
                         ptrdiff_t in_stride, real *restrict packed) {
-    const ptrdiff_t blocks = (height + $most_rows - 1) / $most_rows, start = height * first / blocks;
+    const ptrdiff_t blocks = (height + $most_rows - 1) / $most_rows, low = height / blocks, high = height % blocks;
+    const ptrdiff_t start = start_part(height, blocks, first);
     for (ptrdiff_t row = 0; row < rows; row += 16) {
         const ptrdiff_t count = rows - row < 16 ? rows - row : 16;
+        const real *from = in + row * in_stride + start;
+        real *to = packed;
         for (ptrdiff_t b = first; b < last; b++) {
-            const ptrdiff_t begin = height * b / blocks, tall = height * (b + 1) / blocks - begin;
-            const real *const from = in + row * in_stride + begin;
-            real *const to = packed + (begin - start) * $depth + row * tall;
+            const ptrdiff_t tall = low + (b < high);
             switch (tall) {
 $packs
             }
+            from += tall;
+            to += tall * $depth;
         }
     }
 }
 """
 
 CONTRACT = """\
+/* Columns of the rows that are packed next: tiles fetch them into a cache, each tile one line of a row in each pass. */
+typedef struct {
+    const real *from;
+    ptrdiff_t stride, width;
+} columns_ahead;
+
 /* All tiles of a panel of `vectors`, the last of which has `rest` columns, with some of the blocks. */
 static void contract_panel(ptrdiff_t count, const int *restrict kept, ptrdiff_t height, ptrdiff_t first,
                            ptrdiff_t last, const real *restrict packed, const real *restrict panel,
                            ptrdiff_t vectors, ptrdiff_t rest, real *restrict gradient, ptrdiff_t stride,
-                           int accumulate) {
-    const ptrdiff_t blocks = (height + $most_rows - 1) / $most_rows, start = height * first / blocks;
+                           int accumulate, columns_ahead panel_next, columns_ahead blocks_next) {
+    const ptrdiff_t blocks = (height + $most_rows - 1) / $most_rows, low = height / blocks, high = height % blocks;
+    const real *in = packed;
+    real *out = gradient + start_part(height, blocks, first) * stride;
     for (ptrdiff_t b = first; b < last; b++) {
-        const ptrdiff_t begin = height * b / blocks, tall = height * (b + 1) / blocks - begin;
-        const real *const in = packed + (begin - start) * $depth;
-        real *const out = gradient + begin * stride;
+        const ptrdiff_t tall = low + (b < high), line = (b - first) * $line;
+        const int beside = line < panel_next.width;
+        const columns_ahead next = beside ? panel_next : blocks_next;
+        const ptrdiff_t column = beside ? line : line - panel_next.width;
+        const int more = column < next.width;
+        const real *const fetched = more ? next.from + column : in;
+        const ptrdiff_t apart = more ? next.stride : 0;
         switch (10 * tall + vectors) {
 $tiles
         }
+        in += tall * $depth;
+        out += tall * stride;
     }
 }
 
@@ -202,22 +227,31 @@ void contract_rows(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t width, ptrdiff_t 
                    const real *restrict with, ptrdiff_t with_stride, int turned, real *restrict room,
                    real *restrict gradient) {
     const ptrdiff_t vectors = (width + $lanes - 1) / $lanes, panels = (vectors + $most_vectors - 1) / $most_vectors;
+    const ptrdiff_t blocks = (height + $most_rows - 1) / $most_rows;
+    const ptrdiff_t left = start_part(height, blocks, first_block), right = start_part(height, blocks, last_block);
+    const ptrdiff_t top = $lanes * start_part(vectors, panels, first_panel);
     real *const packed = room + $depth * $panel;
     int kept[$depth];
     ptrdiff_t done = 0;
     do {
         const ptrdiff_t depth = rows - done < $depth ? rows - done : $depth;
+        const int ending = done + depth == rows;
         pack_blocks(depth, height, first_block, last_block, in, in_stride, packed);
         for (ptrdiff_t p = first_panel; p < last_panel; p++) {
-            const ptrdiff_t begin = vectors * p / panels, size = vectors * (p + 1) / panels - begin;
+            const ptrdiff_t begin = start_part(vectors, panels, p), size = start_part(vectors, panels, p + 1) - begin;
             const ptrdiff_t first = begin * $lanes, full = size * $lanes;
             const ptrdiff_t columns = width - first < full ? width - first : full;
             const ptrdiff_t count = turned ? find_kept(depth, height, in, in_stride, kept)
                                            : find_kept(depth, columns, with + first, with_stride, kept);
             if (count == 0 && done > 0) continue;
             pack_panel(count, kept, columns, with + first, with_stride, room);
-            contract_panel(count, kept, height, first_block, last_block, packed, room, size,
-                           columns - full + $lanes, gradient + first, width, done > 0);
+            const int last = p + 1 == last_panel;
+            const real *const beside = with + (last ? depth * with_stride + top : first + full);
+            const columns_ahead panel_next = {beside, with_stride, last && ending ? 0 : columns};
+            const columns_ahead blocks_next = {in + depth * in_stride + left, in_stride,
+                                               last && !ending ? right - left : 0};
+            contract_panel(count, kept, height, first_block, last_block, packed, room, size, columns - full + $lanes,
+                           gradient + first, width, done > 0, panel_next, blocks_next);
         }
         done += depth, in += depth * in_stride, with += depth * with_stride;
     } while (done < rows);
@@ -253,10 +287,11 @@ def emit_contractions(
     """
     tiles = sorted({tile for contraction in contractions for tile in contraction.tiles})
     lanes, (most_rows, most_vectors) = unit.lanes(precision), unit.tile
-    move = "pack_block(count, {0}, from, in_stride, to); break;"
-    call = "(count, kept, in, panel, out, stride, rest, accumulate); break;"
+    move = "pack_block(count, {0}, from, in_stride, to + row * {0}); break;"
+    call = "(count, kept, in, panel, out, stride, rest, accumulate, fetched, apart); break;"
     names = {
         "lanes": lanes,
+        "line": CACHE_LINE * lanes // unit.size,
         "depth": DEPTH,
         "panel": lanes * most_vectors,
         "most_rows": most_rows,
@@ -286,6 +321,8 @@ def _emit_tile(rows: int, vectors: int, lanes: int) -> list[str]:
         *(f"const vec b{v} = load_vector(panel + {v * lanes});" for v in range(vectors)),
         *(f"c{r}_{v} += a[{r}] * b{v};" for r, v in grid),
         f"panel += {vectors * lanes};",
+        "__builtin_prefetch(fetched, 0, 2);",
+        "fetched += apart;",
     ]
     ends = [str(lanes)] * (vectors - 1) + ["rest"]
     body = [
@@ -300,4 +337,4 @@ def _emit_tile(rows: int, vectors: int, lanes: int) -> list[str]:
         f"static void sum_tile_{rows}x{vectors}(ptrdiff_t count, const int *restrict kept, const real *restrict in,",
         "    const real *restrict panel, real *restrict out, ptrdiff_t stride, ptrdiff_t rest,",
     ]
-    return [*head, *block("    int accumulate)", body), ""]
+    return [*head, *block("    int accumulate, const real *fetched, ptrdiff_t apart)", body), ""]
