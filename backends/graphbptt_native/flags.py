@@ -16,18 +16,22 @@ COMMON = (
 )
 """What every compiler knows."""
 
-_FOR_THIS_MACHINE = {
-    "x86_64": (("-march=native", "-mprefer-vector-width=512"), ("-march=native",)),
-    "amd64": (("-march=native", "-mprefer-vector-width=512"), ("-march=native",)),
-    "aarch64": (("-mcpu=native",),),
-    "arm64": (("-mcpu=native",),),
-}
+_SHORTER = "--param=max-completely-peeled-insns=100"
+"""GCC's own 200 lets it write loops of 16 columns out, within loops: up to four times as long to compile, no faster."""
+
+_X86 = (
+    ("-march=native", "-mprefer-vector-width=512", _SHORTER),
+    ("-march=native", "-mprefer-vector-width=512"),
+    ("-march=native",),
+)
+_ARM = (("-mcpu=native", _SHORTER), ("-mcpu=native",))
+_FOR_THIS_MACHINE = {"x86_64": _X86, "amd64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
 
 def flag_choices(machine: str) -> tuple[tuple[str, ...], ...]:
     """The sets of flags to try, the last of which any compiler knows.
 
     >>> [flags[len(COMMON):] for flags in flag_choices("aarch64")]
-    [('-mcpu=native',), ()]
+    [('-mcpu=native', '--param=max-completely-peeled-insns=100'), ('-mcpu=native',), ()]
     """
     return tuple((*COMMON, *extra) for extra in (*_FOR_THIS_MACHINE.get(machine.lower(), ()), ()))
