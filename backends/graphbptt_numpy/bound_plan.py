@@ -3,10 +3,10 @@ combine the copies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,16 +33,28 @@ __all__ = ["BoundPlan"]
 Array = npt.NDArray[Any]
 
 
-class BoundPlan:
-    """A plan bound to the memory of one shape of batch."""
+class Runnable(Protocol):
+    """One direction of a stage, ready to run."""
 
-    def __init__(self, plan: Plan, space: Workspace, tape: type[Tape] = Tape) -> None:
+    def run(self) -> None: ...
+
+    def calls(self) -> Iterable[Callable[[], object]]: ...
+
+    def count_bytes(self) -> int: ...
+
+
+class BoundPlan:
+    """A plan bound to the memory of one shape of batch; `tape` binds one direction of a stage."""
+
+    def __init__(
+        self, plan: Plan, space: Workspace, tape: Callable[[Workspace, int, bool], Runnable] = Tape
+    ) -> None:
         self._plan = plan
         self._space = space
         self._tape = tape
         self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
-        self._forward = [tape(space, index, backward=False) for index in range(len(plan.stages))]
+        self._forward = [tape(space, index, False) for index in range(len(plan.stages))]
         self._given = {
             name: bind_given(plan, space, name)
             for stage in plan.stages
@@ -56,10 +68,8 @@ class BoundPlan:
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
 
     @cached_property
-    def _backward(self) -> list[Tape]:
-        tapes = [
-            self._tape(self._space, index, backward=True) for index in reversed(range(len(self._plan.stages)))
-        ]
+    def _backward(self) -> list[Runnable]:
+        tapes = [self._tape(self._space, index, True) for index in reversed(range(len(self._plan.stages)))]
         self._space.pack_derived()
         self._tapes += tapes
         return tapes
@@ -101,16 +111,23 @@ class BoundPlan:
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
         with np.errstate(all="ignore"):
             self._run_forward(parameters, batch)
-            for array in self._cleared:
-                array.fill(0)
-            losses = np.array([loss.mean(batch, differentiate=True) for loss in self._losses])
-            for tape in self._backward:
-                tape.run()
+            losses = self._put_in_losses(batch)
+            self._run_backward()
             gather_initial_gradients(self._plan, self._space, batch)
             for call in (*self._combining, *self._average(batch)):
                 call()
             np.copyto(gradient, self._space.gradient)
         return losses
+
+    def _put_in_losses(self, batch: Batch) -> Array:
+        """The mean of each term; its derivative goes where all that arrives is added up."""
+        for array in self._cleared:
+            array.fill(0)
+        return np.array([loss.mean(batch, differentiate=True) for loss in self._losses])
+
+    def _run_backward(self) -> None:
+        for tape in self._backward:
+            tape.run()
 
     def _run_forward(self, parameters: Array, batch: Batch) -> None:
         self.load(parameters)

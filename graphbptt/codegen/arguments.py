@@ -5,7 +5,7 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Holds(population)               numbers (step, example, unit): what they are set to
           | Padded()                        bytes (step, example): behind the sequences' ends; NULL if all are full
           | Normals(population)               standard normal numbers (step, example, unit)
-          | NoiseKey(population)              words: its key, the examples and the steps before; NULL without noise
+          | NoiseKey(population)              five words: its key, the examples and steps before, 1 if there is any
           | Summands(width)                   room for numbers (step, example, unit) that are then added up
           | Vector()                        the packed vector
           | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence

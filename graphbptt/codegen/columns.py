@@ -97,6 +97,6 @@ class ColumnWriter:
             "+=" if operation.accumulate else "=",
             operation.out.width,
         )
-        number = f"{key} ? draw_normal({key}, row % size, row / size, j, {-(-width // 4)}) : 0"
+        number = f"{key}[4] ? draw_normal({key}, row % size, row / size, j, {-(-width // 4)}) : 0"
         scale, target = self.precision.literal(operation.scale), self.arguments.column(operation.out, "j")
         return [f"{target} {sign} {scale} * ({number});"]

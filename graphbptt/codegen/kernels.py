@@ -22,7 +22,7 @@ from graphbptt.codegen.arguments import ROW, Argument, Arguments, Place, Summand
 from graphbptt.codegen.columns import ColumnOperation, ColumnWriter
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.entry_kernels import ENTRY_KERNELS
+from graphbptt.codegen.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.fusion import fuse_rows
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
@@ -97,9 +97,8 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     }
     needs = writer.needs.union(NOISE_NEEDS if writer.noisy else ())
     lines = emit_normal(precision, dialect) if writer.noisy else []
-    if plan.blocks:
-        for entry in ENTRY_KERNELS:
-            lines += frame_kernel(entry.name, entry.parameters, entry.lines, dialect)
+    for fixed in (*EDGE_KERNELS, *(ENTRY_KERNELS if plan.blocks else ())):
+        lines += frame_kernel(fixed.name, fixed.parameters, fixed.lines, dialect)
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
     text = "\n".join([*head, *lines, *(line for kernel in writer.written for line in kernel)])
     return Kernels(text, sweeps)

@@ -115,7 +115,7 @@ void draw_noise(const word *key, word example, word step, ptrdiff_t steps, ptrdi
 
 
 NORMAL = """\
-/* `from` is the key in two words, and how many examples and steps come before the first ones. */
+/* `from` is the key in two words, how many examples and steps come before, and whether there is noise at all. */
 $inline real draw_normal(const word *from, ptrdiff_t example, ptrdiff_t step, ptrdiff_t unit, ptrdiff_t fours) {
     word drawn[4];
     draw_words(from, 1 + (from[2] + (word)example) * (word)fours + (word)(unit / 4), 1 + from[3] + (word)step, drawn);

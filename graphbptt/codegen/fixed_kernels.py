@@ -1,17 +1,18 @@
-"""Products with weights that are kept as entries, and the derivatives by these, as kernels: the same for every plan.
+"""Kernels that are the same for every plan: products with weights that are kept as entries, the derivatives by these,
+and what stands behind the end of a sequence.
 
-A thread makes one number: of a product's result, or of the derivative.
+A thread makes one number of the result.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ENTRY_KERNELS", "EntryKernel"]
+__all__ = ["EDGE_KERNELS", "ENTRY_KERNELS", "FixedKernel"]
 
 
 @dataclass(frozen=True, slots=True)
-class EntryKernel:
+class FixedKernel:
     """The name of a kernel, its parameters behind the number of threads, and what a thread does."""
 
     name: str
@@ -19,7 +20,7 @@ class EntryKernel:
     lines: tuple[str, ...]
 
 
-_MULTIPLY = EntryKernel(
+_MULTIPLY = FixedKernel(
     "multiply_entries",
     (
         "const ptrdiff_t columns", "const real *const in", "const ptrdiff_t in_stride", "const int *const starts",
@@ -36,7 +37,7 @@ _MULTIPLY = EntryKernel(
     ),
 )  # fmt: skip
 
-_CONTRACT = EntryKernel(
+_CONTRACT = FixedKernel(
     "contract_entries",
     (
         "const ptrdiff_t rows", "const real *const in", "const ptrdiff_t in_stride", "const real *const delta",
@@ -51,4 +52,22 @@ _CONTRACT = EntryKernel(
     ),
 )  # fmt: skip
 
+_PAD = FixedKernel(
+    "fill_padding",
+    (
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t history", "const long long *const lengths",
+        "const real *const initial", "real *const out", "const ptrdiff_t out_stride",
+    ),
+    (
+        "const ptrdiff_t row = thread / columns, column = thread % columns, example = row % size;",
+        "const ptrdiff_t beyond = row / size - lengths[example], kept = beyond < history ? beyond : history - 1;",
+        "if (beyond >= 0)",
+        "    out[row * out_stride + column] = initial ? initial[(kept * size + example) * columns + column] : 0;",
+    ),
+)  # fmt: skip
+
 ENTRY_KERNELS = (_MULTIPLY, _CONTRACT)
+"""Of plans with such weights."""
+
+EDGE_KERNELS = (_PAD,)
+"""Of all plans. Behind the end of a sequence its states are those it starts from, and net inputs are 0."""

@@ -1,0 +1,32 @@
+"""The cupy backend: the sweeps of a plan on an NVIDIA GPU, as generated kernels and products of CuPy's.
+
+It is not offered to users yet: no entry point names it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphbptt.ir.plan import Plan
+from graphbptt_cupy.executable import DeviceExecutable
+from graphbptt_cupy.gpu import open_gpu
+from graphbptt_cupy.presence import find_missing
+
+__all__ = ["CupyBackend", "DeviceExecutable", "backend"]
+
+
+class CupyBackend:
+    """Runs plans where CuPy finds a GPU."""
+
+    name = "cupy"
+
+    def missing(self) -> str | None:
+        return find_missing()
+
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> DeviceExecutable:
+        return DeviceExecutable(plan, dtype, open_gpu())
+
+
+backend = CupyBackend()

@@ -1,0 +1,38 @@
+"""A plan on a device, bound to memory for every shape of batch that it meets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphbptt.codegen.kernels import write_kernels
+from graphbptt.codegen.precision import precision_of
+from graphbptt.ir.plan import Plan
+from graphbptt_cupy.bound_plan import DevicePlan
+from graphbptt_cupy.device import Device
+from graphbptt_cupy.space import DeviceSpace, HostSpace
+from graphbptt_numpy.bound_plan import BoundPlan
+from graphbptt_numpy.executable import NumpyExecutable
+from graphbptt_numpy.workspace import Workspace
+
+__all__ = ["DeviceExecutable"]
+
+
+class DeviceExecutable(NumpyExecutable):
+    """Meets `graphbptt.backend.Executable`: sweeps run on the device, what stands at their edges is the host's."""
+
+    def __init__(self, plan: Plan, dtype: np.dtype[Any], device: Device) -> None:
+        super().__init__(plan, dtype)
+        self._device = device
+        self._kernels = write_kernels(plan, precision_of(dtype), device.dialect)
+        self._launcher = device.load(self._kernels.text)
+
+    def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
+        return HostSpace(self._plan, steps, size, ragged, self._dtype, stepwise)
+
+    def _attach(self, space: Workspace) -> BoundPlan:
+        assert isinstance(space, HostSpace)
+        return DevicePlan(
+            self._plan, DeviceSpace(self._plan, space, self._device), self._kernels, self._launcher
+        )
