@@ -14,12 +14,25 @@ import numpy.typing as npt
 from graphbptt.codegen.contraction import Contraction
 from graphbptt_native.threads import run_together
 
-__all__ = ["bind_contraction", "bind_sum"]
+__all__ = ["bind_contraction", "bind_sum", "is_worth_a_call"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
 Tiles = tuple[int, int, int, int]
 """The blocks and the panels of a thread, from the first to before the last."""
+
+
+FEWEST_FLOPS = 2e6
+"""NumPy's product of matrices so small runs on one thread and takes a few microseconds less."""
+
+
+def is_worth_a_call(rows: int, height: int, width: int) -> bool:
+    """Whether the generated function is faster than NumPy, whose products with a vector use all of each vector.
+
+    >>> is_worth_a_call(1000, 25, 16), is_worth_a_call(8192, 128, 1), is_worth_a_call(8192, 128, 16)
+    (False, False, True)
+    """
+    return width > 1 and 2.0 * rows * height * width > FEWEST_FLOPS
 
 
 def bind_contraction(

@@ -12,6 +12,7 @@ from graphbptt.codegen.contraction import is_plain_sum
 from graphbptt.codegen.entries import has_narrow_indices
 from graphbptt.ir.operations import Contract, Operation, Reduce, View
 from graphbptt.ir.plan import SparseBlock, Sweep
+from graphbptt_native.contraction import is_worth_a_call
 from graphbptt_native.workspace import NativeWorkspace
 from graphbptt_numpy.tape import Binder, Rows, Tape
 from graphbptt_numpy.workspace import Workspace
@@ -64,6 +65,9 @@ class NativeTape(Tape):
         space = self._space
         source, delta = (_flat(self._series(view, rows)) for view in (operation.source, operation.delta))
         (gradient,) = space.matrix_gradients[operation.weights]
+        if not is_worth_a_call(len(source), *gradient.shape):
+            yield from super()._bind(space, operation)(rows)
+            return
         yield from space.program.bind_matrix_contraction(source, delta, gradient, space.turned)
 
     def _sum(self, operation: Reduce, rows: Rows) -> Iterator[Call]:
