@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,44 @@ def build(plan: Plan, dtype: Any, in_reverse: bool = False) -> DeviceExecutable:
         assert LOOP in source
         return Launcher(source.replace(LOOP, REVERSED) if in_reverse else source)
 
-    return DeviceExecutable(plan, np.dtype(dtype), Device(np, np.asarray, C, load))
+    return DeviceExecutable(plan, np.dtype(dtype), Device(MODULE, fetch, C, load))
+
+
+class DeviceArray(np.ndarray):
+    """An array that, like one on a GPU, meets no array of the host unless it is asked to."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
+        assert all(type(item) is not np.ndarray for item in (*inputs, *out)), f"{ufunc} meets the host"
+        inputs, into = (
+            tuple(item.view(np.ndarray) if isinstance(item, DeviceArray) else item for item in items)
+            for items in (inputs, out)
+        )
+        result = getattr(ufunc, method)(*inputs, **(options | ({"out": into} if into else {})))
+        return out[0] if out else np.asarray(result).view(DeviceArray)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        assert np.ndarray not in types, f"{function} meets the host"
+        return super().__array_function__(function, types, arguments, options)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        assert type(value) is not np.ndarray, "the host's numbers are put where the device's are"
+        super().__setitem__(index, value)
+
+
+MODULE = SimpleNamespace(
+    zeros=lambda shape, dtype: np.zeros(shape, dtype).view(DeviceArray),
+    asarray=lambda array: np.array(array).view(DeviceArray),
+    matmul=np.matmul,
+    add=np.add,
+    sum=np.sum,
+    copyto=np.copyto,
+)
+"""What the backend uses of CuPy."""
+
+
+def fetch(array: np.ndarray) -> np.ndarray:
+    assert isinstance(array, DeviceArray), "what is fetched lies on the host"
+    return np.array(array.view(np.ndarray))
 
 
 class Launcher:
@@ -56,4 +94,5 @@ def hurried() -> Toolchain:
 def _convert(argument: int | np.ndarray | None) -> ctypes.c_ssize_t | ctypes.c_void_p:
     if isinstance(argument, int):
         return ctypes.c_ssize_t(argument)
+    assert argument is None or isinstance(argument, DeviceArray), "a kernel is given memory of the host"
     return ctypes.c_void_p(None if argument is None else argument.ctypes.data)

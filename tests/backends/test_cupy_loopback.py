@@ -1,4 +1,4 @@
-"""The cupy backend with NumPy as its array module and its kernels as C: all but CuPy itself, where there is no GPU."""
+"""The cupy backend with NumPy's arrays for those of CuPy and its kernels as C: all but CuPy itself, without a GPU."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from loopback import build
 from named_networks import NETWORKS, draw_fields
 from strategies import Case, cases
+from wide_networks import wide_cases
 
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import CarriedState
@@ -40,6 +41,14 @@ def test_random_graphs_agree_with_the_reference(in_reverse: bool, case: Case) ->
     vector = case.draw_vector(plan.layout.size)
     batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
     assert_agreement(plan, executable, vector, batch)
+
+
+@given(case=wide_cases())
+def test_wide_networks_agree_with_the_reference(case: Case) -> None:
+    plan = compile_network(case.fold())
+    vector = 0.3 * case.draw_vector(plan.layout.size)
+    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
+    assert_agreement(plan, build(plan, np.float64), vector, batch)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
