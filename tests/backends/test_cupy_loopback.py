@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from agreement import assert_agreement, assert_close, assert_single_agreement
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from loopback import build
 from named_networks import NETWORKS, draw_fields
@@ -28,11 +28,15 @@ from graphbptt.passes.fold_graph import fold_graph
 from graphbptt.reference import run_reference
 from graphbptt.reference.forward import gather_history
 
+EXAMPLES = max(10, settings().max_examples // 8)
+"""Every network is compiled first, which takes a hundred times as long as to run it."""
+
 SHAPES = ((4, 9, False), (1, 1, False), (3, 12, True), (4, 9, True), (4, 9, False))
 """Batch, steps and whether sequences differ in length; one executable has to take them all, in this order."""
 
 
 @pytest.mark.parametrize("in_reverse", [False, True])
+@settings(max_examples=EXAMPLES)
 @given(case=cases())
 def test_random_graphs_agree_with_the_reference(in_reverse: bool, case: Case) -> None:
     """Whether threads run in their order or in reverse."""
@@ -43,6 +47,7 @@ def test_random_graphs_agree_with_the_reference(in_reverse: bool, case: Case) ->
     assert_agreement(plan, executable, vector, batch)
 
 
+@settings(max_examples=EXAMPLES)
 @given(case=wide_cases())
 def test_wide_networks_agree_with_the_reference(case: Case) -> None:
     plan = compile_network(case.fold())
@@ -62,6 +67,7 @@ def test_named_networks_agree_with_the_reference(network: Callable[[], FoldedNet
         assert_single_agreement(plan, single, vector, fields, steps)
 
 
+@settings(max_examples=EXAMPLES)
 @given(case=cases(causal=True), data=st.data())
 def test_stretches_agree_with_the_reference(case: Case, data: st.DataObject) -> None:
     """From states that were carried to them; what they hold at their end is what the next one begins with."""
@@ -85,6 +91,7 @@ def test_stretches_agree_with_the_reference(case: Case, data: st.DataObject) -> 
     assert_agreement(plan, executable, vector, batch)
 
 
+@settings(max_examples=EXAMPLES)
 @given(case=cases(causal=True))
 def test_single_steps_are_the_whole(case: Case) -> None:
     assume("lengths" not in case.fields)
