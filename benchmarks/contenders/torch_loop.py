@@ -33,6 +33,10 @@ def list_operations(dtype: np.dtype[Any]) -> Operations:
         relu=torch.relu,
         concatenate=lambda parts: torch.cat(list(parts), -1),
         stack=lambda parts: torch.stack(list(parts)),
+        split=lambda tensor, widths: torch.split(tensor, list(widths), -1),
+        add_product=lambda net, left, right: (torch.addmm if left.ndim == 2 else torch.baddbmm)(
+            net, left, right
+        ),
         zeros=lambda *shape: torch.zeros(shape, dtype=precision),
         constant=lambda array: torch.tensor(array, dtype=precision),
         scatter=scatter,
@@ -40,8 +44,17 @@ def list_operations(dtype: np.dtype[Any]) -> Operations:
     )
 
 
-def _pick(projected: Any, index: int | slice) -> Any:
-    return tuple(part[index] for part in projected) if isinstance(projected, tuple) else projected[index]
+def _cut(projected: Any, length: int) -> list[Any]:
+    """Pieces of so many steps, by one operation: each step that is indexed has a derivative as long as all of them."""
+    if isinstance(projected, tuple):
+        return list(zip(*(part.split(length) for part in projected), strict=True))
+    return list(projected.split(length))
+
+
+def _list_steps(projected: Any) -> list[Any]:
+    if isinstance(projected, tuple):
+        return list(zip(*(part.unbind() for part in projected), strict=True))
+    return list(projected.unbind())
 
 
 class TorchLoop:
@@ -60,15 +73,15 @@ class TorchLoop:
 
     def _walk(self, p: Any, carry: Any, projected: Any) -> tuple[Any, Any]:
         states = []
-        for step in range(self.piece):
-            carry, state = self.network.step_at(self.ops, p, carry, _pick(projected, step), step + 1)
+        for number, row in enumerate(_list_steps(projected), 1):
+            carry, state = self.network.step_at(self.ops, p, carry, row, number)
             states.append(state)
         return carry, torch.stack(states)
 
     def _walk_traced(self, p: Any, carry: Any, projected: Any) -> tuple[Any, Any]:
         states = []
-        for step in range(self.piece):
-            carry, state = self.network.step(self.ops, p, carry, _pick(projected, step))
+        for number, row in enumerate(_list_steps(projected), 1):
+            carry, state = self.network.step_in(self.ops, p, carry, row, number, self.piece)
             states.append(state)
         return carry, torch.stack(states)
 
@@ -79,8 +92,8 @@ class TorchLoop:
         projected = self.network.project(self.ops, p, self.x, self.noisy)
         carry = self.network.start(self.ops, p, self.sizes.batch)
         pieces = []
-        for first in range(0, self.sizes.steps, self.piece):
-            carry, states = self.walk(p, carry, _pick(projected, slice(first, first + self.piece)))
+        for piece in _cut(projected, self.piece):
+            carry, states = self.walk(p, carry, piece)
             pieces.append(states)
         error = self.network.read_out(p, torch.cat(pieces)) - self.wanted
         loss = 0.5 * (error * error).sum() / (self.sizes.steps * self.sizes.batch)
@@ -102,7 +115,7 @@ class TorchStep:
         self.parameters = {name: torch.tensor(array) for name, array in problem.parameters.items()}
         self.x = list(torch.tensor(problem.x))
         self.carry = network.start(self.ops, self.parameters, problem.sizes.batch)
-        self.output, self.taken = self.x[0], 0
+        self.output, self.taken = problem.x[0], 0
         self.advance = torch.compile(self._advance) if compiled else self._advance
 
     def _advance(self, carry: Any, x: Any) -> tuple[Any, Any]:
@@ -112,10 +125,11 @@ class TorchStep:
 
     def __call__(self) -> float:
         with torch.inference_mode():
-            self.carry, self.output = self.advance(self.carry, self.x[self.taken % len(self.x)])
+            self.carry, output = self.advance(self.carry, self.x[self.taken % len(self.x)])
+        self.output = output.numpy()
         self.taken += 1
         return float(self.output[0, 0])
 
     @property
     def gradients(self) -> Gradients:
-        return {"y": self.output.numpy()}
+        return {"y": self.output}

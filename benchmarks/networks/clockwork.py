@@ -1,7 +1,8 @@
 """The clockwork network (Koutník et al. 2014), as the shipped cell: modules that act at their own periods.
 
 At a step only some modules act, those whose periods divide its number; they are the first ones, since the periods are
-powers of two. A loop in Python computes those alone; one that is traced for all steps masks the others.
+powers of two. A loop in Python computes those alone. One that is traced for pieces of 16 steps does so at 15 of
+them; at the last it computes all and masks those of the longer periods that do not act.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Clockwork(Network):
     """Periods 1, 2, 4 ... 128; a module reads itself and the slower ones."""
 
     name = "clockwork"
+    piece = 16
 
     def declare(self, sizes: Sizes, noisy: bool) -> nx.DiGraph[Any]:
         graph: nx.DiGraph[Any] = nx.DiGraph()
@@ -45,6 +47,10 @@ class Clockwork(Network):
         layer = {"x->h": arrays["input"], "h.bias": arrays["bias"]}
         return {**layer, **recurrent, "h->y": arrays["readout"], "y.bias": arrays["readout_bias"]}
 
+    def complete(self, ops: Operations, p: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
+        widths = [module * sizes.hidden // MODULES for module in range(1, MODULES + 1)]
+        return {**p, "first": tuple(p["recurrent"][:, :width] for width in widths)}
+
     def project(self, ops: Operations, p: dict[str, Tensor], x: Tensor, noisy: bool) -> Tensor:
         steps, hidden = x.shape[0], p["recurrent"].shape[0]
         periods = np.repeat(2 ** np.arange(MODULES), hidden // MODULES)
@@ -58,7 +64,7 @@ class Clockwork(Network):
         self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor
     ) -> tuple[Any, Tensor]:
         (state,), (net, due) = carry, projected
-        state = state + due * (ops.tanh(net + state @ p["recurrent"]) - state)
+        state = state + due * (ops.tanh(ops.add_product(net, state, p["recurrent"])) - state)
         return (state,), state
 
     def step_at(
@@ -68,6 +74,15 @@ class Clockwork(Network):
         hidden = state.shape[-1]
         modules = min(MODULES, (step & -step).bit_length())
         acting = modules * hidden // MODULES
-        moved = ops.tanh(net[..., :acting] + state @ p["recurrent"][:, :acting])
+        moved = ops.tanh(ops.add_product(net[..., :acting], state, p["first"][modules - 1]))
         state = ops.concatenate([moved, state[..., acting:]]) if acting < hidden else moved
         return (state,), state
+
+    def step_in(
+        self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor, step: int, piece: int
+    ) -> tuple[Any, Tensor]:
+        # The number of the step modulo this power of two is the same in every piece.
+        known = piece & -piece
+        if step % known == 0:
+            return self.step(ops, p, carry, projected)
+        return self.step_at(ops, p, carry, projected, step)

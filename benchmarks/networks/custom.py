@@ -95,11 +95,15 @@ class Custom(Network):
         self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor
     ) -> tuple[Any, Tensor]:
         last, second, fifth = carry[0], carry[1], carry[4]
-        ring = range(len(RING))
-        before = ops.stack([last[k - 1] for k in ring])
-        keep = ops.logistic(projected[0] + ops.concatenate([last, before]) @ p["gate"])
-        earlier = ops.stack([second[k - 1] for k in ring])
-        feedback = ops.stack([fifth[(k + 1) % len(RING)] for k in ring])
-        candidate = ops.tanh(projected[1] + ops.concatenate([last, earlier, feedback]) @ p["candidate"])
+        net, net_candidate = projected
+        *first, final = last
+        before = ops.stack([final, *first])
+        keep = ops.logistic(ops.add_product(net, ops.concatenate([last, before]), p["gate"]))
+        *first, final = second
+        earlier = ops.stack([final, *first])
+        initial, *rest = fifth
+        feedback = ops.stack([*rest, initial])
+        read = ops.concatenate([last, earlier, feedback])
+        candidate = ops.tanh(ops.add_product(net_candidate, read, p["candidate"]))
         state = candidate + keep * (last - candidate)
-        return (state, *carry[:4]), ops.concatenate([state[k] for k in ring])
+        return (state, *carry[:4]), ops.concatenate(list(state))

@@ -52,10 +52,9 @@ class Gru(Network):
     ) -> tuple[Any, Tensor]:
         (state,) = carry
         hidden = state.shape[-1]
-        recurrent = state @ p["recurrent"]
-        gates = ops.logistic(projected[..., : 2 * hidden] + recurrent[..., : 2 * hidden])
-        reset, update = gates[..., :hidden], gates[..., hidden:]
-        recalled = recurrent[..., 2 * hidden :] + p["recall_bias"]
-        candidate = ops.tanh(projected[..., 2 * hidden :] + reset * recalled)
+        net, candidate = ops.split(projected, (2 * hidden, hidden))
+        recurrent, recalled = ops.split(state @ p["recurrent"], (2 * hidden, hidden))
+        reset, update = ops.split(ops.logistic(net + recurrent), (hidden, hidden))
+        candidate = ops.tanh(candidate + reset * (recalled + p["recall_bias"]))
         state = candidate + update * (state - candidate)
         return (state,), state

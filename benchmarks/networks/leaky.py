@@ -78,5 +78,5 @@ class Leaky(Network):
         self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor
     ) -> tuple[Any, Tensor]:
         (state,) = carry
-        state = (1 - RATE) * state + RATE * ops.relu(projected + state @ p["recurrent"])
+        state = (1 - RATE) * state + RATE * ops.relu(ops.add_product(projected, state, p["recurrent"]))
         return (state,), state

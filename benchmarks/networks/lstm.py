@@ -49,10 +49,8 @@ class Lstm(Network):
     ) -> tuple[Any, Tensor]:
         state, cell = carry
         hidden = state.shape[-1]
-        net = projected + state @ p["recurrent"]
-        gates = ops.logistic(net[..., : 3 * hidden])
-        candidate = ops.tanh(net[..., 3 * hidden :])
-        output, enter, forget = (gates[..., k * hidden : (k + 1) * hidden] for k in range(3))
-        cell = forget * cell + enter * candidate
+        gates, candidate = ops.split(ops.add_product(projected, state, p["recurrent"]), (3 * hidden, hidden))
+        output, enter, forget = ops.split(ops.logistic(gates), (hidden, hidden, hidden))
+        cell = forget * cell + enter * ops.tanh(candidate)
         state = output * ops.tanh(cell)
         return (state, cell), state

@@ -36,6 +36,11 @@ class Operations:
     """Along the last axis."""
     stack: Callable[[Sequence[Tensor]], Tensor]
     """Along a new first axis."""
+    split: Callable[[Tensor, Sequence[int]], Sequence[Tensor]]
+    """``split(tensor, widths)``: parts of the last axis; its derivative joins them once, which that of slices does
+    not."""
+    add_product: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """``add_product(net, left, right)``: ``net + left @ right``, in one call where the library has one."""
     zeros: Callable[..., Tensor]
     """``zeros(*shape)``, of the precision of the problem."""
     constant: Callable[[Array], Tensor]
@@ -51,6 +56,8 @@ class Network(ABC):
     name: str
     noise: bool = False
     """Whether its units are noisy; contenders are compared without noise and timed with it."""
+    piece: int = 1
+    """How many steps a scan should write out, since `step_in` knows more of them than `step` does."""
 
     @abstractmethod
     def declare(self, sizes: Sizes, noisy: bool) -> nx.DiGraph[Any]:
@@ -74,7 +81,8 @@ class Network(ABC):
         """Change drawn parameters, in place, to what the network allows."""
 
     def complete(self, ops: Operations, p: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
-        """The parameters and what follows from them alone."""
+        """The parameters and what follows from them alone: parts of weights, say, that are cut out once rather than at
+        each step, where every cut has a derivative as large as the whole."""
         return p
 
     @abstractmethod
@@ -95,6 +103,12 @@ class Network(ABC):
         self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor, step: int
     ) -> tuple[Any, Tensor]:
         """The same in a loop that knows the number of its `step`, counted from 1."""
+        return self.step(ops, p, carry, projected)
+
+    def step_in(
+        self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor, step: int, piece: int
+    ) -> tuple[Any, Tensor]:
+        """The same in a loop over pieces of `piece` steps that knows the number of its `step` within the piece."""
         return self.step(ops, p, carry, projected)
 
     def read_out(self, p: dict[str, Tensor], states: Tensor) -> Tensor:

@@ -41,5 +41,5 @@ class Tanh(Network):
     def step(
         self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor
     ) -> tuple[Any, Tensor]:
-        state = ops.tanh(projected + carry[0] @ p["recurrent"])
+        state = ops.tanh(ops.add_product(projected, carry[0], p["recurrent"]))
         return (state,), state

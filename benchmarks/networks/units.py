@@ -51,7 +51,8 @@ class Units(Network):
 
     def complete(self, ops: Operations, p: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
         rows, columns = draw_places(sizes)
-        return {**p, "matrix": ops.scatter(p["recurrent"], rows, columns, (sizes.hidden, sizes.hidden))}
+        matrix = ops.scatter(p["recurrent"], rows, columns, (sizes.hidden, sizes.hidden))
+        return {**p, "matrix": matrix[:, sizes.inputs :], "bias": p["bias"][sizes.inputs :]}
 
     def project(self, ops: Operations, p: dict[str, Tensor], x: Tensor, noisy: bool) -> Tensor:
         return x
@@ -63,7 +64,7 @@ class Units(Network):
         self, ops: Operations, p: dict[str, Tensor], carry: Any, projected: Tensor
     ) -> tuple[Any, Tensor]:
         given = projected.shape[-1]
-        net = carry[0] @ p["matrix"][:, given:] + p["bias"][given:]
+        net = ops.add_product(p["bias"], carry[0], p["matrix"])
         state = ops.concatenate([projected, ops.tanh(net)])
         return (state,), state[..., -given:]
 

@@ -68,6 +68,23 @@ def test_a_contender_agrees_with_the_reference(
         np.testing.assert_allclose(named[group], slope, rtol=1e-9, atol=1e-12, err_msg=group)
 
 
+@pytest.mark.parametrize("contender", ["jax", "torch_compile"])
+def test_pieces_of_steps_know_which_modules_act(contender: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip({"torch_compile": "torch", **PEERS}[contender])
+    monkeypatch.setattr(library, "compile", lambda function: function, raising=False)  # it takes minutes
+    workload = shrink(WORKLOADS["clockwork"], 2, 2, 24)
+    problem = draw_problem(workload, "float64")
+    made, expected = (
+        find_contender(name, workload)(workload.network, problem, False) for name in (contender, "reference")
+    )
+    assert made() == pytest.approx(expected(), rel=1e-10)
+    slopes = expected.gradients
+    for group, slope in workload.network.split(made.gradients, workload.sizes).items():
+        np.testing.assert_allclose(
+            slope, workload.network.split(slopes, workload.sizes)[group], rtol=1e-9, atol=1e-12
+        )
+
+
 @pytest.mark.parametrize("name", ["tanh_16_by_hand", "lstm_16_by_hand", "sparse"])
 def test_contenders_keep_single_precision(name: str) -> None:
     workload = shrink(WORKLOADS[name], 8, 3, 6)
