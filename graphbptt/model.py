@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,21 @@ class Model:
             start_inside(plan.projection, plan.network, plan.layout, self.vector)
         self.parameters = Parameters(plan.layout, self.aliases, plan.network, self.vector)
         self._penalized = tuple(group for group in plan.network.groups if group.penalty is not None)
+
+    def __copy__(self) -> Model:
+        """A model of the same network whose parameters are its own."""
+        model = Model(self.plan, self.backend, self.dtype, self.seed, self.aliases)
+        model.vector[:] = self.vector
+        return model
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a model cannot be pickled, since its memory belongs to this process; compile the graph again where the "
+            "model is needed, and assign its parameters: dict(model.parameters) is made of arrays"
+        )
 
     @property
     def network(self) -> FoldedNetwork:

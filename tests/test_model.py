@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import networkx as nx
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 
 import graphbptt
+from graphbptt.backend import list_backends, load_backend
 from graphbptt.compiler import compile_network
 from graphbptt.errors import DataError, SpecError
 from graphbptt.ir.data import Clamp, Target
@@ -133,3 +137,28 @@ def test_values_that_no_parameter_can_have(value: Any) -> None:
 def test_a_plan_is_explained_for_whole_numbers(extent: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=r"there is no plan for .*; write a whole number from 1 on"):
         graphbptt.compile(draw()).explain(**extent)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_a_copy_has_parameters_of_its_own(make: Callable[[Model], Model], backend: str) -> None:
+    if isinstance(load_backend(list_backends()[backend]), str):
+        pytest.skip("there is no C compiler")
+    model = graphbptt.compile(draw(), backend=backend, seed=3)
+    before = model.vector.copy()
+    copied = make(model)
+    assert copied.backend == backend
+    np.testing.assert_array_equal(copied.vector, before)
+    copied.vector[:] = 0
+    np.testing.assert_array_equal(model.vector, before)
+
+
+def test_a_model_is_not_pickled_and_says_what_to_do() -> None:
+    with pytest.raises(TypeError, match="compile the graph again where the model is needed, and assign"):
+        pickle.dumps(graphbptt.compile(draw()))
+
+
+def test_halved_weights_are_explained_where_there_are_some() -> None:
+    sentence = "the weights that lead there are packed at half their size"
+    assert sentence in graphbptt.compile(draw("logistic")).explain()
+    assert sentence not in graphbptt.compile(draw("tanh")).explain()

@@ -28,7 +28,8 @@ LEGEND = """
    or at t - first, holds one block and is filled anew by the next.
    `state` is what units hold, `net` what arrives at them; `delta` and `netdelta` are the derivatives of the loss by
    these. `slope`, the derivative of an activation, waits there or in `netdelta` for the delta that it multiplies;
-   `saved` is what it was computed from. W are weights, packed in the order in which they are read. */
+   `saved` is what it was computed from. W are weights, packed in the order in which they are read, and at half their
+   size where they lead to logistic(2 * net). */
 """
 
 INDEPENDENT = """

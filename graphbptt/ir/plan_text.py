@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.ir.expression import calls
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.functions import logistic_of_twice
 from graphbptt.ir.operations import (
     Compute,
     Contract,
@@ -30,6 +32,10 @@ LEGEND = (
     "h is the state of population h at step t, h[t-1] one step earlier, net its weighted input; delta and netdelta",
     "are the derivatives of the loss by them. Slopes, the derivatives of activations, wait in netdelta or a buffer of",
     "their own, until the delta comes that they multiply; saved is what they need again of the forward sweep.",
+)
+HALVED = (
+    "Where it says logistic(2 * net), the weights that lead there are packed at half their size: logistic is then a",
+    "tanh of what arrives.",
 )
 
 
@@ -60,12 +66,23 @@ def format_plan(
         _format_matrices(plan, kind.itemsize),
         _format_storages(plan),
         _format_buffers(plan, names, kind, size),
-        [*LEGEND],
+        [*LEGEND, *(HALVED if _halves(plan) else ())],
         *(_format_stage(plan, names, index) for index in range(len(plan.stages))),
         _format_flops(plan, size),
         _format_projection(plan),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
+
+
+def _halves(plan: Plan) -> bool:
+    """Whether some weights are packed at half their size."""
+    return any(
+        call.function is logistic_of_twice
+        for stage in plan.stages
+        for operation in stage.forward.operations()
+        if isinstance(operation, Compute)
+        for call in calls([item.expression for item in operation.assignments])
+    )
 
 
 def _format_parameters(plan: Plan, steps: int | None) -> list[str]:
