@@ -1,4 +1,4 @@
-"""The native backend: sweeps as generated C, compiled by the system's C compiler; the rest is NumPy's."""
+"""The native backend: sweeps, products and derivatives as generated C, compiled by the system's C compiler."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache, open_cache
 from graphbptt_native.discover import Toolchain, check_system, find_toolchain
 from graphbptt_native.executable import NativeExecutable
+from graphbptt_native.load import SECONDS
 
 __all__ = ["NativeBackend", "NativeExecutable", "backend"]
 
@@ -20,9 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 class NativeBackend:
-    """Runs plans where a C compiler works."""
+    """Runs plans where a C compiler works, which may take `seconds` for one of them."""
 
     name = "native"
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
 
     @cached_property
     def cache(self) -> Cache:
@@ -34,22 +38,28 @@ class NativeBackend:
 
     @cached_property
     def toolchain(self) -> Toolchain:
-        """The compiler, tried out at first use.
+        """The compiler.
 
         Raises
         ------
         BackendError
             None works here.
         """
-        check_system()
-        return find_toolchain(self.cache)
+        if isinstance(self._found, str):
+            raise BackendError(self._found)
+        return self._found
 
-    def missing(self) -> str | None:
+    @cached_property
+    def _found(self) -> Toolchain | str:
+        """The compiler, or why none works; tried out once in a process, whatever comes of it."""
         try:
-            _ = self.toolchain
+            check_system()
+            return find_toolchain(self.cache)
         except BackendError as error:
             return str(error)
-        return None
+
+    def missing(self) -> str | None:
+        return self._found if isinstance(self._found, str) else None
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> NativeExecutable:
         """Write the plan's loops as C, compile them unless the cache has them, and load them.
@@ -59,7 +69,7 @@ class NativeBackend:
         CompilerError
             The compiler fails, hangs, or makes nothing that can be loaded.
         """
-        return NativeExecutable(plan, dtype, self.toolchain, self.cache)
+        return NativeExecutable(plan, dtype, self.toolchain, self.cache, seconds=self.seconds)
 
 
 backend = NativeBackend()

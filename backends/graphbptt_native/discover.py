@@ -1,7 +1,8 @@
 """Which C compiler to use: $CC, cc, gcc, clang, then the one that the package `ziglang` brings.
 
 A compiler counts if it says its version, and compiles and links a small program that then runs. The first set of flags
-with which that works is the one used. What was found is kept, for as long as the compiler's file stays the same.
+with which that works is the one used. One that hangs once is not asked again, under whatever name. What was found is
+kept, for as long as the compiler's file stays the same.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from graphbptt_native.flags import flag_choices
 from graphbptt_native.processes import Outcome, run_limited
 from graphbptt_native.vectors import find_vectors
 
-__all__ = ["Candidate", "Toolchain", "check_system", "find_toolchain", "list_candidates", "probe"]
+__all__ = ["Candidate", "Failure", "Toolchain", "check_system", "find_toolchain", "list_candidates", "probe"]
 
 REMEDY = "install one (gcc or clang), name one in $CC, or pip install 'graphbptt[native]'"
 POSIX = os.name == "posix"
@@ -71,6 +72,14 @@ class Candidate:
     file: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a compiler does not work, and whether it was waited for in vain."""
+
+    reason: str
+    hangs: bool = False
+
+
 def list_candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Candidate]:
     """The compilers to try, in order, those that are not there left out."""
     for command in (_read_cc(environ), ["cc"], ["gcc"], ["clang"]):
@@ -103,8 +112,10 @@ def check_system() -> None:
         raise BackendError(f"generated C is compiled on POSIX systems only, not on {platform.system()}")
 
 
-def find_toolchain(cache: Cache, environ: Mapping[str, str] = os.environ) -> Toolchain:
-    """The first compiler that works here, tried out unless the cache remembers it.
+def find_toolchain(
+    cache: Cache, environ: Mapping[str, str] = os.environ, seconds: float = SECONDS
+) -> Toolchain:
+    """The first compiler that works here, tried out unless the cache remembers it; no run of one takes over `seconds`.
 
     Raises
     ------
@@ -112,15 +123,21 @@ def find_toolchain(cache: Cache, environ: Mapping[str, str] = os.environ) -> Too
         None does; says what is wrong with each and what to do.
     """
     reasons = _doubt_cc(environ)
+    hanging: set[Path] = set()
     for candidate in list_candidates(environ):
+        file = candidate.file.resolve()
+        if file in hanging:
+            continue
         known = _recall(candidate, cache)
         if known is not None:
             return known
-        toolchain = probe(candidate)
-        if isinstance(toolchain, Toolchain):
-            _remember(candidate, toolchain, cache)
-            return toolchain
-        reasons.append(f"{shlex.join(candidate.command)}: {toolchain}")
+        found = probe(candidate, seconds)
+        if isinstance(found, Toolchain):
+            _remember(candidate, found, cache)
+            return found
+        if found.hangs:
+            hanging.add(file)
+        reasons.append(f"{shlex.join(candidate.command)}: {found.reason}")
     what = "no C compiler works here" if reasons else "there is no C compiler"
     raise BackendError("\n  ".join([f"{what}; {REMEDY}", *reasons]))
 
@@ -164,24 +181,26 @@ def _remember(candidate: Candidate, toolchain: Toolchain, cache: Cache) -> None:
         cache.store(_memory_key(candidate), {FINDINGS: json.dumps(known).encode()})
 
 
-def probe(candidate: Candidate, seconds: float = SECONDS) -> Toolchain | str:
+def probe(candidate: Candidate, seconds: float = SECONDS) -> Toolchain | Failure:
     """Try a compiler; where it does not work, why."""
     try:
         version = run_limited((*candidate.command, "--version"), seconds)
         if not version.succeeded:
             return _describe("--version", version, seconds)
-        reason = ""
         for flags in flag_choices(platform.machine()):
             toolchain = Toolchain(candidate.command, version.output.strip(), flags)
-            reason = _try_out(toolchain, seconds)
-            if not reason:
+            failure = _try_out(toolchain, seconds)
+            if failure is None:
                 return replace(toolchain, vectors=_ask_for_vectors(toolchain, seconds))
+            if failure.hangs:  # other flags would hang too
+                break
     except OSError as error:
-        return f"it cannot be tried out: {error}"
-    return reason
+        return Failure(f"it cannot be tried out: {error}")
+    assert failure is not None
+    return failure
 
 
-def _try_out(toolchain: Toolchain, seconds: float) -> str:
+def _try_out(toolchain: Toolchain, seconds: float) -> Failure | None:
     """Compile and run a program in a process of its own: one with instructions that are unknown here dies there."""
     with tempfile.TemporaryDirectory(prefix="graphbptt-") as folder:
         source, program = Path(folder, "probe.c"), Path(folder, "probe")
@@ -191,7 +210,7 @@ def _try_out(toolchain: Toolchain, seconds: float) -> str:
         if not compiled.succeeded:
             return _describe("a small program", compiled, seconds)
         ran = run_limited((str(program),), seconds, Path(folder))
-        return "" if ran.succeeded else _describe("what it compiled", ran, seconds)
+        return None if ran.succeeded else _describe("what it compiled", ran, seconds)
 
 
 def _ask_for_vectors(toolchain: Toolchain, seconds: float) -> VectorUnit:
@@ -201,7 +220,7 @@ def _ask_for_vectors(toolchain: Toolchain, seconds: float) -> VectorUnit:
     return find_vectors(asked.output) if asked.succeeded else SMALLEST
 
 
-def _describe(what: str, outcome: Outcome, seconds: float) -> str:
+def _describe(what: str, outcome: Outcome, seconds: float) -> Failure:
     lines = outcome.output.strip().splitlines()
     said = f": {lines[0] if len(lines) == 1 else ' / '.join(lines[:3])}" if lines else ""
-    return f"{what} {outcome.describe(seconds)}{said}"
+    return Failure(f"{what} {outcome.describe(seconds)}{said}", outcome.status is None)

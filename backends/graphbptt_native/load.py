@@ -16,12 +16,15 @@ from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.processes import run_limited
 
-__all__ = ["Library", "load_library", "object_key"]
+__all__ = ["SECONDS", "Library", "load_library", "object_key"]
 
-SECONDS = 120.0
+SECONDS = 60.0
 """How long a compiler may take for the loops of a network; half a second is usual."""
 LINES_SHOWN, COLUMNS_SHOWN = 20, 200
 SOURCE, OBJECT = "source.c", "object.so"
+
+_failures: dict[tuple[str, float], str] = {}
+"""What the compiler said of the sources it failed on in this process, by the key of the object and the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
     Raises
     ------
     CompilerError
-        The compiler fails or takes longer than `seconds`, or what it made cannot be loaded.
+        The compiler fails or takes longer than `seconds`, or what it made cannot be loaded. It is not run again for the
+        same source in this process.
     """
     key = object_key(source, toolchain, describe_cpu())
     kept = cache.find(key)
@@ -56,9 +60,15 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
             return Library(ctypes.CDLL(str(kept / OBJECT)), compiled=False)
         except OSError:
             cache.remove(key)  # no object, or on a file system from which nothing may be run
+    if (key, seconds) in _failures:
+        raise CompilerError(_failures[key, seconds])
     try:
         with tempfile.TemporaryDirectory(prefix="graphbptt-") as name:
-            made = compile_source(source, toolchain, cache, Path(name), seconds)
+            try:
+                made = compile_source(source, toolchain, cache, Path(name), seconds)
+            except CompilerError as error:
+                _failures[key, seconds] = str(error)
+                raise
             return Library(_load_made(made, source, key, cache), compiled=True)
     except OSError as error:
         raise CompilerError(f"what is compiled cannot be written: {error}") from error

@@ -24,7 +24,7 @@ from graphbptt_native import contraction
 from graphbptt_native.cache import Cache
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.entries import bind_contraction
-from graphbptt_native.load import load_library
+from graphbptt_native.load import SECONDS, load_library
 from graphbptt_native.threads import count_parts, run_together, split_examples
 from graphbptt_numpy.sparse import BlockMemory
 
@@ -121,14 +121,21 @@ class Program:
         )
 
 
-def compile_plan(plan: Plan, dtype: np.dtype[Any], toolchain: Toolchain, cache: Cache, cores: int) -> Program:
+def compile_plan(
+    plan: Plan,
+    dtype: np.dtype[Any],
+    toolchain: Toolchain,
+    cache: Cache,
+    cores: int,
+    seconds: float = SECONDS,
+) -> Program:
     """Write the scans of a plan as C, compile them unless the cache has them, and load them.
 
     Raises
     ------
     CompilerError
-        The compiler fails.
+        The compiler fails, or takes longer than `seconds`.
     """
     source = write_source(plan, precision_of(dtype), toolchain.vectors)
-    library = load_library(source.text, toolchain, cache)
+    library = load_library(source.text, toolchain, cache, seconds)
     return Program(source.scans, toolchain.vectors, library.functions, cores)

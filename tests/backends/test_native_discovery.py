@@ -16,7 +16,7 @@ from compiled import NOWHERE, toolchain
 from graphbptt.errors import BackendError, CompilerError
 from graphbptt_native import discover
 from graphbptt_native.cache import Cache, open_cache
-from graphbptt_native.discover import Candidate, Toolchain, find_toolchain, list_candidates, probe
+from graphbptt_native.discover import Candidate, Failure, Toolchain, find_toolchain, list_candidates, probe
 from graphbptt_native.load import load_library
 from graphbptt_native.processes import KEPT
 
@@ -98,28 +98,50 @@ def test_none_is_there(path: Path) -> None:
 
 def test_what_is_no_program_at_all(path: Path) -> None:
     fake(path, "cc", "").write_bytes(b"\x7fELF nothing")
-    reason = probe(Candidate((str(path / "cc"),), path / "cc"))
-    assert isinstance(reason, str)
-    assert reason.startswith("it cannot be tried out: [Errno 8] Exec format error")
+    failure = probe(Candidate((str(path / "cc"),), path / "cc"))
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith("it cannot be tried out: [Errno 8] Exec format error")
 
 
 def test_no_place_to_try_a_compiler_out(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = real(path, "cc")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
-    reason = probe(Candidate((str(compiler),), compiler))
-    assert isinstance(reason, str)
-    assert reason.startswith("it cannot be tried out: [Errno 2] No such file or directory")
+    failure = probe(Candidate((str(compiler),), compiler))
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith("it cannot be tried out: [Errno 2] No such file or directory")
 
 
 def test_hanging_compiler_is_ended_with_all_it_started(path: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     hanging = fake(path, "cc", f"(sleep 1.5; echo alive > {log}) &\nwait")
     began = time.monotonic()
-    reason = probe(Candidate((str(hanging),), hanging), seconds=0.3)
-    assert reason == "--version did not end within 0.3 s"
+    failure = probe(Candidate((str(hanging),), hanging), seconds=0.3)
+    assert failure == Failure("--version did not end within 0.3 s", hangs=True)
     assert time.monotonic() - began < 1.4
     time.sleep(1.6)
     assert not log.exists()
+
+
+def test_hanging_compiler_is_waited_for_once(path: Path, tmp_path: Path) -> None:
+    """Neither other flags nor another name of the same file make it end; another compiler is still found."""
+    log = tmp_path / "log"
+    export = f"export PATH={os.defpath}"
+    fake(path, "cc", f'{export}\necho called >> {log}\ntest "$1" = --version && exit\nsleep 9')
+    (path / "gcc").symlink_to(path / "cc")
+    with pytest.raises(BackendError, match="cc: a small program did not end within 1 s") as caught:
+        find_toolchain(NOWHERE, environ(path), seconds=1.0)
+    assert "gcc:" not in str(caught.value)
+    assert log.read_text().split() == ["called"] * 2
+    real(path, "clang")
+    assert find_toolchain(NOWHERE, environ(path), seconds=5.0).command == (str(path / "clang"),)
+
+
+def test_links_to_one_file_may_be_different_compilers(path: Path) -> None:
+    """As where a wrapper does what the name says that it is called by."""
+    wrapper = real(path, "wrapper", 'case "$0" in */cc) exit 1;; esac')
+    for name in ("cc", "gcc"):
+        (path / name).symlink_to(wrapper)
+    assert find_toolchain(NOWHERE, environ(path)).command == (str(path / "gcc"),)
 
 
 def test_program_that_dies_here_leads_to_plainer_flags(path: Path) -> None:
@@ -201,6 +223,13 @@ def test_source_that_fails_is_kept_once_in_the_cache(path: Path, tmp_path: Path)
     assert first == again
     assert first.is_relative_to((tmp_path / "cache").resolve())
     assert first.read_text() == SOURCE
+
+
+def test_source_that_fails_is_not_compiled_again(path: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    first, again = (str(failure(path, f"echo called >> {log}; exit 1", seconds=50.0)) for _ in range(2))
+    assert first == again
+    assert log.read_text().split() == ["called"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ ADDITION = str(SPECS / "binary_addition.yaml")
 QUICK = ["data.examples=64", "data.validation.examples=16", "data.test.examples=16", "training.epochs=1"]
 
 FAILS = 'case "$*" in *source.c*) echo "source.c:7:1: error: out of ideas"; exit 1;; esac'
+SLEEP = shutil.which("sleep")
 DIES = 'case "$*" in *source.c*) kill -9 $$;; esac'
 
 
@@ -114,6 +116,27 @@ def test_compiler_that_fails_on_a_network(here: Path, script: str, what: str) ->
     (line,) = auto.stderr.splitlines()
     assert line == f"graphbptt runs on numpy, not on the faster native: {what} ('backend: native' shows more)"
     assert "parameters, backend numpy\n" in auto.stdout
+
+
+def test_compiler_that_hangs_on_a_network(here: Path) -> None:
+    """As one that fails: an error where it is asked for, a line where it is not, and waited for once."""
+    offer_compiler(here, f'case "$*" in *source.c*) echo hanging >> {here}/log; {SLEEP} 60;; esac')
+    with (here / "hidden" / "sitecustomize.py").open("a") as file:
+        file.write("import graphbptt_native\ngraphbptt_native.backend.seconds = 1.0\n")
+    asked = graphbptt("explain", ADDITION, "backend=native")
+    assert asked.returncode == 1
+    assert asked.stderr.splitlines()[0] == "the C compiler did not end within 1 s"
+    assert "Traceback" not in asked.stderr
+    Path("log").unlink()
+    code = (
+        f"import graphbptt; models = [graphbptt.load({ADDITION!r}).compile() for _ in range(3)]; "
+        "print(*(model.backend for model in models))"
+    )
+    auto = run_python("-c", code)
+    assert (auto.returncode, auto.stdout) == (0, "numpy numpy numpy\n")
+    (line,) = auto.stderr.splitlines()
+    assert "not on the faster native: the C compiler did not end within 1 s (" in line
+    assert Path("log").read_text().split() == ["hanging"]
 
 
 @pytest.mark.usefixtures("here")
