@@ -3,7 +3,7 @@
     gradient := (block, ...) x (panel, ...)     the sum over rows of in[row, :] outer delta[row, :], in tiles
     block    := (row, ...)                  units of the states, as many as a tile has rows: their numbers in each row
     panel    := (kept row, ...)             units of the delta, as many vectors as a tile has
-    kept row                                one in which not all of the panel is zero
+    kept row                                one in which not all of the panel is zero, or not all states are finite
 
 Rows are taken some at a time, so many that what is packed of a panel stays in a cache, and each tile is added to the
 gradient (Goto and Van de Geijn 2008). While tiles are computed, what is packed next is fetched from memory, which would
@@ -11,8 +11,9 @@ otherwise take a third of the time where one side has few units. Blocks are thos
 delta; where the delta has so few units that vectors would stay empty it is the other way round, *turned*, and so is the
 gradient.
 
-A row whose derivative is zero contributes nothing and is left out, even where a state is infinite or not a number:
-behind the end of a sequence, at steps without a target, in modules that do not act.
+A row whose derivative is zero contributes nothing and is left out: behind the end of a sequence, at steps without a
+target, in modules that do not act. Where a state is infinite or not a number the row is kept, for zero times infinity
+is not a number; only the states of rows that could be left out are looked at, each as often as there are panels.
 """
 
 from __future__ import annotations
@@ -133,14 +134,21 @@ static inline ptrdiff_t start_part(ptrdiff_t length, ptrdiff_t parts, ptrdiff_t 
     return length / parts * part + (part < longer ? part : longer);
 }
 
-/* The rows whose numbers are not all zero; mostly the first number is not. */
-static ptrdiff_t find_kept(ptrdiff_t rows, ptrdiff_t width, const real *restrict of, ptrdiff_t stride,
-                           int *restrict kept) {
+/* Columns of rows, from the first row on. */
+typedef struct {
+    const real *from;
+    ptrdiff_t stride, width;
+} columns_of;
+
+/* The rows in which not all of the delta is zero, mostly its first number is not, or not all states are finite. */
+static ptrdiff_t find_kept(ptrdiff_t rows, columns_of delta, columns_of states, int *restrict kept) {
     ptrdiff_t count = 0;
-    for (ptrdiff_t row = 0; row < rows; row++, of += stride) {
-        int keep = of[0] != 0;
+    for (ptrdiff_t row = 0; row < rows; row++, delta.from += delta.stride, states.from += states.stride) {
+        int keep = delta.from[0] != 0;
         if (!keep)
-            for (ptrdiff_t j = 1; j < width; j++) keep |= of[j] != 0;
+            for (ptrdiff_t j = 1; j < delta.width; j++) keep |= delta.from[j] != 0;
+        if (!keep)
+            for (ptrdiff_t i = 0; i < states.width; i++) keep |= states.from[i] - states.from[i] != 0;
         kept[count] = (int)row;
         count += keep;
     }
@@ -190,24 +198,19 @@ $packs
 """
 
 CONTRACT = """\
-/* Columns of the rows that are packed next: tiles fetch them into a cache, each tile one line of a row in each pass. */
-typedef struct {
-    const real *from;
-    ptrdiff_t stride, width;
-} columns_ahead;
-
-/* All tiles of a panel of `vectors`, the last of which has `rest` columns, with some of the blocks. */
+/* All tiles of a panel of `vectors`, the last of which has `rest` columns, with some of the blocks. What is packed next
+   they fetch into a cache, each tile one line of a row in each pass. */
 static void contract_panel(ptrdiff_t count, const int *restrict kept, ptrdiff_t height, ptrdiff_t first,
                            ptrdiff_t last, const real *restrict packed, const real *restrict panel,
                            ptrdiff_t vectors, ptrdiff_t rest, real *restrict gradient, ptrdiff_t stride,
-                           int accumulate, columns_ahead panel_next, columns_ahead blocks_next) {
+                           int accumulate, columns_of panel_next, columns_of blocks_next) {
     const ptrdiff_t blocks = (height + $most_rows - 1) / $most_rows, low = height / blocks, high = height % blocks;
     const real *in = packed;
     real *out = gradient + start_part(height, blocks, first) * stride;
     for (ptrdiff_t b = first; b < last; b++) {
         const ptrdiff_t tall = low + (b < high), line = (b - first) * $line;
         const int beside = line < panel_next.width;
-        const columns_ahead next = beside ? panel_next : blocks_next;
+        const columns_of next = beside ? panel_next : blocks_next;
         const ptrdiff_t column = beside ? line : line - panel_next.width;
         const int more = column < next.width;
         const real *const fetched = more ? next.from + column : in;
@@ -220,8 +223,8 @@ $tiles
     }
 }
 
-/* gradient = in' @ with, summed over rows, in some of its blocks and panels. A panel leaves out the rows in which all
-   its columns are zero or, if `turned`, all of `in`: whichever is the delta. */
+/* gradient = in' @ with, summed over rows, in some of its blocks and panels. The delta is `with` or, if `turned`, all
+   of `in`; a panel leaves out the rows in which its delta is zero and its states are finite. */
 void contract_rows(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t width, ptrdiff_t first_block, ptrdiff_t last_block,
                    ptrdiff_t first_panel, ptrdiff_t last_panel, const real *restrict in, ptrdiff_t in_stride,
                    const real *restrict with, ptrdiff_t with_stride, int turned, real *restrict room,
@@ -241,14 +244,16 @@ void contract_rows(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t width, ptrdiff_t 
             const ptrdiff_t begin = start_part(vectors, panels, p), size = start_part(vectors, panels, p + 1) - begin;
             const ptrdiff_t first = begin * $lanes, full = size * $lanes;
             const ptrdiff_t columns = width - first < full ? width - first : full;
-            const ptrdiff_t count = turned ? find_kept(depth, height, in, in_stride, kept)
-                                           : find_kept(depth, columns, with + first, with_stride, kept);
+            const columns_of above = {with + first, with_stride, columns};
+            const columns_of aside = turned ? (columns_of){in, in_stride, height}
+                                            : (columns_of){in + left, in_stride, right - left};
+            const ptrdiff_t count = find_kept(depth, turned ? aside : above, turned ? above : aside, kept);
             if (count == 0 && done > 0) continue;
             pack_panel(count, kept, columns, with + first, with_stride, room);
             const int last = p + 1 == last_panel;
             const real *const beside = with + (last ? depth * with_stride + top : first + full);
-            const columns_ahead panel_next = {beside, with_stride, last && ending ? 0 : columns};
-            const columns_ahead blocks_next = {in + depth * in_stride + left, in_stride,
+            const columns_of panel_next = {beside, with_stride, last && ending ? 0 : columns};
+            const columns_of blocks_next = {in + depth * in_stride + left, in_stride,
                                                last && !ending ? right - left : 0};
             contract_panel(count, kept, height, first_block, last_block, packed, room, size, columns - full + $lanes,
                            gradient + first, width, done > 0, panel_next, blocks_next);
