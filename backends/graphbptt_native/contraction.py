@@ -72,8 +72,8 @@ def _bind_tiles(
             *_describe(left),
             *_describe(right),
             ctypes.c_int(contraction.turned),
-            ctypes.c_void_p(room(part, contraction.room).ctypes.data),
-            ctypes.c_void_p(out.ctypes.data),
+            room(part, contraction.room).ctypes.data_as(ctypes.c_void_p),
+            out.ctypes.data_as(ctypes.c_void_p),
         )
         for part, tiles in enumerate(_split(contraction.grid, cores))
     ]
@@ -101,11 +101,11 @@ def bind_sum(function: Any, series: Array, out: Array) -> Call:
         function,
         *map(ctypes.c_ssize_t, series.shape),
         *_describe(series),
-        ctypes.c_void_p(out.ctypes.data),
+        out.ctypes.data_as(ctypes.c_void_p),
     )
 
 
 def _describe(series: Array) -> Iterator[ctypes.c_void_p | ctypes.c_ssize_t]:
     """Where the first row lies, and how far the next one is."""
-    yield ctypes.c_void_p(series.ctypes.data)
+    yield series.ctypes.data_as(ctypes.c_void_p)
     yield ctypes.c_ssize_t(series.strides[0] // series.itemsize)

@@ -56,9 +56,9 @@ def bind_contraction(
             *(ctypes.c_ssize_t(n) for n in (first, last, source.shape[0] * source.shape[1], block.columns)),
             *_describe(source),
             *_describe(delta),
-            *(ctypes.c_void_p(array.ctypes.data) for array in (block.starts, block.positions)),
+            *(array.ctypes.data_as(ctypes.c_void_p) for array in (block.starts, block.positions)),
             *(
-                ctypes.c_void_p(array.ctypes.data)
+                array.ctypes.data_as(ctypes.c_void_p)
                 for array in (turned(core, last - first + block.columns), block.gradient)
             ),
         )
@@ -69,7 +69,7 @@ def bind_contraction(
 
 def _describe(series: Array) -> Iterator[ctypes.c_void_p | ctypes.c_ssize_t]:
     """Where the first row lies, and how far the next one is."""
-    yield ctypes.c_void_p(series.ctypes.data)
+    yield series.ctypes.data_as(ctypes.c_void_p)
     yield ctypes.c_ssize_t(series.strides[1] // series.itemsize)
 
 

@@ -95,11 +95,11 @@ class Program:
         calls = [
             partial(
                 self.functions.draw_noise,
-                ctypes.c_void_p(key.ctypes.data),
+                key.ctypes.data_as(ctypes.c_void_p),
                 word(noise.example),
                 word(first + begin),
                 *(number(n) for n in (end - begin, *out.shape[1:])),
-                ctypes.c_void_p(out[begin:].ctypes.data),
+                out[begin:].ctypes.data_as(ctypes.c_void_p),
             )
             for begin, end in pairwise(ends)
         ]
@@ -114,10 +114,10 @@ class Program:
             self.functions.pack_matrix,
             size(depth),
             size(columns),
-            address(matrix.ctypes.data),
+            matrix.ctypes.data_as(address),
             size(row_stride),
             size(column_stride),
-            address(packed.ctypes.data),
+            packed.ctypes.data_as(address),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.contraction import is_plain_sum
@@ -89,5 +90,7 @@ class NativeTape(Tape):
 
 
 def _flat(series: Array) -> Array:
-    """(steps, batch, unit) as (rows, unit): always a view."""
-    return series.reshape(-1, series.shape[-1])
+    """(steps, batch, unit) as (rows, unit): always a view, for a call keeps its address."""
+    flat = series.reshape(-1, series.shape[-1])
+    assert not flat.size or np.may_share_memory(flat, series)
+    return flat

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
 
@@ -53,11 +53,24 @@ def split_examples(size: int, flops: float, cores: int) -> list[tuple[int, int]]
 
 
 def run_together(calls: Sequence[Callable[[], object]]) -> None:
-    """Run calls at once, the first in this thread."""
-    others = [_threads(os.getpid()).submit(call) for call in calls[1:]]
-    calls[0]()
+    """Run calls at once, the first in this thread. All have ended when it returns or raises."""
+    others: list[Future[object]] = []
+    try:
+        others.extend(_threads(os.getpid()).submit(call) for call in calls[1:])
+        calls[0]()
+    finally:
+        _wait_for(others)
     for other in others:
         other.result()
+
+
+def _wait_for(calls: Sequence[Future[object]]) -> None:
+    """However often it is interrupted: calls write into memory that is used for something else afterwards."""
+    try:
+        wait(calls)
+    except BaseException:
+        _wait_for(calls)
+        raise
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +16,7 @@ from graphbptt.compiler import compile_network
 from graphbptt.ir.layout import draw_parameters
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_native import threads
+from graphbptt_native.contraction import bind_sum
 from graphbptt_native.executable import NativeExecutable
 from graphbptt_native.threads import count_cores, run_together, split_examples
 
@@ -76,6 +79,31 @@ def test_failure_in_a_thread_is_raised() -> None:
 
     with pytest.raises(ValueError, match="lost"):
         run_together([lambda: None, fail])
+
+
+def test_interrupted_call_waits_for_the_others() -> None:
+    ended = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def last() -> None:
+        time.sleep(0.1)
+        ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_together([interrupt, last])
+    assert ended
+
+
+def test_a_call_keeps_the_memory_whose_address_it_has() -> None:
+    series = np.zeros((2, 3))
+    held = weakref.ref(series)
+    call = bind_sum(print, series, np.zeros(3))
+    del series
+    assert held() is not None
+    del call
+    assert held() is None
 
 
 def test_fork_has_threads_of_its_own() -> None:
