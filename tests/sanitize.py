@@ -21,7 +21,11 @@ __all__ = ["Sanitizer", "list_sanitizers"]
 TESTS = Path(__file__).parent
 WATCHED = (
     "conformance",
-    *(f"backends/test_native_{part}.py" for part in ("scans", "sparse", "noise", "threads")),
+    *(
+        f"backends/test_native_{part}.py"
+        for part in ("scans", "sparse", "noise", "threads", "contraction", "sweeps", "positions")
+    ),
+    *(f"codegen/test_{part}.py" for part in ("contraction", "product")),
 )
 OPTIONS = {
     # An interpreter keeps much until it ends.

@@ -1,4 +1,4 @@
-"""How generated C is compiled where thousands of networks are: in a hurry, unless it is night."""
+"""How generated C is compiled where thousands of networks are: in a hurry, unless it is night. All of it is run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from agreement import BACKENDS
 from hypothesis import settings
 
-from graphbptt_native import backend
+from graphbptt_native import backend, contraction, executable, threads
 from graphbptt_native.cache import Cache
 
 
@@ -29,3 +29,11 @@ def hurried_compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
             flags = tuple(level.get(flag, flag) for flag in backend.toolchain.flags)
             patch.setattr(backend, "toolchain", replace(backend.toolchain, flags=flags))
         yield
+
+
+@pytest.fixture(autouse=True)
+def generated_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generated functions do what users leave to NumPy in networks so small, and two threads share it."""
+    monkeypatch.setattr(contraction, "FEWEST_FLOPS", 0.0)
+    monkeypatch.setattr(threads, "FLOPS_WORTH_A_THREAD", 1.0)
+    monkeypatch.setattr(executable, "count_cores", lambda: 2)
