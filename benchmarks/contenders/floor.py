@@ -12,9 +12,6 @@ __all__ = ["Floor"]
 SIDE = 1024
 """A product of this size reaches what the linear algebra library can do."""
 
-PASSES = 3
-"""Forward, the derivative by the states and the derivative by the weights: as many products."""
-
 
 class Floor:
     """A call multiplies two large matrices; its time, times `scale`, is the floor of the network."""
@@ -22,9 +19,13 @@ class Floor:
     def __init__(self, network: Network, problem: Problem, noisy: bool) -> None:
         del noisy
         sizes = problem.sizes
-        weights = network.split(problem.parameters, sizes).items()
-        per_step = sum(array.size for name, array in weights if not name.endswith(".bias"))
-        self.scale = PASSES * per_step * sizes.steps * sizes.batch / SIDE**3
+        groups = network.split(problem.parameters, sizes).items()
+        per_step = sum(
+            network.count_products(group, sizes) * array.size
+            for group, array in groups
+            if not group.endswith(".bias")
+        )
+        self.scale = per_step * sizes.steps * sizes.batch / SIDE**3
         rng = np.random.default_rng(0)
         self.left, self.right = (rng.random((SIDE, SIDE)).astype(problem.dtype) for _ in range(2))
         self.out = np.empty_like(self.left)

@@ -51,6 +51,12 @@ class Clockwork(Network):
         widths = [module * sizes.hidden // MODULES for module in range(1, MODULES + 1)]
         return {**p, "first": tuple(p["recurrent"][:, :width] for width in widths)}
 
+    def count_products(self, group: str, sizes: Sizes) -> float:
+        _, _, period = group.partition("#")
+        rates = [0.5**module for module in range(MODULES)]
+        acting = 1 / int(period) if period else sum(rates) / MODULES if group == "x->h" else 1
+        return acting * super().count_products(group, sizes)
+
     def project(self, ops: Operations, p: dict[str, Tensor], x: Tensor, noisy: bool) -> Tensor:
         steps, hidden = x.shape[0], p["recurrent"].shape[0]
         periods = np.repeat(2 ** np.arange(MODULES), hidden // MODULES)

@@ -69,6 +69,17 @@ class Network(ABC):
     def targets(self, sizes: Sizes) -> tuple[Target, ...]:
         return (Target("y", "wanted"),)
 
+    def count_products(self, group: str, sizes: Sizes) -> float:
+        """How many products a group's weights take part in at each step, on average.
+
+        They are the forward one, the derivative by the weights and the derivative by the states that are read, which
+        nobody needs of what is given. Edges to what is given do nothing.
+        """
+        clamped = (clamp.node for clamp in self.inputs(sizes))
+        given = {name for node in clamped for name in (node if isinstance(node, tuple) else (node,))}
+        source, _, target = group.partition("->")
+        return 0 if target in given else 2 if source in given else 3
+
     @abstractmethod
     def shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
         """The arrays that peers keep."""

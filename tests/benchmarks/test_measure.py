@@ -1,0 +1,73 @@
+"""Who is timed how often, and which contenders agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.contenders.floor import SIDE, Floor
+from benchmarks.measure import SLOW, SLOW_ROUNDS, _compare, _take_turns
+from benchmarks.problem import Problem
+from benchmarks.registry import WORKLOADS, draw_problem
+
+
+def write_result(path: Path, problem: Problem, wrong: float) -> Path:
+    gradients = {f"of {name}": array.copy() for name, array in problem.parameters.items()}
+    gradients["of recurrent"] *= 1 + wrong
+    np.savez(path, loss=1.0, **gradients)  # type: ignore[arg-type]
+    return path
+
+
+def test_gradients_that_differ_are_named(tmp_path: Path) -> None:
+    workload = WORKLOADS["tiny"]
+    problem = draw_problem(workload)
+    near = {
+        name: write_result(tmp_path / f"{name}.npz", problem, wrong)
+        for name, wrong in (("a", 0.0), ("b", 1e-5))
+    }
+    assert _compare(workload, near, "float32") == pytest.approx(1e-5, rel=0.05)
+    far = {**near, "c": write_result(tmp_path / "c.npz", problem, 1e-3)}
+    with pytest.raises(ValueError, match=r"tiny: c and a differ in recurrent by 1\.0e-03"):
+        _compare(workload, far, "float32")
+
+
+def test_the_slow_are_timed_in_fewer_rounds() -> None:
+    asked: list[str] = []
+
+    def answer(name: str, seconds: float) -> float:
+        asked.append(name)
+        return seconds
+
+    asks = {
+        name: lambda name=name, seconds=seconds: answer(name, seconds)
+        for name, seconds in (("fast", 1.0), ("slow", SLOW + 1.0), ("floor", 0.01))
+    }
+    samples = _take_turns(asks, 0, 5)
+    assert {name: len(taken) for name, taken in samples.items()} == {
+        "fast": 5,
+        "slow": SLOW_ROUNDS,
+        "floor": 5,
+    }
+    assert asked[:6] == ["fast", "slow", "floor", "slow", "floor", "fast"]
+
+
+@pytest.mark.parametrize(
+    ("name", "products"),
+    [
+        ("rnn", 2 * 64 * 256 + 3 * (256 * 256 + 256 * 64)),
+        # The modules act at every step, every second one, and so on; they read themselves and the slower ones.
+        (
+            "clockwork",
+            2 * 64 * 64 * sum(0.5**k for k in range(8))
+            + 3 * 512 * 64
+            + 3 * sum(0.5**k * (512 - 64 * k) * 64 for k in range(8)),
+        ),
+    ],
+)
+def test_the_floor_counts_what_is_needed(name: str, products: float) -> None:
+    workload = WORKLOADS[name]
+    floor = Floor(workload.network, draw_problem(workload), False)
+    sizes = workload.sizes
+    assert floor.scale == pytest.approx(products * sizes.steps * sizes.batch / SIDE**3)
