@@ -120,7 +120,8 @@ def test_only_flags_are_ints() -> None:
     plan = compile_network(fold_graph(graph, [], [Target("h", "h")]))
     text = write_source(plan, FLOAT32, SMALLEST).text
     assert "multiply_entries" in text
-    flags, few = {"accumulate", "denormal", "keep", "turned"}, {"kept", "round"}
+    flags = {"accumulate", "beside", "denormal", "ending", "keep", "last", "more", "turned"}
+    few = {"kept", "round"}
     assert set(re.findall(r"(?<!unsigned )\bint (\w+)", text)) <= flags | few
     assert set(re.findall(r"\bint \*restrict (\w+)", text)) <= {"starts", "sources", "positions", "kept"}
 
