@@ -66,6 +66,8 @@ class NativeBackend:
 
         Raises
         ------
+        BackendError
+            They would be too long to compile.
         CompilerError
             The compiler fails, hangs, or makes nothing that can be loaded.
         """

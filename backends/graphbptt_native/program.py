@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from graphbptt.codegen.contraction import Contraction
 from graphbptt.codegen.entries import count_sampled
+from graphbptt.codegen.length import check_length
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import VectorUnit
 from graphbptt.codegen.scan import Scan
@@ -133,9 +134,12 @@ def compile_plan(
 
     Raises
     ------
+    BackendError
+        The text would be too long to compile.
     CompilerError
         The compiler fails, or takes longer than `seconds`.
     """
+    check_length(plan)
     source = write_source(plan, precision_of(dtype), toolchain.vectors)
     library = load_library(source.text, toolchain, cache, seconds)
     return Program(source.scans, toolchain.vectors, library.functions, cores)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from compiled import toolchain
@@ -185,6 +186,33 @@ def test_folder_that_cannot_be(tmp_path: Path, place: str) -> None:
     assert opened.folder is None
     assert opened.note.startswith("nothing is kept between runs: ")
     assert load_library(TEXT, toolchain(), opened).functions.seven() == 7
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")
+def test_folder_that_cannot_be_written(cache: Cache) -> None:
+    assert cache.folder is not None
+    cache.folder.chmod(0o500)
+    try:
+        library = load_library(TEXT, toolchain(), cache)
+        assert (library.compiled, library.functions.seven()) == (True, 7)
+        assert list(cache.folder.iterdir()) == []
+    finally:
+        cache.folder.chmod(0o700)
+
+
+def test_no_room_for_another_folder(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = caches.tempfile.mkdtemp
+
+    def refuse(*arguments: Any, **options: Any) -> str:
+        if options.get("dir") == cache.folder:
+            raise OSError(28, "No space left on device")
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(caches.tempfile, "mkdtemp", refuse)
+    library = load_library(TEXT, toolchain(), cache)
+    assert (library.compiled, library.functions.seven()) == (True, 7)
+    assert cache.folder is not None
+    assert list(cache.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
