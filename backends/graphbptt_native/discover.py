@@ -30,7 +30,7 @@ from graphbptt_native.vectors import find_vectors
 
 __all__ = ["Candidate", "Failure", "Toolchain", "check_system", "find_toolchain", "list_candidates", "probe"]
 
-REMEDY = "install one (gcc or clang), name one in $CC, or pip install 'graphbptt[native]'"
+REMEDY = "install one (gcc or clang), name one in $CC, or pip install ziglang"
 POSIX = os.name == "posix"
 FINDINGS = "toolchain.json"
 SECONDS = 60.0

@@ -66,15 +66,15 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
         with tempfile.TemporaryDirectory(prefix="graphbptt-") as name:
             try:
                 made = compile_source(source, toolchain, cache, Path(name), seconds)
+                return Library(_load_made(made, source, key, toolchain, cache), compiled=True)
             except CompilerError as error:
                 _failures[key, seconds] = str(error)
                 raise
-            return Library(_load_made(made, source, key, cache), compiled=True)
     except OSError as error:
         raise CompilerError(f"what is compiled cannot be written: {error}") from error
 
 
-def _load_made(made: Path, source: str, key: str, cache: Cache) -> ctypes.CDLL:
+def _load_made(made: Path, source: str, key: str, toolchain: Toolchain, cache: Cache) -> ctypes.CDLL:
     """Load what was made, from the cache where it can be kept."""
     try:
         entry = cache.store(key, {SOURCE: source.encode(), OBJECT: made.read_bytes()})
@@ -84,7 +84,8 @@ def _load_made(made: Path, source: str, key: str, cache: Cache) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(made))
     except OSError as error:
-        raise CompilerError(f"what the C compiler made cannot be loaded: {error}") from error
+        what = f"what the C compiler made cannot be loaded: {error}"
+        raise CompilerError(f"{what}\n  {_how_to_repeat(source, toolchain, cache)}") from error
 
 
 def compile_source(
@@ -106,7 +107,7 @@ def compile_source(
         message += ["it said:", *(f"  {line[:COLUMNS_SHOWN]}" for line in lines[:LINES_SHOWN])]
     if len(lines) > LINES_SHOWN:
         message.append(f"  and {len(lines) - LINES_SHOWN} lines more")
-    message.append(f"to repeat: {shlex.join(toolchain.compile_command(_keep(source, cache), os.devnull))}")
+    message.append(_how_to_repeat(source, toolchain, cache))
     raise CompilerError("\n  ".join(message))
 
 
@@ -114,6 +115,10 @@ def _pick(lines: Sequence[str]) -> str:
     """The line that says most: the first error, else the first of all."""
     telling = next((line for line in lines if "error" in line), next(iter(lines), ""))
     return f": {telling.strip()[:COLUMNS_SHOWN]}" if telling else ""
+
+
+def _how_to_repeat(source: str, toolchain: Toolchain, cache: Cache) -> str:
+    return f"to repeat: {shlex.join(toolchain.compile_command(_keep(source, cache), os.devnull))}"
 
 
 def _keep(source: str, cache: Cache) -> Path:

@@ -24,10 +24,10 @@ def explain(spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str
     if emit and steps is not None:
         raise click.UsageError("the text of a loop holds for any number of steps: leave --steps out")
     declared = load(spec, overrides)
-    model = declared.compile()
-    if emit:
-        click.echo(model.emit_c())
+    if emit:  # text needs no compiler
+        click.echo(declared.compile(backend="numpy").emit_c())
         return
+    model = declared.compile()
     if steps is None:
         example = declared.data().train.take(slice(0, 1))
         steps = model.bind(example.fields, example.steps).steps

@@ -33,4 +33,4 @@ def block(head: str, body: Iterable[str]) -> list[str]:
         x += 1;
     }
     """
-    return [f"{head} {{".lstrip(), *(f"    {line}" if line else "" for line in body), "}"]
+    return [f"{head} {{" if head else "{", *(f"    {line}" if line else "" for line in body), "}"]

@@ -64,14 +64,21 @@ def test_auto_takes_native_and_says_nothing_of_it(here: Path) -> None:
 
 def test_second_start_runs_no_compiler(here: Path) -> None:
     offer_compiler(here, f"echo called >> {here}/log")
-    first = graphbptt("explain", ADDITION, "--emit", "c")
+    first = graphbptt("explain", ADDITION)
     calls = Path("log").read_text()
     assert calls
-    assert graphbptt("explain", ADDITION, "--emit", "c").stdout == first.stdout
+    assert graphbptt("explain", ADDITION).stdout == first.stdout
     assert graphbptt("check", ADDITION, "dtype=float32", "--examples", "1").returncode == 0
     assert "(auto)" in graphbptt("backends").stdout
     with_double = Path("log").read_text()
     assert with_double.count("called") == calls.count("called") + 1  # `check` compares in double precision
+
+
+def test_source_text_needs_no_compiler(here: Path) -> None:
+    del here
+    done = graphbptt("explain", ADDITION, "--emit", "c", "backend=native")
+    assert done.returncode == 0
+    assert "void forward_1(" in done.stdout
 
 
 def test_without_a_compiler_auto_says_in_one_line_what_would_be_faster(here: Path) -> None:
@@ -82,7 +89,7 @@ def test_without_a_compiler_auto_says_in_one_line_what_would_be_faster(here: Pat
         assert line.startswith(
             "graphbptt runs on numpy, not on the faster native: there is no C compiler; install"
         )
-        assert line.endswith("pip install 'graphbptt[native]'")
+        assert line.endswith("pip install ziglang")
     assert "numpy: available (auto)" in graphbptt("backends").stdout
     asked = graphbptt("train", ADDITION, *QUICK, "backend=native")
     assert asked.returncode == 2
