@@ -48,9 +48,9 @@ def main() -> None:
     _check(quiet, workload, Path(result))
     _answer(answers, {"compile_s": ready})
     gc.disable()
-    scale = getattr(contender, "scale", 1.0)
+    calls = getattr(contender, "calls_per_batch", 1.0)
     for line in sys.stdin:
-        _answer(answers, {"seconds": scale * _time_calls(contender, float(line))})
+        _answer(answers, {"seconds": calls * _time_calls(contender, float(line))})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _answer(answers, {"peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)})
 

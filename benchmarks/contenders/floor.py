@@ -14,7 +14,7 @@ SIDE = 1024
 
 
 class Floor:
-    """A call multiplies two large matrices; its time, times `scale`, is the floor of the network."""
+    """A call multiplies two large matrices; its time, times `calls_per_batch`, is the floor of the network."""
 
     def __init__(self, network: Network, problem: Problem, noisy: bool) -> None:
         del noisy
@@ -25,7 +25,7 @@ class Floor:
             for group, array in groups
             if not group.endswith(".bias")
         )
-        self.scale = per_step * sizes.steps * sizes.batch / SIDE**3
+        self.calls_per_batch = per_step * sizes.steps * sizes.batch / SIDE**3
         rng = np.random.default_rng(0)
         self.left, self.right = (rng.random((SIDE, SIDE)).astype(problem.dtype) for _ in range(2))
         self.out = np.empty_like(self.left)
