@@ -60,6 +60,13 @@ def test_links(document: str) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/tour.md", "docs/gallery.md"])
+def test_prose_is_as_wide_as_that_of_the_code(document: str) -> None:
+    """Rows of tables cannot be broken."""
+    lines = (ROOT / document).read_text().splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+
+
 def test_guide_names_every_pass() -> None:
     guide = (ROOT / "docs/guide.md").read_text()
     passes = [path.name for path in (ROOT / "graphbptt/passes").glob("[!_]*.py")]
