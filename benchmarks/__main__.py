@@ -4,11 +4,15 @@ python -m benchmarks                                     every workload: results
 python -m benchmarks --workloads rnn,tiny                some of them
 python -m benchmarks --contenders numpy,torch_loop       some of the contenders
 python -m benchmarks --workloads compile                 the compiler alone, and the C compiler
+
+The exit code is 1 where generated C takes too long to compile or to load.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.compilation import time_compilation
@@ -16,12 +20,13 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import measure_workload
 from benchmarks.registry import WORKLOADS
 from benchmarks.report import RESULTS, format_measurement, format_results, write_results
-from benchmarks.sources import time_sources
+from benchmarks.sources import find_slow, time_sources
 
 EVERY_CONTENDER = tuple(dict.fromkeys(name for item in WORKLOADS.values() for name in item.contenders))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what a command line asks for, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,7 +49,7 @@ def main() -> None:
         metavar="FILE",
         help="where the results go, the table beside it; else it is printed",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     workloads = _choose(parser, options.workloads, known)
     contenders = _choose(parser, options.contenders, list(EVERY_CONTENDER))
     measurements = []
@@ -58,12 +63,15 @@ def main() -> None:
             print(format_measurement(measurements[-1]), flush=True)
     compilation = time_compilation() if "compile" in workloads else []
     sources = time_sources() if "compile" in workloads else []
+    if "compile" in workloads and not sources:
+        print("No C compiler works here: no generated C was timed.")
     machine = describe_machine()
     print(format_results(machine, (), compilation, sources))
     complete = set(workloads) == set(known) and set(contenders) == set(EVERY_CONTENDER)
     path = options.json or (RESULTS / "cpu.json" if complete else None)
     if path is not None:
         write_results(path, machine, measurements, compilation, sources)
+    return 1 if any(find_slow(sources)) else 0
 
 
 def _choose(parser: argparse.ArgumentParser, names: str, known: list[str]) -> list[str]:
@@ -75,4 +83,4 @@ def _choose(parser: argparse.ArgumentParser, names: str, known: list[str]) -> li
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

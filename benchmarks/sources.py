@@ -25,7 +25,15 @@ from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.discover import Toolchain, find_toolchain
 from graphbptt_native.load import OBJECT, SOURCE, compile_source, load_library, object_key
 
-__all__ = ["SourceTiming", "describe_sources", "format_sources", "list_plans", "time_source", "time_sources"]
+__all__ = [
+    "SourceTiming",
+    "describe_sources",
+    "find_slow",
+    "format_sources",
+    "list_plans",
+    "time_source",
+    "time_sources",
+]
 
 T = TypeVar("T")
 
@@ -100,6 +108,13 @@ def describe_sources(timings: Sequence[SourceTiming]) -> list[dict[str, Any]]:
     return [asdict(timing) for timing in timings]
 
 
+def find_slow(timings: Sequence[SourceTiming]) -> tuple[list[str], list[str]]:
+    """The networks whose C takes too long to compile, and those where it takes too long to load."""
+    slow = [item.network for item in timings if item.compile_s > COMPILE_SECONDS]
+    late = [item.network for item in timings if item.load_s > LOAD_SECONDS]
+    return slow, late
+
+
 def format_sources(timings: Sequence[SourceTiming]) -> list[str]:
     """The lines of the table."""
     if not timings:
@@ -116,8 +131,7 @@ def format_sources(timings: Sequence[SourceTiming]) -> list[str]:
         )
         for item in timings
     ]
-    slow = [item.network for item in timings if item.compile_s > COMPILE_SECONDS]
-    late = [item.network for item in timings if item.load_s > LOAD_SECONDS]
+    slow, late = find_slow(timings)
     return [
         "## generated C: one source for each network, float32",
         "",
