@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.compilation import time_compilation
 from benchmarks.machine import describe_machine
-from benchmarks.measure import measure_workload
+from benchmarks.measure import Measurement, measure_workload
 from benchmarks.registry import WORKLOADS
 from benchmarks.report import RESULTS, format_measurement, format_results, write_results
 from benchmarks.sources import find_slow, time_sources
@@ -52,15 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     workloads = _choose(parser, options.workloads, known)
     contenders = _choose(parser, options.contenders, list(EVERY_CONTENDER))
-    measurements = []
+    measurements: list[Measurement] = []
     for name in workloads:
         if name in WORKLOADS:
             workload = WORKLOADS[name]
             chosen = tuple(contender for contender in workload.contenders if contender in contenders)
-            measurements.append(
-                measure_workload(workload, chosen, options.dtype, options.seconds, options.rounds)
-            )
-            print(format_measurement(measurements[-1]), flush=True)
+            measurement = measure_workload(workload, chosen, options.dtype, options.seconds, options.rounds)
+            print(format_measurement(measurement, measurements), flush=True)
+            measurements.append(measurement)
     compilation = time_compilation() if "compile" in workloads else []
     sources = time_sources() if "compile" in workloads else []
     if "compile" in workloads and not sources:

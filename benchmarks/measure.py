@@ -111,8 +111,8 @@ class _Process:
         return peak
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        with self.process:  # which closes its pipes
+            self.process.kill()
 
     def _read(self, patience: float | None) -> dict[str, float]:
         """The next answer.

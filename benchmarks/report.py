@@ -28,6 +28,10 @@ products at the rate of a large one (NumPy's BLAS, on all cores), measured in th
 contender is, of that. The contender native_alone is native kept to one thread."""
 
 
+ABSENT = "No module named "
+REMEDY = 'To measure them too: pip install ".[peers]".'
+
+
 def find_fastest_peer(measurement: Measurement) -> str | None:
     peers = {
         name: timing.minimum
@@ -105,8 +109,8 @@ def format_results(
     lines = ["# Speed", "", *(f"- {key}: {value}" for key, value in machine.items()), ""]
     if measurements:
         lines += [EXPLANATION, ""]
-    for measurement in measurements:
-        lines += [format_measurement(measurement), ""]
+    for index, measurement in enumerate(measurements):
+        lines += [format_measurement(measurement, measurements[:index]), ""]
     if compilation:
         lines += [
             f"1,000 populations and 10,000 edges compile in {min(compilation):.2f} s "
@@ -116,8 +120,8 @@ def format_results(
     return "\n".join([*lines, *format_sources(sources)])
 
 
-def format_measurement(measurement: Measurement) -> str:
-    """One workload's table."""
+def format_measurement(measurement: Measurement, before: Sequence[Measurement] = ()) -> str:
+    """One workload's table; how to get libraries that are not there is told once, by those `before` or here."""
     workload = measurement.workload
     table = [HEAD, ("---",) * len(HEAD), *map(_format_row, list_rows([measurement]))]
     lines = [
@@ -129,7 +133,13 @@ def format_measurement(measurement: Measurement) -> str:
     lines += [_format_aim(aim) for aim in judge_aims(measurement)]
     lines += list(_compare_threads(measurement))
     lines += [f"No {name}: {reason}." for name, reason in measurement.absent.items()]
+    if _lacks_library(measurement) and not any(map(_lacks_library, before)):
+        lines.append(REMEDY)
     return "\n".join(lines)
+
+
+def _lacks_library(measurement: Measurement) -> bool:
+    return any(reason.startswith(ABSENT) for reason in measurement.absent.values())
 
 
 def _format_aim(aim: dict[str, Any]) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from benchmarks import __main__ as command
@@ -43,3 +47,22 @@ def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setattr(command, "time_sources", list)
     assert command.main(["--workloads", "compile"]) == 0
     assert "No C compiler works here: no generated C was timed." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("quick")
+def test_how_to_get_the_peers_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the first contenders whose library is not there; the processes are those of the benchmarks."""
+    for library in ("torch", "jax"):
+        (tmp_path / f"{library}.py").write_text(
+            f"raise ModuleNotFoundError(\"No module named '{library}'\")\n"
+        )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    short = ["--rounds", "1", "--seconds", "0", "--json", str(tmp_path / "results.json")]
+    assert command.main(["--workloads", "tiny,step", "--contenders", "numpy,torch_loop,jax", *short]) == 0
+    printed, written = capsys.readouterr().out, (tmp_path / "results.md").read_text()
+    for said in (printed, written):
+        assert said.count('pip install ".[peers]"') == 1
+        assert said.index("No jax: No module named 'jax'.") < said.index('pip install ".[peers]"')
+        assert said.count("No torch_loop: No module named 'torch'.") == 2
