@@ -70,4 +70,4 @@ def test_the_floor_counts_what_is_needed(name: str, products: float) -> None:
     workload = WORKLOADS[name]
     floor = Floor(workload.network, draw_problem(workload), False)
     sizes = workload.sizes
-    assert floor.scale == pytest.approx(products * sizes.steps * sizes.batch / SIDE**3)
+    assert floor.calls_per_batch == pytest.approx(products * sizes.steps * sizes.batch / SIDE**3)
