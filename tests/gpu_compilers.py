@@ -23,7 +23,9 @@ ARCHITECTURES = ("80", "90")
 WARNINGS = ("--Werror", "all-warnings", "-Xptxas", "--warning-as-error")
 
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
-SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+SPILLS = re.compile(
+    r"Function properties for (\w+)\s+(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+)
 REGISTERS = re.compile(r"Used (\d+) registers")
 
 
@@ -89,8 +91,11 @@ def _run_nvrtc(nvrtc: Any, text: str, architecture: str) -> str:
 
 
 def _read_usage(report: str) -> list[Usage]:
-    """One record for each kernel: its name, then what it spills, then its registers."""
-    entries, spills, registers = (pattern.findall(report) for pattern in (ENTRY, SPILLS, REGISTERS))
+    """One record for each kernel: its name, then what it spills, then its registers; functions that it calls have
+    records of what they spill, too."""
+    entries, functions, registers = (pattern.findall(report) for pattern in (ENTRY, SPILLS, REGISTERS))
+    kernels = {kernel for kernel, _ in entries}
+    spills = [found for name, *found in functions if name in kernels]
     assert len(entries) == len(spills) == len(registers), report
     return [
         Usage(kernel, architecture, int(used), int(stack), int(stores) + int(loads))

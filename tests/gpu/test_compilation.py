@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gpu_compilers import ARCHITECTURES, measure_usage
+from gpu_compilers import ARCHITECTURES, Usage, measure_usage
 from hypothesis import given, settings
 from strategies import Case, cases
 
@@ -13,8 +13,11 @@ import graphbptt
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels import write_kernels
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
+from graphbptt.codegen.update_kernels import write_update
 from graphbptt.compiler import compile_network
+from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.ir.plan import Plan
+from graphbptt.training.optimizers import OPTIMIZERS, make_rule
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 BOTH = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda precision: precision.name)
@@ -30,6 +33,10 @@ def check_usage(plan: Plan, precision: Precision) -> None:
     for architecture in ARCHITECTURES:
         compiled = {usage.kernel for usage in usages if usage.architecture == f"sm_{architecture}"}
         assert {kernel.name for kernel in kernels.kernels()} <= compiled
+    check_frugal(usages, precision)
+
+
+def check_frugal(usages: list[Usage], precision: Precision) -> None:
     for usage in usages:
         assert usage.spilled <= AROUND_CALLS[precision.name], usage
         assert usage.registers <= REGISTERS, usage
@@ -49,3 +56,12 @@ def test_random_graphs_spill_nothing(precision: Precision) -> None:
         check_usage(compile_network(case.fold()), precision)
 
     check()
+
+
+@BOTH
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_spill_nothing(name: str, precision: Precision) -> None:
+    rule = make_rule(OptimizerChoice.model_validate({name: {"momentum": 0.9} if name == "sgd" else {}}))
+    usages = measure_usage(write_update(rule, 1.0, precision, CUDA).text)
+    assert len(usages) == 2 * len(ARCHITECTURES)
+    check_frugal(usages, precision)
