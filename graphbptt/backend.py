@@ -18,6 +18,7 @@ from graphbptt.errors import BackendError, did_you_mean
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 
 __all__ = [
     "AUTO_ORDER",
@@ -84,9 +85,13 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """What the entry point names."""
+    """What the entry point names.
+
+    `precisions` are those of products that it has: what `Plan.precision` may be.
+    """
 
     name: str
+    precisions: tuple[ProductPrecision, ...]
 
     def missing(self) -> str | None:
         """Why it cannot run here, in one sentence, which more lines may explain; None if it can."""
@@ -140,11 +145,13 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
     Raises
     ------
     BackendError
-        There is none of that name, it says that it cannot run here, or it cannot make the plan ready.
+        There is none of that name, it says that it cannot run here, it cannot make the plan ready, or it has no
+        products of the plan's precision.
     """
     reasons: dict[str, str] = {}
     for backend in _load_usable(name, reasons):
         try:
+            _check_precision(backend, plan)
             executable = backend.build(plan, dtype)
         except BackendError as error:
             if name != "auto":
@@ -157,7 +164,7 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
                 f"graphbptt runs on {backend.name}, not on the faster {faster}: {_shorten(reason, faster)}"
             )
         return backend.name, executable
-    raise _explain_none(name, reasons)
+    raise _explain_none(name, reasons, plan.precision)
 
 
 def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
@@ -175,9 +182,22 @@ def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
                 yield backend
 
 
-def _explain_none(name: str, reasons: Mapping[str, str]) -> BackendError:
+def _check_precision(backend: Backend, plan: Plan) -> None:
+    if plan.precision not in backend.precisions:
+        raise BackendError(
+            f"{backend.name} has no products of precision {plan.precision}; write precision: full, or backend: cupy"
+        )
+
+
+def _explain_none(
+    name: str, reasons: Mapping[str, str], precision: ProductPrecision = "full"
+) -> BackendError:
     lines = [f"backend {candidate!r} cannot run here: {reason}" for candidate, reason in reasons.items()]
-    if name == "auto":
+    if name == "auto" and precision != "full":
+        lines.append(
+            f"no backend that can run here has products of precision {precision}; write precision: full"
+        )
+    elif name == "auto":
         lines.append("no backend can run here; reinstall graphbptt, which brings the numpy backend")
     return BackendError("\n".join(lines))
 

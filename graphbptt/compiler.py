@@ -16,6 +16,7 @@ from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import place_parameters
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt.model import Model
 from graphbptt.passes.check_memory import check_memory, measure_memory
 from graphbptt.passes.coalesce_units import coalesce_units
@@ -52,6 +53,7 @@ def compile(  # the public name, used as graphbptt.compile
     backend: str = "auto",
     dtype: npt.DTypeLike = "float32",
     seed: int = 0,
+    precision: ProductPrecision = "full",
 ) -> Model:
     """Compile a recurrent network declared as a networkx graph.
 
@@ -73,6 +75,9 @@ def compile(  # the public name, used as graphbptt.compile
         The type of all numbers.
     seed : int
         What the initial parameters are drawn from; at least 0.
+    precision : {"full", "tf32", "bfloat16"}
+        What matrix products keep of their factors: all digits of `dtype`, or less, where that is float32 and the
+        backend can do so. Sums and states keep all.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def compile(  # the public name, used as graphbptt.compile
     Raises
     ------
     SpecError
-        The graph, the inputs, the targets, the dtype or the seed cannot be what was declared.
+        The graph, the inputs, the targets, or one of the settings cannot be what was declared.
     BackendError
         The backend is not installed, cannot run here, or cannot make the network ready, as where a C compiler fails.
 
@@ -111,6 +116,8 @@ def compile(  # the public name, used as graphbptt.compile
         if (memory := measure_memory()) is not None:
             check_memory(network, memory)
         plan = compile_network(network)
-        return Model(plan, backend=backend, dtype=dtype, seed=seed, aliases=coalesced.aliases)
+        return Model(
+            plan, backend=backend, dtype=dtype, seed=seed, aliases=coalesced.aliases, precision=precision
+        )
     except SpecError as error:
         raise coalesced.locate(error) from None

@@ -7,6 +7,7 @@ and gives results back under the user's names with axes (batch, time, units).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ from graphbptt.ir.layout import add_penalty_slopes, draw_parameters, measure_pen
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
+from graphbptt.ir.product_precision import ProductPrecision, refuse_precision
 from graphbptt.ir.unrolled import UnrolledGraph
 from graphbptt.keeper import Keeper
 from graphbptt.keeper.start import find_unmet, find_vanishing, start_inside
@@ -58,11 +60,13 @@ class Model:
     aliases : Aliases, optional
         The nodes of the graph, and what the populations that were put together consist of; without it, the nodes are
         the populations.
+    precision : {"full", "tf32", "bfloat16"}
+        What matrix products keep of their factors.
 
     Raises
     ------
     SpecError
-        It has another dtype, or a seed that is no whole number from 0.
+        It has another dtype, a seed that is no whole number from 0, or a precision that the dtype does not have.
     BackendError
         The backend is not installed, cannot run here, or cannot make the plan ready; ``auto`` takes the next one then.
 
@@ -89,8 +93,10 @@ class Model:
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
         aliases: Aliases | None = None,
+        precision: ProductPrecision = "full",
     ) -> None:
-        self.dtype, self.seed = _check_settings(dtype, seed)
+        self.dtype, self.seed = _check_settings(dtype, seed, precision)
+        plan = plan if plan.precision == precision else replace(plan, precision=precision)
         self._noise = Noise(self.seed)
         self.backend, self._executable = build_executable(backend, plan, self.dtype)
         self.plan = plan
@@ -106,7 +112,7 @@ class Model:
 
     def __copy__(self) -> Model:
         """A model of the same network whose parameters are its own."""
-        model = Model(self.plan, self.backend, self.dtype, self.seed, self.aliases)
+        model = Model(self.plan, self.backend, self.dtype, self.seed, self.aliases, self.plan.precision)
         model.vector[:] = self.vector
         return model
 
@@ -122,6 +128,12 @@ class Model:
     @property
     def network(self) -> FoldedNetwork:
         return self.plan.network
+
+    @property
+    def summary(self) -> str:
+        """How many trainable parameters it has, and what runs it, in a line."""
+        precision = "" if self.plan.precision == "full" else f", precision {self.plan.precision}"
+        return f"{self.plan.layout.free} parameters, backend {self.backend}{precision}"
 
     def bind(
         self, fields: Fields, steps: int | None = None, targets: bool = True, noise: bool | int = True
@@ -337,8 +349,8 @@ def _choose_noise(noise: bool | int, seed: int) -> Noise | None:
     return Noise(int(noise))
 
 
-def _check_settings(dtype: npt.DTypeLike, seed: int) -> tuple[np.dtype[Any], int]:
-    """The type of a model's numbers and its seed, if they can be used."""
+def _check_settings(dtype: npt.DTypeLike, seed: int, precision: str) -> tuple[np.dtype[Any], int]:
+    """The type of a model's numbers and its seed, if these and the precision of products can be used."""
     problems = []
     try:
         kind = np.dtype(dtype).name
@@ -349,6 +361,8 @@ def _check_settings(dtype: npt.DTypeLike, seed: int) -> tuple[np.dtype[Any], int
         problems.append(Problem("dtype", f"{dtype!r} is no type to compute with", remedy))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         problems.append(Problem("seed", f"{seed!r} is no seed", "write a whole number, at least 0"))
+    if (refusal := refuse_precision(precision, kind)) is not None:
+        problems.append(Problem("precision", *refusal))
     if problems:
         raise SpecError(problems)
     return np.dtype(kind), int(seed)

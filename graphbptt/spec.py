@@ -20,6 +20,7 @@ from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaratio
 from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.losses import LOSSES
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt.model import Model
 from graphbptt.training.admission import check_purpose
 from graphbptt.training.baselines import evaluate_baseline
@@ -63,9 +64,13 @@ class Spec:
         return self.declaration.spec.training or TrainingDeclaration()
 
     def compile(
-        self, backend: str | None = None, dtype: npt.DTypeLike | None = None, seed: int | None = None
+        self,
+        backend: str | None = None,
+        dtype: npt.DTypeLike | None = None,
+        seed: int | None = None,
+        precision: ProductPrecision | None = None,
     ) -> Model:
-        """Compile the network, by default with the file's own backend, dtype and seed."""
+        """Compile the network, by default with the file's own backend, dtype, seed and precision."""
         spec = self.declaration.spec
         return compile_graph(
             self.graph,
@@ -74,6 +79,7 @@ class Spec:
             backend=spec.backend if backend is None else backend,
             dtype=spec.dtype if dtype is None else dtype,
             seed=spec.seed if seed is None else seed,
+            precision=spec.precision if precision is None else precision,
         )
 
     def data(self) -> Parts:

@@ -17,6 +17,7 @@ from graphbptt.backend import GROUP, Executable, build_executable, find_backend,
 from graphbptt.cli import run
 from graphbptt.errors import BackendError, CompilerError
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 
 INSTALLED = {entry.name: entry.value for entry in metadata.entry_points(group=GROUP)}
 BROKEN = "a_package_that_is_not_there:backend"
@@ -82,6 +83,7 @@ class FailingBackend:
     """It can run here, and can make no plan ready."""
 
     name = "native"
+    precisions: tuple[ProductPrecision, ...] = ("full",)
 
     def missing(self) -> str | None:
         return None

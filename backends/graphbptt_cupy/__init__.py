@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import open_gpu
 from graphbptt_cupy.presence import find_missing
@@ -21,6 +22,7 @@ class CupyBackend:
     """Runs plans where CuPy finds a GPU."""
 
     name = "cupy"
+    precisions: tuple[ProductPrecision, ...] = ("full",)
 
     def missing(self) -> str | None:
         return find_missing()

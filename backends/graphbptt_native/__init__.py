@@ -10,6 +10,7 @@ import numpy as np
 
 from graphbptt.errors import BackendError
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt_native.cache import Cache, open_cache
 from graphbptt_native.discover import Toolchain, check_system, find_toolchain
 from graphbptt_native.executable import NativeExecutable
@@ -24,6 +25,7 @@ class NativeBackend:
     """Runs plans where a C compiler works, which may take `seconds` for one of them."""
 
     name = "native"
+    precisions: tuple[ProductPrecision, ...] = ("full",)
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt_numpy.executable import NumpyExecutable
 
 __all__ = ["NumpyBackend", "NumpyExecutable", "backend"]
@@ -16,6 +17,7 @@ class NumpyBackend:
     """Runs plans with NumPy alone."""
 
     name = "numpy"
+    precisions: tuple[ProductPrecision, ...] = ("full",)
 
     def missing(self) -> str | None:
         return None

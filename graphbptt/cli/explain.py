@@ -35,7 +35,7 @@ def explain(spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str
     if declared.description:
         click.echo(declared.description)
         click.echo()
-    click.echo(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}")
+    click.echo(f"{spec}: {model.summary}")
     click.echo()
     click.echo(str(model.network))
     click.echo()

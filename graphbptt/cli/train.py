@@ -45,7 +45,7 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     folder.write_spec(declared.format())
     if declared.description:
         click.echo(declared.description)
-    click.echo(f"{spec}: {model.plan.layout.free} parameters, backend {model.backend}")
+    click.echo(f"{spec}: {model.summary}")
     epochs: list[Epoch] = []
     try:
         with show_progress(console, settings.epochs) as show:

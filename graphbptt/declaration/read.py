@@ -34,8 +34,8 @@ class Declaration:
     source : Source
         The text of it, as plain data with places.
     spec : SpecDeclaration
-        The meaning of it: `network`, `inputs`, `targets`, `data`, `training`, `backend`, `dtype`, `seed`,
-        `description`.
+        The meaning of it: `network`, `inputs`, `targets`, `data`, `training`, `backend`, `dtype`,
+        `precision`, `seed`, `description`.
     file_graph : FileGraph, optional
         The graph, where the network names a file.
     """

@@ -1,6 +1,6 @@
 """What a spec file may say: its sections, their keys, types and defaults.
 
-    spec   := {description, network, inputs, targets, data, training, backend, dtype, seed}
+    spec   := {description, network, inputs, targets, data, training, backend, dtype, precision, seed}
     inputs := {node or label: clamp or [clamp, ...], ...}
     clamp  := {field, nodes, where, units, at: every | start | [step, ...], mask}
     targets := {node or label: target or [target, ...], ...}
@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     PlainValidator,
     Tag,
+    ValidationInfo,
     model_validator,
 )
 
@@ -32,6 +33,7 @@ from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaratio
 from graphbptt.declaration.values import Integer, Real, Units, mistake, read_indices
 from graphbptt.errors import did_you_mean
 from graphbptt.ir.data import Last, Loss
+from graphbptt.ir.product_precision import ProductPrecision, refuse_precision
 
 __all__ = ["ClampDeclaration", "SpecDeclaration", "TargetDeclaration"]
 
@@ -132,6 +134,13 @@ Network = Annotated[
 ]
 
 
+def _check_precision(value: Any, info: ValidationInfo) -> Any:
+    refusal = refuse_precision(value, info.data.get("dtype"))
+    if refusal is not None:
+        raise mistake(*refusal)
+    return value
+
+
 class SpecDeclaration(Section):
     """A whole spec file."""
 
@@ -150,6 +159,13 @@ class SpecDeclaration(Section):
         description="What runs the network; auto takes the fastest that can run here. `graphbptt backends` lists them.",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers.")
+    precision: Annotated[ProductPrecision, BeforeValidator(_check_precision)] = Field(
+        "full",
+        description=(
+            "What matrix products keep of their factors: all digits of `dtype`, or, where it is float32 and the "
+            "backend can do so, `tf32` (10 bits behind the first one) or `bfloat16` (7). Sums and states keep all."
+        ),
+    )
     seed: Annotated[Integer, Field(ge=0)] = Field(
         0, description="What starting values, and the order of the examples, are drawn from."
     )

@@ -1,7 +1,7 @@
 """The plan: what a backend needs and no more.
 
     plan      := Plan(network, layout, buffers, vector, matrices, placements, stages, losses, initials, clear,
-                      blocks, storages)
+                      blocks, storages, projection, precision)
     buffer    := Buffer(name, kind, stage, width, before, after, lanes, columns_of)     axes (lane, time, batch, unit)
     kind      := state | net | delta | netdelta | slope | saved
     vector    := (RowEntry(row, value), ...)                    biases, coefficients, diagonal weights, packed
@@ -33,6 +33,7 @@ from graphbptt.ir.indices import Indices, Pattern
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.operations import Operation, Row, View
 from graphbptt.ir.parameters import FrozenArray, Use
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt.ir.projection import Projection
 from graphbptt.ir.schedule import Mode
 
@@ -285,7 +286,8 @@ class Plan:
     """Everything a backend runs, in order. See the module's grammar.
 
     `clear` lists what of the deltas' steps 1 to T starts at zero, because what arrives there only adds to it. The rows
-    before and behind them always do. `projection` keeps the parameters inside constraints and signs.
+    before and behind them always do. `projection` keeps the parameters inside constraints and signs. `precision` is
+    what products may round their factors to; those with entries of a sparse block round nothing.
     """
 
     network: FoldedNetwork
@@ -301,6 +303,7 @@ class Plan:
     blocks: tuple[SparseBlock, ...] = ()
     storages: tuple[StorageChoice, ...] = ()
     projection: Projection | None = None
+    precision: ProductPrecision = "full"
 
     @cached_property
     def buffer(self) -> dict[str, Buffer]:

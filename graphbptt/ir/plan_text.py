@@ -25,6 +25,7 @@ from graphbptt.ir.parameters import Group
 from graphbptt.ir.plan import EXPECTED_BATCH, Matrix, Plan, SparseBlock, Stage, Sweep
 from graphbptt.ir.plan_costs import count_flops, count_zeros, measure_buffers, measure_weights
 from graphbptt.ir.plan_names import PlanNames, join_names
+from graphbptt.ir.product_precision import PRODUCT_BITS
 
 __all__ = ["format_operation", "format_plan", "list_owners"]
 
@@ -69,6 +70,7 @@ def format_plan(
         [*LEGEND, *(HALVED if _halves(plan) else ())],
         *(_format_stage(plan, names, index) for index in range(len(plan.stages))),
         _format_flops(plan, size),
+        _format_precision(plan, kind),
         _format_projection(plan),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
@@ -288,6 +290,16 @@ def _format_flops(plan: Plan, size: tuple[int, int] | None) -> list[str]:
         total = (forward + backward) * steps
         lines.append(f"FLOPs per sequence: {total:,}; per batch: {total * batch:,}")
     return lines
+
+
+def _format_precision(plan: Plan, dtype: np.dtype[np.generic]) -> list[str]:
+    if plan.precision == "full":
+        return []
+    bits = PRODUCT_BITS[plan.precision]
+    return [
+        f"products of matrices may round their factors to {plan.precision}, {bits} bits behind the first one; they "
+        f"are added up in {dtype}"
+    ]
 
 
 def _format_projection(plan: Plan) -> list[str]:

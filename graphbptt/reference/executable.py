@@ -11,6 +11,7 @@ import numpy.typing as npt
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt.reference.backward import reference_gradient
 from graphbptt.reference.forward import ForwardPass, gather_history, measure_losses, run_reference
 
@@ -81,6 +82,7 @@ class ReferenceBackend:
     """Meets `graphbptt.backend.Backend`."""
 
     name: str = "reference"
+    precisions: tuple[ProductPrecision, ...] = ("full",)
 
     def missing(self) -> str | None:
         return None
