@@ -4,6 +4,7 @@ python -m benchmarks                                     every workload: results
 python -m benchmarks --workloads rnn,tiny                some of them
 python -m benchmarks --contenders numpy,torch_loop       some of the contenders
 python -m benchmarks --workloads compile                 the compiler alone, and the C compiler
+python -m benchmarks --device gpu                        all of them on a GPU: results/gpu-<its name>.json and .md
 
 The exit code is 1 where generated C takes too long to compile or to load.
 """
@@ -12,68 +13,94 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.compilation import time_compilation
-from benchmarks.machine import describe_machine
-from benchmarks.measure import Measurement, measure_workload
-from benchmarks.registry import WORKLOADS
+from benchmarks.machine import describe_machine, name_results
+from benchmarks.measure import Manner, Measurement, measure_workload
+from benchmarks.registry import DEVICES
 from benchmarks.report import RESULTS, format_measurement, format_results, write_results
 from benchmarks.sources import find_slow, time_sources
+from graphbptt_cupy.presence import find_missing
 
-EVERY_CONTENDER = tuple(dict.fromkeys(name for item in WORKLOADS.values() for name in item.contenders))
+DEFAULT = Manner()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what a command line asks for, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    known = [*WORKLOADS, "compile"]
-    parser.add_argument(
-        "--workloads", default=",".join(known), metavar="A,B", help=f"some of: {', '.join(known)}"
-    )
-    parser.add_argument(
-        "--contenders",
-        default=",".join(EVERY_CONTENDER),
-        metavar="X,Y",
-        help=f"some of: {', '.join(EVERY_CONTENDER)}",
-    )
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
-    parser.add_argument("--rounds", type=int, default=20, help="the least number of rounds for each workload")
-    parser.add_argument("--seconds", type=float, default=10, help="the least time for each workload")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="where the results go, the table beside it; else it is printed",
-    )
+    parser = _write_parser()
     options = parser.parse_args(arguments)
-    workloads = _choose(parser, options.workloads, known)
-    contenders = _choose(parser, options.contenders, list(EVERY_CONTENDER))
+    manner = Manner(options.dtype, options.rounds, options.seconds, options.device, options.patience)
+    workloads = _choose(parser, options.workloads, _list_workloads(manner.device))
+    contenders = _choose(parser, options.contenders, _list_contenders(manner.device))
+    missing = find_missing() if manner.device == "gpu" else None
+    if missing is not None:
+        parser.error(f"no GPU can be used here: {missing}")
     measurements: list[Measurement] = []
     for name in workloads:
-        if name in WORKLOADS:
-            workload = WORKLOADS[name]
+        if name in DEVICES[manner.device]:
+            workload = DEVICES[manner.device][name]
             chosen = tuple(contender for contender in workload.contenders if contender in contenders)
-            measurement = measure_workload(workload, chosen, options.dtype, options.seconds, options.rounds)
+            measurement = measure_workload(workload, chosen, manner)
             print(format_measurement(measurement, measurements), flush=True)
             measurements.append(measurement)
     compilation = time_compilation() if "compile" in workloads else []
     sources = time_sources() if "compile" in workloads else []
     if "compile" in workloads and not sources:
         print("No C compiler works here: no generated C was timed.")
-    machine = describe_machine()
+    machine = describe_machine(manner.device)
     print(format_results(machine, (), compilation, sources))
-    complete = set(workloads) == set(known) and set(contenders) == set(EVERY_CONTENDER)
-    path = options.json or (RESULTS / "cpu.json" if complete else None)
+    complete = options.workloads is None and options.contenders is None
+    path = options.json or (RESULTS / f"{name_results(machine)}.json" if complete else None)
     if path is not None:
         write_results(path, machine, measurements, compilation, sources)
     return 1 if any(find_slow(sources)) else 0
 
 
-def _choose(parser: argparse.ArgumentParser, names: str, known: list[str]) -> list[str]:
+def _write_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workloads", metavar="A,B", help=f"some of: {_list_both(_list_workloads)}")
+    parser.add_argument("--contenders", metavar="X,Y", help=f"some of: {_list_both(_list_contenders)}")
+    parser.add_argument("--device", default=DEFAULT.device, choices=list(DEVICES), help="where they run")
+    parser.add_argument("--dtype", default=DEFAULT.dtype, choices=["float32", "float64"])
+    numbers = {
+        "rounds": "the least number of rounds for each workload",
+        "seconds": "the least time for each workload",
+        "patience": "the seconds after which a contender that is not ready is left out",
+    }
+    for name, meaning in numbers.items():
+        default = getattr(DEFAULT, name)
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="where the results go, the table beside it; else it is printed",
+    )
+    return parser
+
+
+def _list_workloads(device: str) -> list[str]:
+    """The compilers are the host's."""
+    return [*DEVICES[device], *(("compile",) if device == "cpu" else ())]
+
+
+def _list_contenders(device: str) -> list[str]:
+    return list(dict.fromkeys(name for item in DEVICES[device].values() for name in item.contenders))
+
+
+def _list_both(listed: Callable[[str], list[str]]) -> str:
+    """Those of every device, each once."""
+    return ", ".join(dict.fromkeys(name for device in DEVICES for name in listed(device)))
+
+
+def _choose(parser: argparse.ArgumentParser, names: str | None, known: list[str]) -> list[str]:
+    """Those that are named, or all."""
+    if names is None:
+        return known
     chosen = [name for name in names.split(",") if name]
     unknown = [name for name in chosen if name not in known]
     if unknown:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,19 +28,36 @@ import numpy as np
 from benchmarks.problem import Array
 from benchmarks.registry import ALONE, Workload, draw_problem
 
-__all__ = ["SLOW", "SLOW_ROUNDS", "Measurement", "Timing", "measure_workload"]
+__all__ = ["SLOW", "SLOW_ROUNDS", "Manner", "Measurement", "Timing", "measure_workload"]
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 SAMPLE_SECONDS = 0.02
 """Calls are repeated within a sample until it lasts this long, so that the clock and the waking cost nothing."""
-PATIENCE = 120
-"""The seconds that a contender may take to compile."""
-
 CACHES = ("GRAPHBPTT_CACHE", "TORCHINDUCTOR_CACHE_DIR")
 SLOW, SLOW_ROUNDS = 20, 3
 """Who takes so many times as long as the fastest is not timed again after so many rounds."""
 
+ON_DEVICE: dict[str, dict[str, str]] = {
+    "cpu": {},
+    "gpu": {"NVIDIA_TF32_OVERRIDE": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+}
+"""On a GPU all keep to true single precision in NVIDIA's libraries, and none takes most of the memory in advance."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to measure: in which precision, for at least so many rounds and seconds, on which device, and how many
+    seconds a contender may take to get ready.
+
+    On a GPU all get ready at once: most of it is the host's work, which has more cores there than contenders.
+    """
+
+    dtype: str = "float32"
+    rounds: int = 20
+    seconds: float = 10.0
+    device: str = "cpu"
+    patience: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +92,12 @@ class Measurement:
 class _Process:
     """A contender's process; see `benchmarks.worker`."""
 
-    def __init__(self, workload: Workload, contender: str, problem: Path, result: Path) -> None:
+    def __init__(
+        self, workload: Workload, contender: str, problem: Path, result: Path, manner: Manner
+    ) -> None:
         self.result = result
         command = [sys.executable, "-m", "benchmarks.worker"]
-        command += [workload.name, contender, str(problem), str(result)]
+        command += [workload.name, contender, manner.device, str(problem), str(result)]
         self.errors = result.with_suffix(".txt")
         # Empty, so that the time to compile is the same in every run.
         caches = {name: str(result.with_suffix("") / name) for name in CACHES}
@@ -88,9 +108,14 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **caches, **(ONE_THREAD if contender in ALONE else {})},
+                env={
+                    **os.environ,
+                    **caches,
+                    **ON_DEVICE[manner.device],
+                    **(ONE_THREAD if contender in ALONE else {}),
+                },
             )
-        self.compile_s = self._read(PATIENCE)["compile_s"]
+        self.compile_s = self._read(manner.patience)["compile_s"]
         self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, seconds: float) -> float:
@@ -135,37 +160,40 @@ class _Process:
         )
 
 
-def measure_workload(
-    workload: Workload, contenders: tuple[str, ...], dtype: str, seconds: float, rounds: int
-) -> Measurement:
-    """Start the contenders, let them agree, and time them: until `rounds` are done, and on for `seconds` in all.
+def measure_workload(workload: Workload, contenders: tuple[str, ...], manner: Manner) -> Measurement:
+    """Start the contenders, let them agree, and time them.
 
     Raises
     ------
     ValueError
         Two contenders differ by more than rounding explains; names them and the array.
     """
-    problem = draw_problem(workload, dtype)
+    problem = draw_problem(workload, manner.dtype)
     with TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         path = Path(folder, "problem.npz")
         problem.save(path)
-        processes: dict[str, _Process] = {}
-        absent: dict[str, str] = {}
-        for name in contenders:
+
+        def start(name: str) -> _Process | str:
             try:
-                processes[name] = _Process(workload, name, path, Path(folder, f"{name}.npz"))
-                running.callback(processes[name].kill)
+                process = _Process(workload, name, path, Path(folder, f"{name}.npz"), manner)
             except RuntimeError as error:
-                absent[name] = str(error)
+                return str(error)
+            running.callback(process.kill)
+            return process
+
+        with ThreadPoolExecutor(1 if manner.device == "cpu" else max(1, len(contenders))) as starting:
+            started = dict(zip(contenders, starting.map(start, contenders), strict=True))
+        absent = {name: reason for name, reason in started.items() if isinstance(reason, str)}
+        processes = {name: process for name, process in started.items() if isinstance(process, _Process)}
         results = {name: process.result for name, process in processes.items() if name != "floor"}
-        difference = _compare(workload, results, dtype)
+        difference = _compare(workload, results, manner.dtype)
         asks = {name: partial(process.ask, SAMPLE_SECONDS) for name, process in processes.items()}
-        samples = _take_turns(asks, seconds, rounds)
+        samples = _take_turns(asks, manner.seconds, manner.rounds)
         timings = {
             name: Timing(tuple(samples[name]), process.compile_s, process.close())
             for name, process in processes.items()
         }
-    return Measurement(workload, dtype, timings, absent, difference)
+    return Measurement(workload, manner.dtype, timings, absent, difference)
 
 
 def _take_turns(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from benchmarks.problem import Gradients, Problem, Sizes
 
 __all__ = [
     "ALONE",
+    "DEVICES",
     "OURS",
     "PEER",
     "WORKLOADS",
@@ -34,7 +35,13 @@ __all__ = [
     "find_contender",
 ]
 
-OURS = {"native": "native", "native_alone": "native", "numpy": "numpy", "reference": "reference"}
+OURS = {
+    "cupy": "cupy",
+    "native": "native",
+    "native_alone": "native",
+    "numpy": "numpy",
+    "reference": "reference",
+}
 """The contenders that are backends of graphbptt, and which one."""
 
 ALONE = ("native_alone",)
@@ -44,8 +51,8 @@ ALONE = ("native_alone",)
 class Contender(Protocol):
     """A problem made ready: a call does what is timed."""
 
-    def __call__(self) -> float:
-        """The loss; after a single step, an output."""
+    def __call__(self) -> SupportsFloat:
+        """The loss; after a single step, an output. As a number it is there when all work is done."""
 
     @property
     def gradients(self) -> Gradients:
@@ -133,7 +140,32 @@ WORKLOADS = {
 }
 
 
-def find_contender(name: str, workload: Workload) -> Callable[[Network, Problem, bool], Contender]:
+ON_GPU = ("torch_loop", "torch_compile", "torch_graph", "jax")
+CUSTOM = ("custom", "clockwork", "leaky", "sparse", "units", "tiny")
+"""What no library has a layer for, or none that is fast at this size."""
+
+
+def _list_gpu_workloads() -> Iterator[Workload]:
+    """The same workloads on a GPU, and one that is as long as cuDNN's layer is good at."""
+    aims = (Aim("cupy", "torch_loop", 0.2), Aim("cupy", "jax", 0.5))
+    for name, workload in WORKLOADS.items():
+        if name == "step":
+            yield replace(workload, contenders=("cupy", "torch_loop", "torch_compile", "jax"), aims=())
+        elif not name.endswith("_by_hand"):
+            module = ("torch",) if "torch" in workload.contenders else ()
+            own = aims if name in CUSTOM else ()
+            yield replace(workload, contenders=("cupy", *module, *ON_GPU), aims=own)
+    long = Sizes(128, 512, 64, 256)
+    yield Workload("lstm_long", Lstm(), long, ("cupy", "torch", *ON_GPU), (Aim("cupy", "torch", 1.5),))
+
+
+DEVICES = {"cpu": WORKLOADS, "gpu": {workload.name: workload for workload in _list_gpu_workloads()}}
+"""The workloads of each device by name."""
+
+
+def find_contender(
+    name: str, workload: Workload, device: str = "cpu"
+) -> Callable[[Network, Problem, bool], Contender]:
     """What makes a contender of a network, a problem and whether there is noise; only what it needs is imported.
 
     Raises
@@ -146,11 +178,13 @@ def find_contender(name: str, workload: Workload) -> Callable[[Network, Problem,
         return partial(_load("compiled", "CompiledStep" if step else "Compiled"), backend=OURS[name])
     if name in ("torch_loop", "torch_compile"):
         make = _load("torch_loop", "TorchStep" if step else "TorchLoop")
-        return partial(make, compiled=name == "torch_compile")
+        return partial(make, compiled=name == "torch_compile", device=device)
     if name == "jax":
         return _load("jax_scan", "JaxStep" if step else "JaxScan")
     if name == "torch":
-        return _load("torch_module", "TorchModule")
+        return partial(_load("torch_module", "TorchModule"), device=device)
+    if name == "torch_graph":
+        return _load("torch_graph", "TorchGraph")
     if name == "floor":
         return _load("floor", "Floor")
     network = workload.network.name

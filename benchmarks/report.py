@@ -27,6 +27,11 @@ imported before. Peak: resident memory of the process, libraries included. The f
 products at the rate of a large one (NumPy's BLAS, on all cores), measured in the same run; of floor is how fast a
 contender is, of that. The contender native_alone is native kept to one thread."""
 
+ON_GPU = """\
+On a GPU all keep to true single precision, libraries of NVIDIA's by NVIDIA_TF32_OVERRIDE=0. PyTorch is timed by events
+on its stream; its loss and gradients stay on the GPU. JAX and ours are timed by the host's clock, each call to its end;
+ours includes that data go up, and loss and gradient come down. Contenders get ready all at once. Peak is the host's
+memory. torch is cuDNN's layer, torch_graph the eager loop and its derivatives in one CUDA graph."""
 
 ABSENT = "No module named "
 REMEDY = 'To measure them too: pip install ".[peers]".'
@@ -109,6 +114,7 @@ def format_results(
     lines = ["# Speed", "", *(f"- {key}: {value}" for key, value in machine.items()), ""]
     if measurements:
         lines += [EXPLANATION, ""]
+        lines += [ON_GPU, ""] if "gpu" in machine else []
     for index, measurement in enumerate(measurements):
         lines += [format_measurement(measurement, measurements[:index]), ""]
     if compilation:

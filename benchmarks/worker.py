@@ -1,6 +1,6 @@
 """The process of one contender: makes it ready, checks it and times it, as it is told line by line.
 
-    python -m benchmarks.worker WORKLOAD CONTENDER PROBLEM RESULT
+    python -m benchmarks.worker WORKLOAD CONTENDER DEVICE PROBLEM RESULT
 
 Each line on the standard input is a number of seconds; the answer is a line of JSON with the seconds of one call, or
 of the calls that fit into so many seconds, the mean of them. The first answer, which comes unasked, says how long it
@@ -21,8 +21,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from benchmarks.clocks import Clock, find_clock
 from benchmarks.problem import Problem
-from benchmarks.registry import WORKLOADS, Contender, Workload, find_contender
+from benchmarks.registry import DEVICES, Contender, Workload, find_contender
 
 __all__ = ["main"]
 
@@ -31,26 +32,26 @@ CHECKED_STEPS = 3
 
 
 def main() -> None:
-    name, contender_name, problem_path, result = sys.argv[1:]
+    name, contender_name, device, problem_path, result = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print goes to the standard error
-    workload = WORKLOADS[name]
+    workload = DEVICES[device][name]
     problem = Problem.load(Path(problem_path), workload.sizes)
-    make = find_contender(contender_name, workload)  # imports what it needs, before the clock starts
+    make = find_contender(contender_name, workload, device)  # imports what it needs, before the clock starts
     started = time.perf_counter()
     contender = make(workload.network, problem, workload.network.noise)
-    contender()
+    float(contender())
     ready = time.perf_counter() - started
     quiet = contender
     if workload.network.noise:
         quiet = make(workload.network, problem, False)
-        quiet()
+        float(quiet())
     _check(quiet, workload, Path(result))
     _answer(answers, {"compile_s": ready})
     gc.disable()
-    calls = getattr(contender, "calls_per_batch", 1.0)
+    clock, calls = find_clock(contender_name, device), getattr(contender, "calls_per_batch", 1.0)
     for line in sys.stdin:
-        _answer(answers, {"seconds": calls * _time_calls(contender, float(line))})
+        _answer(answers, {"seconds": calls * _time_calls(contender, clock, float(line))})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _answer(answers, {"peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)})
 
@@ -60,23 +61,26 @@ def _check(contender: Contender, workload: Workload, path: Path) -> None:
     loss = 0.0
     if workload.timed == "step":
         for _ in range(CHECKED_STEPS - 1):
-            loss = contender()
+            loss = float(contender())
     else:
-        loss = contender()
+        loss = float(contender())
     named: dict[str, Any] = {f"of {name}": array for name, array in contender.gradients.items()}
     np.savez(path, loss=loss, **named)
 
 
-def _time_calls(contender: Contender, seconds: float) -> float:
-    """The mean time of as many calls as fit, after one that wakes threads and caches."""
+def _time_calls(contender: Contender, clock: Clock, seconds: float) -> float:
+    """The mean time of as many calls as fit, after one that wakes threads and caches and one that tells how many do."""
     contender()
-    calls, start = 0, time.perf_counter()
-    while True:
+    clock.start()
+    contender()
+    once = clock.stop()
+    calls = int(seconds / once)
+    if calls <= 1:
+        return once
+    clock.start()
+    for _ in range(calls):
         contender()
-        calls += 1
-        passed = time.perf_counter() - start
-        if passed + passed / calls > seconds:
-            return passed / calls
+    return clock.stop() / calls
 
 
 def _answer(stream: IO[str], answer: dict[str, float]) -> None:

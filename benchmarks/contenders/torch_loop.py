@@ -6,26 +6,40 @@ few steps, because tracing all of them takes minutes.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.networks.network import Network, Operations
-from benchmarks.problem import Gradients, Problem
+from benchmarks.problem import Array, Gradients, Problem
 
-__all__ = ["TorchLoop", "TorchStep", "list_operations"]
+__all__ = ["DEVICES", "TorchLoop", "TorchStep", "list_operations"]
 
 PIECE = 16
 """The largest number of steps that are compiled together."""
 
+DEVICES = {"cpu": "cpu", "gpu": "cuda"}
+"""What PyTorch calls the devices."""
 
-def list_operations(dtype: np.dtype[Any]) -> Operations:
-    precision = torch.float32 if dtype == np.float32 else torch.float64
+
+def list_operations(dtype: np.dtype[Any], device: str = "cpu") -> Operations:
+    options: Any = {
+        "dtype": torch.float32 if dtype == np.float32 else torch.float64,
+        "device": DEVICES[device],
+    }
+
+    placed: dict[int, tuple[Array, Any]] = {}
+
+    def place(array: Array) -> Any:
+        """An array on the device; the same one, which stays alive, is put there once."""
+        if id(array) not in placed:
+            placed[id(array)] = array, torch.from_numpy(array).to(options["device"])
+        return placed[id(array)][1]
 
     def scatter(entries: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
-        places = torch.from_numpy(rows), torch.from_numpy(columns)
-        return torch.zeros(shape, dtype=precision).index_put(places, entries)
+        return torch.zeros(shape, **options).index_put((place(rows), place(columns)), entries)
 
     return Operations(
         tanh=torch.tanh,
@@ -37,10 +51,10 @@ def list_operations(dtype: np.dtype[Any]) -> Operations:
         add_product=lambda net, left, right: (torch.addmm if left.ndim == 2 else torch.baddbmm)(
             net, left, right
         ),
-        zeros=lambda *shape: torch.zeros(shape, dtype=precision),
-        constant=lambda array: torch.tensor(array, dtype=precision),
+        zeros=lambda *shape: torch.zeros(shape, **options),
+        constant=lambda array: place(array).to(options["dtype"]),
         scatter=scatter,
-        normal=lambda *shape: torch.randn(shape, dtype=precision),
+        normal=lambda *shape: torch.randn(shape, **options),
     )
 
 
@@ -60,13 +74,14 @@ def _list_steps(projected: Any) -> list[Any]:
 class TorchLoop:
     """Loss and gradients by automatic differentiation."""
 
-    def __init__(self, network: Network, problem: Problem, noisy: bool, compiled: bool = False) -> None:
+    def __init__(
+        self, network: Network, problem: Problem, noisy: bool, compiled: bool = False, device: str = "cpu"
+    ) -> None:
         self.network, self.noisy, self.sizes = network, noisy, problem.sizes
-        self.ops = list_operations(problem.dtype)
-        self.parameters = {
-            name: torch.tensor(array, requires_grad=True) for name, array in problem.parameters.items()
-        }
-        self.x, self.wanted = torch.tensor(problem.x), torch.tensor(problem.wanted)
+        self.ops = list_operations(problem.dtype, device)
+        put = partial(torch.tensor, device=DEVICES[device])
+        self.parameters = {name: put(array, requires_grad=True) for name, array in problem.parameters.items()}
+        self.x, self.wanted = put(problem.x), put(problem.wanted)
         steps = problem.sizes.steps
         self.piece = max(n for n in range(1, PIECE + 1) if steps % n == 0) if compiled else steps
         self.walk = torch.compile(self._walk_traced) if compiled else self._walk
@@ -85,7 +100,7 @@ class TorchLoop:
             states.append(state)
         return carry, torch.stack(states)
 
-    def __call__(self) -> float:
+    def __call__(self) -> Any:
         for parameter in self.parameters.values():
             parameter.grad = None
         p = self.network.complete(self.ops, self.parameters, self.sizes)
@@ -98,22 +113,25 @@ class TorchLoop:
         error = self.network.read_out(p, torch.cat(pieces)) - self.wanted
         loss = 0.5 * (error * error).sum() / (self.sizes.steps * self.sizes.batch)
         loss.backward()
-        return float(loss.item())
+        return loss.detach()
 
     @property
     def gradients(self) -> Gradients:
         grads: dict[str, Any] = {name: parameter.grad for name, parameter in self.parameters.items()}
-        return {name: grad.numpy() for name, grad in grads.items()}
+        return {name: grad.cpu().numpy() for name, grad in grads.items()}
 
 
 class TorchStep:
     """One step of the network, eager or compiled, nothing kept for derivatives."""
 
-    def __init__(self, network: Network, problem: Problem, noisy: bool, compiled: bool = False) -> None:
+    def __init__(
+        self, network: Network, problem: Problem, noisy: bool, compiled: bool = False, device: str = "cpu"
+    ) -> None:
         del noisy
-        self.network, self.ops = network, list_operations(problem.dtype)
-        self.parameters = {name: torch.tensor(array) for name, array in problem.parameters.items()}
-        self.x = list(torch.tensor(problem.x))
+        self.network, self.ops = network, list_operations(problem.dtype, device)
+        put = partial(torch.tensor, device=DEVICES[device])
+        self.parameters = {name: put(array) for name, array in problem.parameters.items()}
+        self.x = list(put(problem.x))
         self.carry = network.start(self.ops, self.parameters, problem.sizes.batch)
         self.output, self.taken = problem.x[0], 0
         self.advance = torch.compile(self._advance) if compiled else self._advance
@@ -126,7 +144,7 @@ class TorchStep:
     def __call__(self) -> float:
         with torch.inference_mode():
             self.carry, output = self.advance(self.carry, self.x[self.taken % len(self.x)])
-        self.output = output.numpy()
+        self.output = output.cpu().numpy()
         self.taken += 1
         return float(self.output[0, 0])
 

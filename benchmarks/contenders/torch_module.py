@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.contenders.torch_loop import DEVICES
 from benchmarks.networks.network import Network
 from benchmarks.problem import Array, Gradients, Problem
 
@@ -24,19 +26,23 @@ MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
 class TorchModule:
     """Loss and gradients of a layer and its readout."""
 
-    def __init__(self, network: Network, problem: Problem, noisy: bool) -> None:
+    def __init__(self, network: Network, problem: Problem, noisy: bool, device: str = "cpu") -> None:
         del noisy
         make, self.order = MODULES[network.name]
         sizes = problem.sizes
-        precision = torch.float32 if problem.dtype == np.float32 else torch.float64
-        self.layer = make(sizes.inputs, sizes.hidden, dtype=precision)
-        self.readout = torch.nn.Linear(sizes.hidden, sizes.outputs, dtype=precision)
+        options: Any = {
+            "dtype": torch.float32 if problem.dtype == np.float32 else torch.float64,
+            "device": DEVICES[device],
+        }
+        self.layer = make(sizes.inputs, sizes.hidden, **options)
+        self.readout = torch.nn.Linear(sizes.hidden, sizes.outputs, **options)
         self.problem = problem
         with torch.no_grad():
             self.layer.bias_hh_l0.zero_()
             for parameter, array in self._pair(problem.parameters):
                 parameter.copy_(torch.tensor(array))
-        self.x, self.wanted = torch.tensor(problem.x), torch.tensor(problem.wanted)
+        put = partial(torch.tensor, device=DEVICES[device])
+        self.x, self.wanted = put(problem.x), put(problem.wanted)
 
     def _pair(self, arrays: Gradients) -> Iterator[tuple[Any, Array]]:
         """The module's parameters with what belongs there."""
@@ -55,14 +61,14 @@ class TorchModule:
         yield self.readout.weight, arrays["readout"].T
         yield self.readout.bias, arrays["readout_bias"]
 
-    def __call__(self) -> float:
+    def __call__(self) -> Any:
         self.layer.zero_grad()
         self.readout.zero_grad()
         states, _ = self.layer(self.x)
         error = self.readout(states) - self.wanted
         loss = 0.5 * (error * error).sum() / (len(self.x) * self.x.shape[1])
         loss.backward()
-        return float(loss.item())
+        return loss.detach()
 
     @property
     def gradients(self) -> Gradients:
@@ -85,5 +91,5 @@ class TorchModule:
 
 
 def _gradient(parameter: Any) -> Array:
-    gradient: Array = parameter.grad.numpy()
+    gradient: Array = parameter.grad.cpu().numpy()
     return gradient

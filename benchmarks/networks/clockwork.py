@@ -7,6 +7,7 @@ them; at the last it computes all and masks those of the longer periods that do 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -59,9 +60,7 @@ class Clockwork(Network):
 
     def project(self, ops: Operations, p: dict[str, Tensor], x: Tensor, noisy: bool) -> Tensor:
         steps, hidden = x.shape[0], p["recurrent"].shape[0]
-        periods = np.repeat(2 ** np.arange(MODULES), hidden // MODULES)
-        due = np.arange(1, steps + 1)[:, None] % periods == 0
-        return x @ p["input"] + p["bias"], ops.constant(due[:, None].astype(float))
+        return x @ p["input"] + p["bias"], ops.constant(_find_due(steps, hidden))
 
     def start(self, ops: Operations, p: dict[str, Tensor], batch: int) -> Any:
         return (ops.zeros(batch, p["recurrent"].shape[0]),)
@@ -92,3 +91,12 @@ class Clockwork(Network):
         if step % known == 0:
             return self.step(ops, p, carry, projected)
         return self.step_at(ops, p, carry, projected, step)
+
+
+@cache
+def _find_due(steps: int, hidden: int) -> Array:
+    """Which units act at which step, 1 or 0: (steps, 1, hidden)."""
+    periods = np.repeat(2 ** np.arange(MODULES), hidden // MODULES)
+    due = np.arange(1, steps + 1)[:, None] % periods == 0
+    acting: Array = due[:, None].astype(float)
+    return acting

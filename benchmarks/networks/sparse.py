@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -14,6 +15,7 @@ from benchmarks.problem import Array, Gradients, Sizes
 __all__ = ["Sparse", "draw_places"]
 
 
+@cache
 def draw_places(sizes: Sizes) -> tuple[Array, Array]:
     """The rows and columns of the recurrent weights, sorted, each place once."""
     rng = np.random.default_rng(0)
@@ -26,7 +28,7 @@ def draw_places(sizes: Sizes) -> tuple[Array, Array]:
 
 
 class Sparse(Tanh):
-    """A tanh layer; by hand its recurrent weights are a vector of entries, row by row."""
+    """A tanh layer; by hand its recurrent weights are a vector of entries, row by row, or scattered into a matrix."""
 
     name = "sparse"
 
@@ -45,6 +47,10 @@ class Sparse(Tanh):
 
     def split(self, arrays: Gradients, sizes: Sizes) -> dict[str, Array]:
         return {**super().split(arrays, sizes), "h->h": arrays["recurrent"]}
+
+    def complete(self, ops: Operations, p: dict[str, Tensor], sizes: Sizes) -> dict[str, Tensor]:
+        rows, columns = draw_places(sizes)
+        return {**p, "recurrent": ops.scatter(p["recurrent"], rows, columns, (sizes.hidden, sizes.hidden))}
 
     def start(self, ops: Operations, p: dict[str, Tensor], batch: int) -> Any:
         return (ops.zeros(batch, p["bias"].shape[0]),)

@@ -16,7 +16,7 @@ from benchmarks.sources import SourceTiming
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is compiled, nor asked of the machine."""
     monkeypatch.setattr(command, "time_compilation", lambda: [0.5])
-    monkeypatch.setattr(command, "describe_machine", lambda: {"cores": "2"})
+    monkeypatch.setattr(command, "describe_machine", lambda device: {"cores": "2"} if device == "cpu" else {})
 
 
 @pytest.mark.usefixtures("quick")
