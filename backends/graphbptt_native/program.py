@@ -16,9 +16,9 @@ from graphbptt.codegen.contraction import Contraction
 from graphbptt.codegen.entries import count_sampled
 from graphbptt.codegen.length import check_length
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.product import VectorUnit
 from graphbptt.codegen.scan import Scan
 from graphbptt.codegen.source import write_source
+from graphbptt.codegen.vectors import VectorUnit
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt_native import contraction

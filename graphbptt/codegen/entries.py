@@ -13,8 +13,8 @@ from __future__ import annotations
 from string import Template
 
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.product import VectorUnit
 from graphbptt.codegen.text import block
+from graphbptt.codegen.vectors import VectorUnit
 from graphbptt.ir.plan import SparseBlock
 
 __all__ = ["count_sampled", "emit_entries", "has_narrow_indices"]

@@ -13,40 +13,19 @@ from __future__ import annotations
 from typing import Literal
 
 from graphbptt.codegen.text import block
+from graphbptt.codegen.tiles import TILE_PARAMETERS, TileKind
 
-__all__ = ["GUARD", "ZEROS", "Kind", "emit_panel", "emit_tile", "panel_name"]
+__all__ = ["GUARD", "TILE", "ZEROS", "Kind", "emit_panel", "panel_name"]
 
 Kind = Literal["plain", "guarded", "gapped"]
 
-TILE_PARAMETERS = (
-    "const real *restrict in, ptrdiff_t in_stride, const real *restrict panel, ptrdiff_t depth,",
-    "real *restrict out, ptrdiff_t out_stride, ptrdiff_t last, int accumulate",
+TILE = TileKind(
+    name="tile",
+    parameters="const real *restrict in, ptrdiff_t in_stride, ptrdiff_t depth",
+    loop="for (ptrdiff_t i = 0; i < depth; i++)",
+    factor="in[{row} * in_stride + i]",
 )
-
-
-def emit_tile(height: int, width: int, lanes: int) -> list[str]:
-    """A tile of `height` rows and `width` vectors, the last of which has `last` columns."""
-    grid = [(r, v) for r in range(height) for v in range(width)]
-    walk = [
-        *(f"const vec b{v} = load_vector(panel + {v * lanes});" for v in range(width)),
-        *(f"c{r}_{v} += in[{r} * in_stride + i] * b{v};" for r, v in grid),
-        f"panel += {width * lanes};",
-    ]
-    ends = [str(lanes)] * (width - 1) + ["last"]
-    body = [
-        f"vec {', '.join(f'c{r}_{v} = {{0}}' for r, v in grid)};",
-        *block("for (ptrdiff_t i = 0; i < depth; i++)", walk),
-        *(
-            f"store_vector(out + {r} * out_stride + {v * lanes}, c{r}_{v}, {ends[v]}, accumulate);"
-            for r, v in grid
-        ),
-    ]
-    first, second = TILE_PARAMETERS
-    return [
-        f"static void tile_{height}x{width}({first}",
-        *block(f"                     {second})", body),
-        "",
-    ]
+"""Of the result, down to the depth of the matrix or of a stretch of it."""
 
 
 ZEROS = """\
@@ -91,13 +70,12 @@ def emit_panel(rows: int, width: int, lanes: int, kind: Kind) -> list[str]:
         "rows -= height;",
     ]
     first, second = TILE_PARAMETERS
-    indent = " " * 20
-    return [
-        f"static void {panel_name(width, kind)}(ptrdiff_t rows, {first}",
-        *([f"{indent}{GUARD},"] if kind == "guarded" else []),
-        *block(f"{indent}{second})", [*columns, *block("while (rows > 0)", loop)]),
-        "",
+    head = [
+        f"static void {panel_name(width, kind)}(ptrdiff_t rows, {TILE.parameters},",
+        *([f"    {GUARD},"] if kind == "guarded" else []),
+        f"    {first}",
     ]
+    return [*head, *block(f"    {second})", [*columns, *block("while (rows > 0)", loop)]), ""]
 
 
 def panel_name(width: int, kind: Kind) -> str:
@@ -105,7 +83,7 @@ def panel_name(width: int, kind: Kind) -> str:
 
 
 def _emit_plain(rows: int, width: int) -> list[str]:
-    return _choose_tile(rows, width, "in, in_stride, panel, depth, out, out_stride, last, accumulate")
+    return _choose_tile(rows, width, "in, in_stride, depth, panel, out, out_stride, last, accumulate")
 
 
 def _emit_guarded(rows: int, width: int) -> list[str]:
@@ -121,7 +99,7 @@ def _emit_gapped(rows: int, width: int, lanes: int) -> list[str]:
         f"const ptrdiff_t left = depth - first, stretch = left < {STRETCH} ? left : {STRETCH};",
         "if (!has_numbers(in + first, in_stride, height, stretch)) continue;",
         f"const real *const part = panel + first * {width * lanes};",
-        *_choose_tile(rows, width, "in + first, in_stride, part, stretch, out, out_stride, last, begun"),
+        *_choose_tile(rows, width, "in + first, in_stride, stretch, part, out, out_stride, last, begun"),
         "begun = 1;",
     ]
     return [
@@ -133,5 +111,7 @@ def _emit_gapped(rows: int, width: int, lanes: int) -> list[str]:
 
 def _choose_tile(rows: int, width: int, arguments: str) -> list[str]:
     """The tile of the height that is wanted."""
-    cases = [f"case {height}: tile_{height}x{width}({arguments}); break;" for height in range(1, rows + 1)]
+    cases = [
+        f"case {height}: {TILE.function(height, width)}({arguments}); break;" for height in range(1, rows + 1)
+    ]
     return block("switch (height)", cases)

@@ -5,9 +5,7 @@
     tile   := rows x vectors        numbers of the result; each row of a panel is read once for all rows of a tile
 
 A product of a batch of states with packed weights goes panel by panel, and in each tile by tile down the batch (Goto
-and Van de Geijn 2008, without their outer blocks: what recurs is small). Vectors are those of GCC and Clang
-(``vector_size``), so the text is plain C on every machine: where they are wider than the machine's, a compiler splits
-them.
+and Van de Geijn 2008, without their outer blocks: what recurs is small).
 
 Where a matrix has blocks of zeros, the panels know from which row to which they have other numbers (`Span`).
 """
@@ -17,36 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Template
 
-from graphbptt.codegen.panels import GUARD, ZEROS, Kind, emit_panel, emit_tile, panel_name
+from graphbptt.codegen.panels import GUARD, TILE, ZEROS, Kind, emit_panel, panel_name
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.text import block
+from graphbptt.codegen.tiles import emit_tile
+from graphbptt.codegen.vectors import VectorUnit
 
-__all__ = ["SMALLEST", "Product", "Span", "VectorUnit", "emit_products", "packed_size"]
-
-
-@dataclass(frozen=True, slots=True)
-class VectorUnit:
-    """How many bytes a vector of the processor has, and how many vectors it holds."""
-
-    size: int
-    registers: int
-
-    @property
-    def tile(self) -> tuple[int, int]:
-        """Rows and vectors of the largest tile; beside it, one row of a panel has to fit into the registers.
-
-        >>> VectorUnit(64, 32).tile, VectorUnit(32, 16).tile
-        ((6, 4), (6, 2))
-        """
-        return 6, (4 if self.registers >= 32 else 2)
-
-    def lanes(self, precision: Precision) -> int:
-        """Numbers in a vector."""
-        return self.size // (4 if precision.name == "float32" else 8)
-
-
-SMALLEST = VectorUnit(16, 16)
-"""What any processor with vectors has."""
+__all__ = ["Product", "Span", "emit_products", "packed_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +79,12 @@ def emit_products(products: tuple[Product, ...], unit: VectorUnit, precision: Pr
     lanes = unit.lanes(precision)
     rows, most = unit.tile
     panels = sorted({(w, p.kind) for p in products for w in _panel_widths(p.columns, lanes, most)})
-    lines = _emit_vectors(unit, precision)
+    lines = [*Template(PACK).substitute(lanes=lanes, panel=lanes * most).splitlines(), ""]
     if any(kind != "plain" for _, kind in panels):
         lines += [*ZEROS.splitlines(), ""]
     for width in sorted({width for width, _ in panels}):
         for height in range(1, rows + 1):
-            lines += emit_tile(height, width, lanes)
+            lines += emit_tile(TILE, height, width, lanes)
     for width, kind in panels:
         lines += emit_panel(rows, width, lanes, kind)
     for product in products:
@@ -124,26 +99,7 @@ def _panel_widths(columns: int, lanes: int, most: int) -> tuple[int, ...]:
     return (most,) * whole + ((left,) if left else ())
 
 
-VECTORS = """\
-/* Vectors of $lanes numbers; in memory they begin wherever a number may. */
-typedef real vec __attribute__((vector_size($size)));
-typedef real vec_in_memory __attribute__((vector_size($size), aligned($align), may_alias));
-
-static inline vec load_vector(const real *from) { return *(const vec_in_memory *)from; }
-
-/* The end of a row, where a vector has more numbers than columns are left. Not inlined: tiles stay short. */
-static __attribute__((noinline)) void store_rest(real *out, const real *from, ptrdiff_t width, int accumulate) {
-    for (ptrdiff_t j = 0; j < width; j++) out[j] = accumulate ? out[j] + from[j] : from[j];
-}
-
-/* Store the first `width` numbers of a vector, or add them to what is there. */
-static inline void store_vector(real *out, vec value, ptrdiff_t width, int accumulate) {
-    if (width < $lanes)
-        store_rest(out, (const real *)&value, width, accumulate);
-    else
-        *(vec_in_memory *)out = accumulate ? load_vector(out) + value : value;
-}
-
+PACK = """\
 /* Put a matrix into panels; with its strides exchanged it is packed transposed. */
 void pack_matrix(ptrdiff_t depth, ptrdiff_t columns, const real *restrict matrix, ptrdiff_t row_stride,
                  ptrdiff_t column_stride, real *restrict packed) {
@@ -156,12 +112,6 @@ void pack_matrix(ptrdiff_t depth, ptrdiff_t columns, const real *restrict matrix
     }
 }
 """
-
-
-def _emit_vectors(unit: VectorUnit, precision: Precision) -> list[str]:
-    lanes = unit.lanes(precision)
-    sizes = {"lanes": lanes, "size": unit.size, "align": unit.size // lanes, "panel": lanes * unit.tile[1]}
-    return [*Template(VECTORS).substitute(sizes).splitlines(), ""]
 
 
 def _emit_product(product: Product, lanes: int, most: int) -> list[str]:
@@ -177,8 +127,8 @@ def _emit_product(product: Product, lanes: int, most: int) -> list[str]:
         panel = first * product.depth + top * width * lanes
         guard = f"guard + {first}, guard_stride, " if guarded else ""
         body.append(
-            f"{panel_name(width, product.kind)}(rows, in + {top}, in_stride, packed + {panel}, {bottom - top}, "
-            f"{guard}out + {first}, out_stride, {last}, accumulate);"
+            f"{panel_name(width, product.kind)}(rows, in + {top}, in_stride, {bottom - top}, {guard}"
+            f"packed + {panel}, out + {first}, out_stride, {last}, accumulate);"
         )
     return [
         f"/* out (+)= in @ matrix, {product.depth} x {product.columns}. */",

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphbptt.codegen.contraction import emit_contractions, emit_sum, find_contractions, has_sums
+from graphbptt.codegen.contract_rows import emit_contractions
+from graphbptt.codegen.contraction import find_contractions
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.entries import emit_entries, has_narrow_indices
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_noise
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.product import VectorUnit, emit_products
+from graphbptt.codegen.product import emit_products
 from graphbptt.codegen.scan import Scan, can_emit, emit_scan
+from graphbptt.codegen.sum_rows import emit_sum, has_sums
 from graphbptt.codegen.text import comment
+from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 from graphbptt.ir.plan import Plan, Stage
 
 __all__ = ["Source", "write_source"]
@@ -64,7 +67,7 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     noisy = bool(plan.network.noisy)
     needs = {need for scan in scans.values() for need in scan.needs}.union(NOISE_NEEDS if noisy else ())
     products = tuple(dict.fromkeys(product for scan in scans.values() for product in scan.products))
-    lines = emit_products(products, vectors, precision)
+    lines = [*emit_vectors(vectors, precision), *emit_products(products, vectors, precision)]
     if any(has_narrow_indices(weights) for weights in plan.blocks):
         lines += emit_entries(vectors, precision)
     contractions = find_contractions(plan, vectors, precision)

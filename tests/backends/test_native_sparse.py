@@ -18,7 +18,7 @@ from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.entries import count_sampled, emit_entries
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.product import VectorUnit, emit_products
+from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.indices import Pattern
@@ -37,7 +37,7 @@ UNITS = (VectorUnit(16, 16), VectorUnit(32, 16), VectorUnit(64, 32))
 @cache
 def load(unit: VectorUnit, kind: type) -> ctypes.CDLL:
     precision = precision_of(np.dtype(kind))
-    lines = [*emit_products((), unit, precision), *emit_entries(unit, precision), ""]
+    lines = [*emit_vectors(unit, precision), *emit_entries(unit, precision), ""]
     return load_source("\n".join([prelude([], precision, C), *lines]))
 
 

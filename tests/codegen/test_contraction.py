@@ -14,11 +14,13 @@ from compiled import load_source
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from graphbptt.codegen.contraction import DEPTH, Contraction, emit_contractions, emit_sum
+from graphbptt.codegen.contract_rows import emit_contractions
+from graphbptt.codegen.contraction import DEPTH, Contraction
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
-from graphbptt.codegen.product import VectorUnit, emit_products
+from graphbptt.codegen.sum_rows import emit_sum
+from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 from graphbptt_native.contraction import bind_contraction, bind_sum
 
 Array = npt.NDArray[Any]
@@ -36,9 +38,7 @@ rows = st.integers(0, 40) | st.sampled_from([DEPTH - 1, DEPTH, DEPTH + 1, 2 * DE
 def load(unit: VectorUnit, precision: Precision) -> ctypes.CDLL:
     contractions = [Contraction.of(*shape, unit, precision) for shape in SHAPES]
     lines = [*emit_contractions(contractions, unit, precision), *emit_sum(unit, precision)]
-    return load_source(
-        "\n".join([prelude([], precision, C), *emit_products((), unit, precision), *lines, ""])
-    )
+    return load_source("\n".join([prelude([], precision, C), *emit_vectors(unit, precision), *lines, ""]))
 
 
 def contract(source: Array, delta: Array, unit: VectorUnit, precision: Precision, cores: int = 1) -> Array:

@@ -13,8 +13,8 @@ from named_networks import NETWORKS
 import graphbptt
 from graphbptt.codegen.length import LONGEST, check_length, estimate_lines
 from graphbptt.codegen.precision import FLOAT32
-from graphbptt.codegen.product import SMALLEST
 from graphbptt.codegen.source import write_source
+from graphbptt.codegen.vectors import SMALLEST
 from graphbptt.compiler import compile_network
 from graphbptt.errors import BackendError
 from graphbptt.ir.plan import Plan

@@ -15,7 +15,8 @@ from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.panels import Kind
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
-from graphbptt.codegen.product import Product, Span, VectorUnit, emit_products, packed_size
+from graphbptt.codegen.product import Product, Span, emit_products, packed_size
+from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 
 Array = npt.NDArray[Any]
 SHAPES = tuple(pairs((1, 2, 7, 33), (1, 3, 4, 8, 17, 32, 65, 130)))
@@ -39,7 +40,7 @@ class Compiled:
 
     def __init__(self, unit: VectorUnit, precision: Precision, products: tuple[Product, ...] = PLAIN) -> None:
         self.lanes = unit.lanes(precision)
-        lines = emit_products(products, unit, precision)
+        lines = [*emit_vectors(unit, precision), *emit_products(products, unit, precision)]
         self.library = load_source("\n".join([prelude([], precision, C), *lines, ""]))
 
     def pack(self, matrix: Array, transposed: bool = False) -> Array:

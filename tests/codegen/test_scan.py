@@ -11,9 +11,9 @@ from compiled import load_source, toolchain
 from named_networks import NETWORKS
 
 from graphbptt.codegen.precision import FLOAT32, FLOAT64
-from graphbptt.codegen.product import SMALLEST
 from graphbptt.codegen.scan import can_emit, emit_scan
 from graphbptt.codegen.source import write_source
+from graphbptt.codegen.vectors import SMALLEST
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
 from graphbptt.passes.fold_graph import fold_graph

@@ -14,7 +14,7 @@ from wide_networks import wide_cases
 
 from graphbptt.backend import find_backend
 from graphbptt.codegen import entries
-from graphbptt.codegen.product import VectorUnit
+from graphbptt.codegen.vectors import VectorUnit
 from graphbptt.compiler import compile_network
 from graphbptt.ir.plan import Plan
 from graphbptt.passes.bind_batch import bind_batch
