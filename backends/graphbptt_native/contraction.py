@@ -5,22 +5,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.contraction import Contraction
-from graphbptt_native.threads import run_together
+from graphbptt_native.pointers import point_to, point_to_rows
+from graphbptt_native.threads import bind_together
 
-__all__ = ["bind_contraction", "bind_sum", "is_worth_a_call"]
+__all__ = ["bind_matrix_contraction", "bind_sum", "is_worth_a_call"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
-Tiles = tuple[int, int, int, int]
-"""The blocks and the panels of a thread, from the first to before the last."""
-
 
 FEWEST_FLOPS = 2e6
 """NumPy's product of matrices so small runs on one thread and takes a few microseconds less."""
@@ -35,7 +32,7 @@ def is_worth_a_call(rows: int, height: int, width: int) -> bool:
     return width > 1 and 2.0 * rows * height * width > FEWEST_FLOPS
 
 
-def bind_contraction(
+def bind_matrix_contraction(
     function: Any,
     contraction: Contraction,
     source: Array,
@@ -69,43 +66,17 @@ def _bind_tiles(
         partial(
             function,
             *map(ctypes.c_ssize_t, (len(left), *out.shape, *tiles)),
-            *_describe(left),
-            *_describe(right),
+            *point_to_rows(left),
+            *point_to_rows(right),
             ctypes.c_int(contraction.turned),
-            room(part, contraction.room).ctypes.data_as(ctypes.c_void_p),
-            out.ctypes.data_as(ctypes.c_void_p),
+            point_to(room(part, contraction.room)),
+            point_to(out),
         )
-        for part, tiles in enumerate(_split(contraction.grid, cores))
+        for part, tiles in enumerate(contraction.split(cores))
     ]
-    return calls[0] if len(calls) == 1 else partial(run_together, calls)
-
-
-def _split(grid: tuple[int, int], parts: int) -> list[Tiles]:
-    """Tiles for each thread: stretches of the longer side of the grid.
-
-    >>> _split((22, 8), 2), _split((1, 1), 2)
-    ([(0, 11, 0, 8), (11, 22, 0, 8)], [(0, 1, 0, 1)])
-    """
-    blocks, panels = grid
-    longer = max(grid)
-    parts = min(parts, longer)
-    stretches = pairwise(longer * part // parts for part in range(parts + 1))
-    if blocks >= panels:
-        return [(first, last, 0, panels) for first, last in stretches]
-    return [(0, blocks, first, last) for first, last in stretches]
+    return bind_together(calls)
 
 
 def bind_sum(function: Any, series: Array, out: Array) -> Call:
     """A call that sets `out` to the sum of the rows of an array (rows, units)."""
-    return partial(
-        function,
-        *map(ctypes.c_ssize_t, series.shape),
-        *_describe(series),
-        out.ctypes.data_as(ctypes.c_void_p),
-    )
-
-
-def _describe(series: Array) -> Iterator[ctypes.c_void_p | ctypes.c_ssize_t]:
-    """Where the first row lies, and how far the next one is."""
-    yield series.ctypes.data_as(ctypes.c_void_p)
-    yield ctypes.c_ssize_t(series.strides[0] // series.itemsize)
+    return partial(function, *map(ctypes.c_ssize_t, series.shape), *point_to_rows(series), point_to(out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt_native.threads import run_together
+from graphbptt_native.pointers import point_to, point_to_rows
+from graphbptt_native.threads import bind_together
 from graphbptt_numpy.sparse import BlockMemory
 
-__all__ = ["ColumnEntries", "bind_contraction"]
+__all__ = ["ColumnEntries", "bind_entry_contraction"]
 
 Array = npt.NDArray[Any]
 
@@ -37,7 +38,7 @@ class ColumnEntries:
         self._block.values.take(self._order, out=self.values, mode="clip")
 
 
-def bind_contraction(
+def bind_entry_contraction(
     function: Any,
     block: BlockMemory,
     source: Array,
@@ -54,23 +55,15 @@ def bind_contraction(
         partial(
             function,
             *(ctypes.c_ssize_t(n) for n in (first, last, source.shape[0] * source.shape[1], block.columns)),
-            *_describe(source),
-            *_describe(delta),
-            *(array.ctypes.data_as(ctypes.c_void_p) for array in (block.starts, block.positions)),
-            *(
-                array.ctypes.data_as(ctypes.c_void_p)
-                for array in (turned(core, last - first + block.columns), block.gradient)
-            ),
+            *point_to_rows(source),
+            *point_to_rows(delta),
+            *map(point_to, (block.starts, block.positions)),
+            point_to(turned(core, last - first + block.columns)),
+            point_to(block.gradient),
         )
         for core, (first, last) in enumerate(_split_rows(block.starts, cores))
     ]
-    return calls[0] if len(calls) == 1 else partial(run_together, calls)
-
-
-def _describe(series: Array) -> Iterator[ctypes.c_void_p | ctypes.c_ssize_t]:
-    """Where the first row lies, and how far the next one is."""
-    yield series.ctypes.data_as(ctypes.c_void_p)
-    yield ctypes.c_ssize_t(series.strides[1] // series.itemsize)
+    return bind_together(calls)
 
 
 def _split_rows(starts: Array, cores: int) -> list[tuple[int, int]]:

@@ -43,10 +43,9 @@ class NativeTape(Tape):
 
     def _calls(self) -> Iterator[Call]:
         if self._scan is not None:
-            pointers = self._space.addresses(self._scan.arguments)
-            yield self._space.program.bind(
-                self._scan, self._space.steps, self._space.size, self._block, pointers
-            )
+            space, scan = self._space, self._scan
+            arrays = partial(space.find_arrays, scan.arguments)
+            yield space.program.bind_scan(scan, space.steps, space.size, self._block, arrays)
         yield from super()._calls()
 
     def _bind(self, space: Workspace, operation: Operation) -> Binder:
@@ -86,7 +85,7 @@ class NativeTape(Tape):
         space = self._space
         source, delta = (self._series(view, rows) for view in (operation.source, operation.delta))
         block = space.blocks[operation.weights]
-        yield space.program.bind_contraction(block, source, delta, space.turned)
+        yield space.program.bind_entry_contraction(block, source, delta, space.turned)
 
 
 def _flat(series: Array) -> Array:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
-__all__ = ["count_cores", "count_parts", "run_together", "split_examples"]
+__all__ = ["bind_together", "count_cores", "count_parts", "run_together", "split_examples"]
 
 FLOPS_WORTH_A_THREAD = 1e7
 """To wake a thread takes tens of microseconds: as long as a core needs for a tenth of this."""
@@ -50,6 +50,11 @@ def split_examples(size: int, flops: float, cores: int) -> list[tuple[int, int]]
     parts = max(1, min(size // FEWEST_EXAMPLES, count_parts(flops, cores)))
     ends = [size * part // parts for part in range(parts + 1)]
     return list(pairwise(ends))
+
+
+def bind_together(calls: Sequence[Callable[[], object]]) -> Callable[[], object]:
+    """One call that makes all of these at once; of a single one, that one itself."""
+    return calls[0] if len(calls) == 1 else partial(run_together, calls)
 
 
 def run_together(calls: Sequence[Callable[[], object]]) -> None:

@@ -1,9 +1,8 @@
-"""Memory as the generated scans see it: addresses of a workspace's arrays, and weights packed for their products."""
+"""Memory as the generated scans see it: a workspace's arrays by their arguments, and weights packed for products."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from graphbptt.codegen.arguments import (
     Turned,
     Vector,
 )
+from graphbptt.codegen.entries import count_turned
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.product import packed_size
 from graphbptt.ir.noise import Noise
@@ -64,6 +64,7 @@ class NativeWorkspace(Workspace):
         self._packed: dict[Packed, Array] = {}
         self._packing: list[Callable[[], object]] = []
         self._by_column: dict[str, ColumnEntries] = {}
+        self._drawing: dict[str, Callable[[Noise, int], None]] = {}
         super().__init__(plan, steps, size, ragged, dtype, stepwise)
 
     def lanes(self, name: str) -> int:  # noqa: ARG002 - populations side by side cost C text nothing
@@ -87,10 +88,12 @@ class NativeWorkspace(Workspace):
         return {"starts": entries.starts, "sources": entries.sources, "values": entries.values}
 
     def draw_noise(self, noise: Noise, population: str, first: int) -> None:
-        self.program.draw_noise(noise, population, first, self.noise[population])
+        if population not in self._drawing:
+            self._drawing[population] = self.program.bind_noise(population, self.noise[population])
+        self._drawing[population](noise, first)
 
     def turned(self, part: int, numbers: int) -> Array:
-        """Scratch memory for turned states of one of the threads."""
+        """Scratch memory of one of the threads."""
         return self.scratch((numbers,), TURNED + part)
 
     def block_length(self, stage: int) -> int:
@@ -98,11 +101,19 @@ class NativeWorkspace(Workspace):
             return max(1, BLOCK_ROWS // max(1, self.size))
         return super().block_length(stage)
 
-    def addresses(self, arguments: tuple[Argument, ...]) -> ctypes.Array[ctypes.c_void_p]:
-        """Where the arguments of a scan lie."""
-        found = [self._find(argument) for argument in arguments]
-        pointers = [None if array is None else array.ctypes.data for array in found]
-        return (ctypes.c_void_p * len(arguments))(*pointers)
+    def find_arrays(self, arguments: tuple[Argument, ...], part: int, rows: int) -> Iterator[Array | None]:
+        """What the arguments of a scan are for one of the threads, whose products have at most so many rows.
+
+        All threads have the same arrays but for the room in which products by entries turn states: of that each has
+        as much as such a product uses at a time.
+        """
+        precision = precision_of(self.dtype)
+        for argument in arguments:
+            if isinstance(argument, Turned):
+                examples = count_turned(rows, self.program.vectors, precision)
+                yield self.turned(part, examples * argument.depth)
+            else:
+                yield self._find(argument)
 
     def _find(self, argument: Argument) -> Array | None:
         match argument:
@@ -125,10 +136,8 @@ class NativeWorkspace(Workspace):
                 return self._pack(argument)
             case Entries(weights, transposed, part):
                 return self.entries(weights, transposed)[part]
-            case Turned(depth):
-                return self.turned(0, max(self.size, BLOCK_ROWS) * depth)
-            case NoiseKey() | Summands():
-                raise AssertionError(f"{argument} belongs to no scan")
+            case Turned() | NoiseKey() | Summands():
+                raise AssertionError(f"{argument} is no array that threads share")
 
     def _pack(self, packed: Packed) -> Array:
         """Memory for the weights of a product in the order it reads them; filled by `pack_derived`."""

@@ -11,7 +11,7 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence
           | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
           | Entries(weights, transposed, part)              one of the arrays of weights that are kept as entries
-          | Turned(depth)                       room for turned states (example, unit)
+          | Turned(depth)                       room for turned states (unit, example), each thread its own
 
 A buffer that holds a block of steps and no more begins anew with each block.
 """

@@ -11,6 +11,7 @@ empty it is the other way round, *turned*, and so is the gradient.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.vectors import VectorUnit
@@ -25,6 +26,12 @@ adding a tile to the gradient takes a hundredth of the time of computing it."""
 
 WORTH_TURNING = 0.8
 """Turned only if so much smaller: the rows of a turned one are left out for all units of the delta or for none."""
+
+MOST_BLOCKS = 2**16
+"""So many numbers of packed blocks stay in a second cache, where each panel reads them again."""
+
+Tiles = tuple[int, int, int, int]
+"""Some of the blocks and some of the panels, each from the first to before the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +88,41 @@ class Contraction:
         panel = self.lanes * self.tile[1]
         return DEPTH * (panel + self._sides[0])
 
+    def split(self, cores: int) -> list[Tiles]:
+        """The tiles of each thread: stretches of blocks or of panels, of which there are mostly more blocks.
+
+        Each thread packs all of the side that is not cut. So panels are cut where the blocks are less to pack, and no
+        thread has a larger share then.
+
+        >>> Contraction(320, 256, 16, (6, 4)).split(2), Contraction(128, 512, 16, (6, 4)).split(2)
+        ([(0, 27, 0, 4), (27, 54, 0, 4)], [(0, 22, 0, 4), (0, 22, 4, 8)])
+        >>> Contraction(5, 7, 16, (6, 4)).split(2)
+        [(0, 1, 0, 1)]
+        """
+        blocks, panels = self.grid
+        rows, columns = self._sides
+        less = rows < columns and rows * DEPTH <= MOST_BLOCKS
+        even = _largest_share(panels, cores) <= _largest_share(blocks, cores)
+        if (less and even) or panels > blocks:
+            return [(0, blocks, first, last) for first, last in _stretch(panels, cores)]
+        return [(first, last, 0, panels) for first, last in _stretch(blocks, cores)]
+
     @property
     def _sides(self) -> tuple[int, int]:
         return (self.width, self.height) if self.turned else (self.height, self.width)
 
     def _fill(self, units: int) -> int:
         return -(-units // self.lanes) * self.lanes
+
+
+def _stretch(length: int, parts: int) -> list[tuple[int, int]]:
+    """As many stretches as there are parts, as equal as can be, none of them empty."""
+    parts = min(parts, length)
+    return list(pairwise(length * part // parts for part in range(parts + 1)))
+
+
+def _largest_share(length: int, parts: int) -> float:
+    return max(last - first for first, last in _stretch(length, parts)) / length
 
 
 def find_contractions(plan: Plan, unit: VectorUnit, precision: Precision) -> set[Contraction]:

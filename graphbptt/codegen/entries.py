@@ -17,7 +17,7 @@ from graphbptt.codegen.text import block
 from graphbptt.codegen.vectors import VectorUnit
 from graphbptt.ir.plan import SparseBlock
 
-__all__ = ["count_sampled", "emit_entries", "has_narrow_indices"]
+__all__ = ["count_sampled", "count_turned", "emit_entries", "has_narrow_indices"]
 
 MOST_EXAMPLES = 32
 MOST_VECTORS = 8
@@ -46,7 +46,7 @@ static inline void turn(ptrdiff_t rows, ptrdiff_t columns, const real *restrict 
 """
 
 MULTIPLY = """\
-/* out (+)= in @ W for W as entries; `turned` has room for all rows of `in`. */
+/* out (+)= in @ W for W as entries; `turned` has room for as many rows of `in` as go at a time. */
 void multiply_entries(ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const real *restrict in,
                       ptrdiff_t in_stride, const int *restrict starts, const int *restrict sources,
                       const real *restrict values, real *restrict turned, real *restrict out,
@@ -96,15 +96,29 @@ $states
 def emit_entries(unit: VectorUnit, precision: Precision) -> list[str]:
     """The lines of ``multiply_entries`` and ``contract_entries``, and of what they call."""
     lanes = unit.lanes(precision)
-    heights = [
-        height for height in (32, 16, 8, 4, 2, 1) if height <= min(MOST_EXAMPLES, MOST_VECTORS * lanes)
-    ]
+    heights = _list_heights(lanes)
     lines = [line for height in heights for line in _emit_sums(height, lanes)]
     call = "(columns, starts, sources, values, turned, out, out_stride, accumulate); break;"
     cases = "\n".join(f"        case {height}: sum_entries_{height}{call}" for height in heights)
     multiply = Template(MULTIPLY).substitute(most=heights[0], cases=cases)
     contract = _emit_contraction(lanes)
     return [*TURN.splitlines(), "", *lines, *multiply.splitlines(), "", *contract, ""]
+
+
+def count_turned(rows: int, unit: VectorUnit, precision: Precision) -> int:
+    """How many of so many examples ``multiply_entries`` turns at a time.
+
+    >>> from graphbptt.codegen.precision import FLOAT32
+    >>> [count_turned(rows, VectorUnit(32, 16), FLOAT32) for rows in (0, 1, 7, 32, 100)]
+    [0, 1, 4, 32, 32]
+    """
+    return next((height for height in _list_heights(unit.lanes(precision)) if height <= rows), 0)
+
+
+def _list_heights(lanes: int) -> list[int]:
+    """The numbers of examples that are multiplied at once, the largest first."""
+    most = min(MOST_EXAMPLES, MOST_VECTORS * lanes)
+    return [height for height in (32, 16, 8, 4, 2, 1) if height <= most]
 
 
 def _emit_sums(height: int, lanes: int) -> list[str]:

@@ -161,7 +161,7 @@ class LoopWriter:
         entries = ", ".join(name(Entries(product.weights, product.transposed, part)) for part in parts)
         yield f"multiply_entries({count}, {depth}, {product.out.width},"
         yield f"    {self._locate(product.source, at)}, {entries},"
-        yield f"    {name(Turned(depth))} + begin * {depth},"
+        yield f"    {name(Turned(depth))},"
         yield f"    {self._locate(product.out, at)}, {int(product.accumulate)});"
 
     def _locate(self, view: View, at: Place) -> str:

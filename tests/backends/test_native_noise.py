@@ -43,7 +43,9 @@ def draw(kind: type, cores: int, noise: Noise, first: int, shape: tuple[int, int
     if (kind, cores) not in PROGRAMS:
         PROGRAMS[kind, cores] = compile_noisy(kind, cores)
     out = np.full((shape[0] + 1, *shape[1:]), 7, kind)
-    PROGRAMS[kind, cores].draw_noise(noise, "h", first, out[:-1])
+    drawing = PROGRAMS[kind, cores].bind_noise("h", out[:-1])
+    drawing(Noise(noise.seed + 1), 1)  # of a call before nothing is left
+    drawing(noise, first)
     assert (out[-1] == 7).all()
     return out[:-1]
 

@@ -36,6 +36,7 @@ from graphbptt.ir.plan import Plan, SparseBlock
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
 from graphbptt_native.executable import NativeExecutable
+from graphbptt_native.pointers import Pointers
 from graphbptt_native.workspace import NativeWorkspace
 
 FEW, MANY = 3, 2**30
@@ -68,11 +69,10 @@ class Call:
     def __init__(self, plan: Plan, space: NativeWorkspace, scan: Scan, size: int) -> None:
         self.plan, self.size, self.scan = plan, size, scan
         self.buffers: dict[str, Array] = {}
-        fixed = space.addresses(scan.arguments)
-        pointers = [self._find(argument, fixed[index]) for index, argument in enumerate(scan.arguments)]
-        self.pointers = (ctypes.c_void_p * len(pointers))(*pointers)
+        fixed = space.find_arrays(scan.arguments, 0, size)
+        self.pointers = Pointers(map(self._find, scan.arguments, fixed))
 
-    def _find(self, argument: Argument, fixed: int | None) -> int | None:
+    def _find(self, argument: Argument, fixed: Array | None) -> Array | None:
         if isinstance(argument, Padded):
             return None
         assert not isinstance(argument, Entries | Turned)
@@ -84,7 +84,7 @@ class Call:
         drawn = np.random.default_rng(len(self.buffers)).uniform(-1, 1, (shape[0], FEW, shape[2]))
         array[:, -FEW:] = drawn.astype(FLOAT)
         self.buffers[buffer.name] = array
-        return array.ctypes.data + array.strides[0] * buffer.before
+        return array[buffer.before :]
 
     def run(self, functions: ctypes.CDLL) -> dict[str, Array]:
         """What the rows of the examples hold then."""

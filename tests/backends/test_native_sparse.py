@@ -14,10 +14,11 @@ from compiled import NOWHERE, load_source, toolchain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphbptt.codegen.arguments import Turned
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.entries import count_sampled, emit_entries
-from graphbptt.codegen.precision import precision_of
+from graphbptt.codegen.entries import count_sampled, count_turned, emit_entries
+from graphbptt.codegen.precision import FLOAT64, precision_of
 from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Clamp, Target
@@ -27,8 +28,9 @@ from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Plan, SparseBlock
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
-from graphbptt_native.entries import ColumnEntries, bind_contraction
+from graphbptt_native.entries import ColumnEntries, bind_entry_contraction
 from graphbptt_native.executable import NativeExecutable
+from graphbptt_native.workspace import NativeWorkspace
 from graphbptt_numpy.sparse import BlockMemory, place_block
 
 UNITS = (VectorUnit(16, 16), VectorUnit(32, 16), VectorUnit(64, 32))
@@ -77,7 +79,8 @@ def test_products(unit: VectorUnit, kind: type, shape: tuple[int, int], batch: i
         # All columns but the first and the last of `source` and `out` take part.
         source = rng.normal(size=(batch, used.shape[0] + 2)).astype(kind)
         out = rng.normal(size=(batch, used.shape[1] + 2)).astype(kind)
-        turned = np.full(batch * used.shape[0] + 1, 5, kind)
+        examples = count_turned(batch, unit, precision_of(np.dtype(kind)))
+        turned = np.full(examples * used.shape[0] + 1, 5, kind)
         for accumulate in (0, 1):
             wanted = out.copy()
             wanted[:, 1:-1] = source[:, 1:-1] @ used + accumulate * out[:, 1:-1]
@@ -114,7 +117,7 @@ def test_derivatives_by_entries(
     rng = np.random.default_rng(seed)
     wide = [rng.normal(size=(steps, batch, units + 2)).astype(kind) for units in shape]
     source, delta = (series[..., 1:-1] for series in wide)
-    bind_contraction(load(unit, kind).contract_entries, block, source, delta, cores, turned)()
+    bind_entry_contraction(load(unit, kind).contract_entries, block, source, delta, cores, turned)()
     full = np.einsum("tbi,tbj->ij", source.astype(float), delta.astype(float))
     np.testing.assert_allclose(
         block.gradient, full[pattern.rows, pattern.columns], rtol=0, atol=2000 * np.finfo(kind).eps
@@ -152,6 +155,25 @@ def test_networks_agree_with_the_reference(seed: int) -> None:
             "lengths": rng.integers(1, steps + 1, batch),
         }
         assert_agreement(plan, executable, vector, bind_batch(plan.network, fields, steps, np.float64))
+
+
+def test_room_to_turn_states_is_what_a_product_uses() -> None:
+    """Each thread has its own, for as many examples as are multiplied at once, however many there are."""
+    plan = draw_network(0)
+    executable = NativeExecutable(plan, np.dtype(np.float64), toolchain(), NOWHERE, 2)
+    arguments = (Turned(21),)
+    rooms = []
+    for size in (1, 20, 500):
+        space = executable._allocate(3, size, ragged=False)
+        assert isinstance(space, NativeWorkspace)
+        rooms += [[room for part in (0, 1) for room in space.find_arrays(arguments, part, size)]]
+    unit = executable._program.vectors
+    most = count_turned(500, unit, FLOAT64)
+    for (one, other), examples in zip(rooms, (1, 16, most), strict=True):
+        assert one is not None
+        assert other is not None
+        assert one.size == other.size == 21 * examples
+        assert not np.shares_memory(one, other)
 
 
 def test_a_split_batch_is_the_whole_one() -> None:

@@ -42,7 +42,8 @@ def test_parts_are_the_whole_to_the_last_bit(cores: int, monkeypatch: pytest.Mon
     counts = []
     monkeypatch.setattr(threads, "FLOPS_WORTH_A_THREAD", 1.0)
     monkeypatch.setattr(
-        "graphbptt_native.program.run_together",
+        threads,
+        "run_together",
         lambda calls: (counts.append(len(calls)), run_together(calls)),
     )
     for one, other in zip(compute(1), compute(cores), strict=True):
@@ -101,6 +102,17 @@ def test_a_call_keeps_the_memory_whose_address_it_has() -> None:
     held = weakref.ref(series)
     call = bind_sum(print, series, np.zeros(3))
     del series
+    assert held() is not None
+    del call
+    assert held() is None
+
+
+def test_a_scan_keeps_the_arrays_of_its_arguments() -> None:
+    program = NativeExecutable(PLAN, np.dtype(np.float64), toolchain(), NOWHERE, 1)._program
+    arrays = [np.zeros(3)]
+    held = weakref.ref(arrays[0])
+    call = program.bind_scan(next(iter(program.scans.values())), 1, 1, 1, lambda part, rows: arrays)
+    arrays.clear()
     assert held() is not None
     del call
     assert held() is None

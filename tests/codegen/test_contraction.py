@@ -21,7 +21,7 @@ from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
 from graphbptt.codegen.sum_rows import emit_sum
 from graphbptt.codegen.vectors import VectorUnit, emit_vectors
-from graphbptt_native.contraction import bind_contraction, bind_sum
+from graphbptt_native.contraction import bind_matrix_contraction, bind_sum
 
 Array = npt.NDArray[Any]
 UNITS = (VectorUnit(16, 16), VectorUnit(32, 16), VectorUnit(64, 32))
@@ -58,7 +58,7 @@ def contract(source: Array, delta: Array, unit: VectorUnit, precision: Precision
 
     function = load(unit, precision).contract_rows
     contraction = Contraction.of(*shape, unit, precision)
-    for call in bind_contraction(function, contraction, source, delta, gradient, cores, room):
+    for call in bind_matrix_contraction(function, contraction, source, delta, gradient, cores, room):
         call()
     assert (around[[0, -1]] == BORDER).all()
     assert all(memory[-1] == BORDER for memory in rooms)
