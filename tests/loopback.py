@@ -1,27 +1,38 @@
-"""Kernels of a GPU on a machine without one: their text as C, called with the memory of NumPy's arrays.
+"""Launch plans on a machine without a GPU: kernels as C, products by NumPy, and arrays as the memory of both.
 
 In C a kernel is a loop over its threads. It may run them first to last or last to first: what depends on their order
-would be wrong on a GPU, and differs here.
+would be wrong on a GPU, and differs here. Memory holds nothing but what is not a number until it is written.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from types import SimpleNamespace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from compiled import NOWHERE, toolchain
 
 from graphbptt.codegen.dialect import C
+from graphbptt.codegen.launches import (
+    Address,
+    ArgumentValue,
+    DeviceArray,
+    Launch,
+    LaunchPlan,
+    LaunchShape,
+    Multiply,
+    Region,
+)
+from graphbptt.codegen.verify_launches import verify_launches
 from graphbptt.ir.plan import Plan
-from graphbptt_cupy.device import Device
+from graphbptt_cupy.device import Array, Call, Memory
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.load import load_library
 
-__all__ = ["build"]
+__all__ = ["LoopbackDevice", "build"]
 
 LOOP = "for (ptrdiff_t thread = 0; thread < threads; thread++)"
 REVERSED = "for (ptrdiff_t thread = threads - 1; thread >= 0; thread--)"
@@ -29,59 +40,73 @@ REVERSED = "for (ptrdiff_t thread = threads - 1; thread >= 0; thread--)"
 
 def build(plan: Plan, dtype: Any, in_reverse: bool = False) -> DeviceExecutable:
     """A plan on a device that is this machine's memory; threads run in their order, or in reverse."""
-
-    def load(source: str) -> Launcher:
-        assert LOOP in source
-        return Launcher(source.replace(LOOP, REVERSED) if in_reverse else source)
-
-    return DeviceExecutable(plan, np.dtype(dtype), Device(MODULE, fetch, C, load))
+    return VerifiedExecutable(plan, np.dtype(dtype), LoopbackDevice(in_reverse))
 
 
-class DeviceArray(np.ndarray):
-    """An array that, like one on a GPU, meets no array of the host unless it is asked to."""
+class VerifiedExecutable(DeviceExecutable):
+    """Runs no launch plan that the verifier does not take."""
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
-        assert all(type(item) is not np.ndarray for item in (*inputs, *out)), f"{ufunc} meets the host"
-        inputs, into = (
-            tuple(item.view(np.ndarray) if isinstance(item, DeviceArray) else item for item in items)
-            for items in (inputs, out)
-        )
-        result = getattr(ufunc, method)(*inputs, **(options | ({"out": into} if into else {})))
-        return out[0] if out else np.asarray(result).view(DeviceArray)
-
-    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        assert np.ndarray not in types, f"{function} meets the host"
-        return super().__array_function__(function, types, arguments, options)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        assert type(value) is not np.ndarray, "the host's numbers are put where the device's are"
-        super().__setitem__(index, value)
+    def _schedule(self, shape: LaunchShape) -> LaunchPlan:
+        return verify_launches(super()._schedule(shape))
 
 
-MODULE = SimpleNamespace(
-    zeros=lambda shape, dtype: np.zeros(shape, dtype).view(DeviceArray),
-    asarray=lambda array: np.array(array).view(DeviceArray),
-    matmul=np.matmul,
-    add=np.add,
-    sum=np.sum,
-    copyto=np.copyto,
-)
-"""What the backend uses of CuPy."""
+class LoopbackDevice:
+    """Meets `graphbptt_cupy.device.Device`."""
+
+    dialect = C
+
+    def __init__(self, in_reverse: bool = False) -> None:
+        self._in_reverse = in_reverse
+
+    def load(self, text: str) -> ctypes.CDLL:
+        assert LOOP in text
+        source = text.replace(LOOP, REVERSED) if self._in_reverse else text
+        return load_library(source, hurried(), NOWHERE).functions
+
+    def allocate(self, array: DeviceArray) -> Array:
+        if array.values is not None:
+            return np.array(array.values, array.dtype).ravel()
+        memory = np.empty(array.size, array.dtype)
+        memory.view(np.uint8)[...] = 0xFF  # NaN as a number, and no index at all
+        return memory
+
+    def allocate_host(self, size: int) -> Array:
+        return np.zeros(size, np.uint8)
+
+    def bind_launch(self, module: ctypes.CDLL, command: Launch, memory: Memory) -> Call:
+        arguments = [_convert(argument, memory) for argument in command.arguments]
+        return partial(getattr(module, command.kernel), *arguments)
+
+    def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
+        out, a, b = (select(memory[region.array], region) for region in (command.out, command.a, command.b))
+        left, right = a.T if command.transpose_a else a, b.T if command.transpose_b else b
+
+        def multiply() -> None:
+            product = left @ right
+            out[...] = out + product if command.accumulate else product
+
+        return multiply
+
+    def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
+        return partial(np.copyto, select(memory[region.array], region), select(twin, region))
+
+    def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
+        return partial(np.copyto, select(twin, region), select(memory[region.array], region))
+
+    def bind_repetition(self, calls: Sequence[Call]) -> Call:
+        return partial(self.run, calls)
+
+    def run(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            call()
 
 
-def fetch(array: np.ndarray) -> np.ndarray:
-    assert isinstance(array, DeviceArray), "what is fetched lies on the host"
-    return np.array(array.view(np.ndarray))
-
-
-class Launcher:
-    """Calls kernels by name."""
-
-    def __init__(self, source: str) -> None:
-        self._library = load_library(source, hurried(), NOWHERE).functions
-
-    def launch(self, name: str, threads: int, arguments: Sequence[int | np.ndarray | None]) -> None:
-        getattr(self._library, name)(ctypes.c_ssize_t(threads), *map(_convert, arguments))
+def select(memory: Array, region: Region) -> Array:
+    """A region of flat memory, as a view."""
+    step = memory.itemsize
+    shape, strides = (region.rows, region.columns), (region.stride * step, step)
+    assert region.stop <= memory.size
+    return np.lib.stride_tricks.as_strided(memory[region.offset :], shape, strides)
 
 
 def hurried() -> Toolchain:
@@ -91,8 +116,11 @@ def hurried() -> Toolchain:
     return Toolchain(found.command, found.version, flags, found.vectors)
 
 
-def _convert(argument: int | np.ndarray | None) -> ctypes.c_ssize_t | ctypes.c_void_p:
-    if isinstance(argument, int):
-        return ctypes.c_ssize_t(argument)
-    assert argument is None or isinstance(argument, DeviceArray), "a kernel is given memory of the host"
-    return ctypes.c_void_p(None if argument is None else argument.ctypes.data)
+def _convert(argument: ArgumentValue, memory: Memory) -> ctypes.c_ssize_t | ctypes.c_void_p:
+    match argument:
+        case None:
+            return ctypes.c_void_p(None)
+        case Address(array, offset):
+            return ctypes.c_void_p(memory[array].ctypes.data + offset * memory[array].itemsize)
+        case _:
+            return ctypes.c_ssize_t(argument)

@@ -28,7 +28,7 @@ class CupyBackend:
         return find_missing()
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> DeviceExecutable:
-        return DeviceExecutable(plan, dtype, open_gpu())
+        return DeviceExecutable(plan, dtype, open_gpu(dtype))
 
 
 backend = CupyBackend()

@@ -1,47 +1,54 @@
-"""A device as the backend sees it: its array module, how arrays leave it, and what launches kernels on it."""
+"""A device as the backend sees it: its memory, and what turns the commands of a launch plan into calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.launches import DeviceArray, Launch, Multiply, Region
 
-__all__ = ["Device", "Launcher"]
+__all__ = ["Array", "Call", "Device", "Memory", "Module"]
+
+Array = npt.NDArray[Any]
+Call = Callable[[], object]
+Memory = Mapping[str, Any]
+"""The arrays of a launch plan on the device, flat, by name."""
+Module = Any
+"""Compiled kernels, as the device has them."""
 
 
-class Launcher(Protocol):
-    """Compiled kernels."""
+class Device(Protocol):
+    """What runs launch plans. Calls take no arguments, and start work in the order in which they are made."""
 
-    def launch(self, name: str, threads: int, arguments: Sequence[Any]) -> None:
-        """Start a kernel of so many threads; arguments are whole numbers and arrays of the device, None for NULL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What runs a plan.
-
-    Attributes
-    ----------
-    xp : module
-        Arrays, as NumPy has them: CuPy, or NumPy itself where kernels run on the host.
-    fetch : callable
-        From an array of the device to one of NumPy's.
-    dialect : Dialect
-        The language that `load` takes.
-    load : callable
-        Compiles the text of kernels.
-    """
-
-    xp: Any
-    fetch: Callable[[Any], npt.NDArray[Any]]
     dialect: Dialect
-    load: Callable[[str], Launcher]
 
-    def put(self, host: npt.NDArray[Any], out: Any) -> None:
-        """Copy an array of the host into one of the device, of as many numbers."""
-        out[...] = self.xp.asarray(np.ascontiguousarray(host)).reshape(out.shape)
+    def load(self, text: str) -> Module:
+        """Compile the text of kernels."""
+
+    def allocate(self, array: DeviceArray) -> Any:
+        """Flat memory for an array, with its values, or with anything if it has none."""
+
+    def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
+        """So many bytes of the host's memory, from which the device copies fastest."""
+
+    def bind_launch(self, module: Module, command: Launch, memory: Memory) -> Call:
+        """What starts a kernel."""
+
+    def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
+        """What multiplies two matrices."""
+
+    def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
+        """What copies a region from its array's twin, flat memory of the host."""
+
+    def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
+        """What copies it there."""
+
+    def bind_repetition(self, calls: Sequence[Call]) -> Call:
+        """What does all that these calls do, in their order, each time that it is called; it may record it once."""
+
+    def run(self, calls: Sequence[Call]) -> None:
+        """Make these calls, and return when all that they have started is done."""

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from graphbptt.codegen.kernels import write_kernels
+from graphbptt.codegen.launches import LaunchPlan, LaunchShape
 from graphbptt.codegen.precision import precision_of
+from graphbptt.codegen.schedule_launches import schedule_launches
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.bound_plan import DevicePlan
 from graphbptt_cupy.device import Device
-from graphbptt_cupy.space import DeviceSpace, HostSpace
+from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
 from graphbptt_numpy.executable import NumpyExecutable
 from graphbptt_numpy.workspace import Workspace
@@ -25,14 +27,17 @@ class DeviceExecutable(NumpyExecutable):
     def __init__(self, plan: Plan, dtype: np.dtype[Any], device: Device) -> None:
         super().__init__(plan, dtype)
         self._device = device
-        self._kernels = write_kernels(plan, precision_of(dtype), device.dialect)
-        self._launcher = device.load(self._kernels.text)
+        self._precision = precision_of(dtype)
+        self._kernels = write_kernels(plan, self._precision, device.dialect)
+        self._module = device.load(self._kernels.text)
 
     def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
-        return HostSpace(self._plan, steps, size, ragged, self._dtype, stepwise)
+        shape = LaunchShape(steps, size, ragged, stepwise)
+        return HostSpace(self._plan, shape, self._dtype, self._device)
 
     def _attach(self, space: Workspace) -> BoundPlan:
         assert isinstance(space, HostSpace)
-        return DevicePlan(
-            self._plan, DeviceSpace(self._plan, space, self._device), self._kernels, self._launcher
-        )
+        return DevicePlan(self._plan, space, self._schedule(space.shape), self._module)
+
+    def _schedule(self, shape: LaunchShape) -> LaunchPlan:
+        return schedule_launches(self._plan, self._kernels, self._precision, shape)

@@ -1,40 +1,130 @@
-"""The current GPU through CuPy, which is imported when a plan is built and not before."""
+"""A GPU through CuPy, which is imported when a plan is built and not before.
+
+All work goes to one stream, in the order in which it is started. Kernels are CuPy's raw ones, products those of a
+handle of cuBLAS of our own; with `captured` what can be recorded is launched as CUDA graphs.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from graphbptt.codegen.dialect import CUDA
-from graphbptt.codegen.kernels import THREADS
-from graphbptt_cupy.device import Device
+from graphbptt.codegen.dialect import CUDA, Dialect
+from graphbptt.codegen.launches import Address, ArgumentValue, DeviceArray, Launch, Multiply, Region
+from graphbptt_cupy.blas import Blas, Matrix, Numbers
+from graphbptt_cupy.capture import Repetition
+from graphbptt_cupy.cublas import measure_workspace, open_cublas
+from graphbptt_cupy.device import Array, Call, Memory
 
-__all__ = ["open_gpu"]
+__all__ = ["GpuDevice", "open_gpu"]
 
-
-class GpuLauncher:
-    """Kernels compiled by NVRTC, when they are first launched; CuPy keeps what it compiled on disk."""
-
-    def __init__(self, cupy: Any, source: str) -> None:
-        self._module = cupy.RawModule(code=source, options=("--std=c++17",))
-        self._functions: dict[str, Any] = {}
-
-    def launch(self, name: str, threads: int, arguments: Sequence[Any]) -> None:
-        if name not in self._functions:
-            self._functions[name] = self._module.get_function(name)
-        given = (np.int64(threads), *map(_convert, arguments))
-        self._functions[name]((-(-threads // THREADS),), (THREADS,), given)
+AT_ONCE = 48 * 1024
+"""Bytes of shared memory that a block gets without being asked for."""
 
 
-def _convert(argument: Any) -> Any:
-    """A NULL is a whole number of 64 bits too."""
-    return np.int64(argument or 0) if isinstance(argument, int | None) else argument
+class GpuDevice:
+    """Meets `graphbptt_cupy.device.Device`: the device that is current when it is made."""
+
+    dialect: Dialect = CUDA
+
+    def __init__(self, cupy: Any, dtype: np.dtype[Any], captured: bool = True) -> None:
+        self._cupy, self._captured = cupy, captured
+        self._stream = cupy.cuda.Stream(non_blocking=True)
+        size = measure_workspace(int(cupy.cuda.Device().compute_capability[:-1]))
+        self._workspace = cupy.empty(size, np.uint8)
+        pointer = self._workspace.data.ptr
+        self._blas = Blas(open_cublas(cupy), Numbers(dtype), pointer, size, self._stream.ptr)
+
+    def load(self, text: str) -> Any:
+        """Kernels are compiled by NVRTC when they are first asked for; CuPy keeps them on disk."""
+        return self._cupy.RawModule(code=text, options=("--std=c++17",))
+
+    def allocate(self, array: DeviceArray) -> Any:
+        with self._stream:
+            if array.values is None:
+                return self._cupy.empty(array.size, array.dtype)
+            return self._cupy.asarray(array.values.ravel(), array.dtype)
+
+    def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
+        pinned = self._cupy.cuda.alloc_pinned_memory(max(1, size))
+        memory = np.frombuffer(pinned, np.uint8, size)
+        memory[...] = 0
+        return memory
+
+    def bind_launch(self, module: Any, command: Launch, memory: Memory) -> Call:
+        function = module.get_function(command.kernel)
+        if command.shared > AT_ONCE:
+            function.max_dynamic_shared_size_bytes = command.shared
+        arguments = tuple(_convert(argument, memory) for argument in command.arguments)
+        return partial(function, (command.grid,), (command.block,), arguments, shared_mem=command.shared)
+
+    def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
+        return self._blas.bind(
+            left=_find_matrix(command.a, memory, command.transpose_a),
+            right=_find_matrix(command.b, memory, command.transpose_b),
+            out=_find_matrix(command.out, memory),
+            rows=command.rows,
+            columns=command.columns,
+            depth=command.depth,
+            accumulate=command.accumulate,
+        )
+
+    def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
+        kind = self._cupy.cuda.runtime.memcpyHostToDevice
+        return self._bind_copy(region, _point(region, memory), _point_host(region, twin), twin.itemsize, kind)
+
+    def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
+        kind = self._cupy.cuda.runtime.memcpyDeviceToHost
+        return self._bind_copy(region, _point_host(region, twin), _point(region, memory), twin.itemsize, kind)
+
+    def _bind_copy(self, region: Region, to: int, source: int, itemsize: int, kind: int) -> Call:
+        runtime, stream = self._cupy.cuda.runtime, self._stream.ptr
+        if region.contiguous:
+            return partial(runtime.memcpyAsync, to, source, region.size * itemsize, kind, stream)
+        apart, width = region.stride * itemsize, region.columns * itemsize
+        return partial(runtime.memcpy2DAsync, to, apart, source, apart, width, region.rows, kind, stream)
+
+    def bind_repetition(self, calls: Sequence[Call]) -> Call:
+        return Repetition(calls, self._stream) if self._captured else partial(_make, calls)
+
+    def run(self, calls: Sequence[Call]) -> None:
+        with self._stream:
+            _make(calls)
+            self._stream.synchronize()
 
 
-def open_gpu() -> Device:
+def open_gpu(dtype: np.dtype[Any], captured: bool = True) -> GpuDevice:
     """The device that CuPy has chosen."""
-    cupy = importlib.import_module("cupy")
-    return Device(cupy, cupy.asnumpy, CUDA, lambda source: GpuLauncher(cupy, source))
+    return GpuDevice(importlib.import_module("cupy"), dtype, captured)
+
+
+def _make(calls: Sequence[Call]) -> None:
+    for call in calls:
+        call()
+
+
+def _convert(argument: ArgumentValue, memory: Memory) -> Any:
+    """Whole numbers and NULL have 64 bits; CuPy takes the address of an array."""
+    match argument:
+        case Address(array, offset):
+            return memory[array][offset:]
+        case _:
+            return np.int64(argument or 0)
+
+
+def _point(region: Region, memory: Memory) -> int:
+    array = memory[region.array]
+    return int(array.data.ptr) + region.offset * int(array.itemsize)
+
+
+def _point_host(region: Region, twin: Array) -> int:
+    return int(twin.ctypes.data) + region.offset * twin.itemsize
+
+
+def _find_matrix(region: Region, memory: Memory, transposed: bool = False) -> Matrix:
+    return Matrix(_point(region, memory), region.stride, transposed)

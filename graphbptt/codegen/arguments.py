@@ -175,18 +175,18 @@ class Arguments:
             steps = "size" if abs(view.shift) == 1 else f"{abs(view.shift)} * size"
             row = f"({row} {'-' if view.shift < 0 else '+'} {steps})"
         start = f" + {view.start}" if view.start else ""
-        return f"{self.name(Rows(self._home(view)))}[{row} * {width}{start} + {index}]"
+        return f"{self.name(Rows(self.home(view)))}[{row} * {width}{start} + {index}]"
 
     def stride(self, view: View) -> int:
         """How many numbers further a view's next row lies."""
-        return self.plan.buffer[self._home(view)].width
+        return self.plan.buffer[self.home(view)].width
 
     def are_same(self, view: View, other: View) -> bool:
         """Whether two views are the same memory."""
-        places = [(self._home(item), item.start, item.stop, item.shift) for item in (view, other)]
+        places = [(self.home(item), item.start, item.stop, item.shift) for item in (view, other)]
         return places[0] == places[1]
 
-    def _home(self, view: View) -> str:
+    def home(self, view: View) -> str:
         """The buffer in whose memory a view lies."""
         return self._same.get(view.buffer, view.buffer)
 

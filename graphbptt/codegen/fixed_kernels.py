@@ -1,5 +1,5 @@
 """Kernels that are the same for every plan: products with weights that are kept as entries, the derivatives by these,
-and what stands behind the end of a sequence.
+sums over rows, zeros, and what stands around the steps of a sequence.
 
 A thread makes one number of the result.
 """
@@ -52,22 +52,65 @@ _CONTRACT = FixedKernel(
     ),
 )  # fmt: skip
 
-_PAD = FixedKernel(
-    "fill_padding",
+_GATHER = FixedKernel(
+    "gather_entries",
+    ("const int *const order", "const real *const values", "real *const out"),
+    ("out[thread] = values[order[thread]];",),
+)
+
+_HISTORY = FixedKernel(
+    "fill_history",
     (
-        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t history", "const long long *const lengths",
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const ptrdiff_t history",
         "const real *const initial", "real *const out", "const ptrdiff_t out_stride",
     ),
     (
         "const ptrdiff_t row = thread / columns, column = thread % columns, example = row % size;",
-        "const ptrdiff_t beyond = row / size - lengths[example], kept = beyond < history ? beyond : history - 1;",
+        "const ptrdiff_t back = before - 1 - row / size, kept = back < history ? back : history - 1;",
+        "out[row * out_stride + column] = initial[(kept * size + example) * columns + column];",
+    ),
+)  # fmt: skip
+
+_PAD = FixedKernel(
+    "fill_padding",
+    (
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t first", "const ptrdiff_t history",
+        "const long long *const lengths", "const real *const initial", "real *const out",
+        "const ptrdiff_t out_stride",
+    ),
+    (
+        "const ptrdiff_t row = thread / columns, column = thread % columns, example = row % size;",
+        "const ptrdiff_t beyond = first + row / size - (lengths ? lengths[example] : 0);",
+        "const ptrdiff_t kept = beyond < history ? beyond : history - 1;",
         "if (beyond >= 0)",
         "    out[row * out_stride + column] = initial ? initial[(kept * size + example) * columns + column] : 0;",
     ),
 )  # fmt: skip
 
-ENTRY_KERNELS = (_MULTIPLY, _CONTRACT)
-"""Of plans with such weights."""
+_SUM = FixedKernel(
+    "sum_rows",
+    (
+        "const ptrdiff_t rows", "const ptrdiff_t columns", "const real *const in", "const ptrdiff_t in_stride",
+        "real *const out",
+    ),
+    (
+        "const ptrdiff_t first = thread / columns, column = thread % columns, parts = threads / columns;",
+        "real sum = 0;",
+        "for (ptrdiff_t row = first; row < rows; row += parts) sum += in[row * in_stride + column];",
+        "out[thread] = sum;",
+    ),
+)  # fmt: skip
 
-EDGE_KERNELS = (_PAD,)
-"""Of all plans. Behind the end of a sequence its states are those it starts from, and net inputs are 0."""
+_CLEAR = FixedKernel(
+    "clear_rows",
+    ("const ptrdiff_t columns", "real *const out", "const ptrdiff_t out_stride"),
+    ("out[thread / columns * out_stride + thread % columns] = 0;",),
+)
+
+ENTRY_KERNELS = (_MULTIPLY, _CONTRACT, _GATHER)
+"""Of plans with such weights; their values are gathered in the order of columns, too, in which products read them."""
+
+EDGE_KERNELS = (_HISTORY, _PAD, _SUM, _CLEAR)
+"""Of all plans. The rows before step 1 hold what sequences start from, the latest last; behind the end of a sequence,
+from row `first` on counted from there, its states are those it starts from, and net inputs are 0. Sums over many rows
+are made in two passes, of some rows each and then of these, always in the same order."""

@@ -1,10 +1,11 @@
 """The operations of a plan on rows as kernels: neighbours that one thread can do for itself are one kernel.
 
-    kernels := Kernels(text, sweeps)                the sweeps by the index of their stage and whether they run backward
+    kernels := Kernels(text, signatures, sweeps)    the sweeps by the index of their stage and whether they run backward
     sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
     work    := Kernel | Product | Contract | Reduction
-    kernel  := Kernel(name, columns, lines, arguments)      a thread for each row and each of `columns`
-    reduce  := Reduction(kernel, row)               the kernel writes what is then added up over steps and examples
+    kernel  := Kernel(name, columns, lines, arguments, reads, writes)       a thread for each row and each of `columns`
+    reduce  := Reduction(row, source)               what is added up over steps and examples: a view of the plan, or
+                                                    what a kernel writes
 
 A kernel is called as ``name(threads, step, size, pointers...)``: its rows begin at the examples of `step`, counted from
 0, of a batch of `size`; with ``threads = size * columns`` they are those of one step, with `steps` times as many those
@@ -18,23 +19,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from graphbptt.codegen.accesses import find_accesses
 from graphbptt.codegen.arguments import ROW, Argument, Arguments, Place, Summands
 from graphbptt.codegen.columns import ColumnOperation, ColumnWriter
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.fusion import fuse_rows
+from graphbptt.codegen.launches import THREADS, Signature
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows import RowOperation, RowWriter
 from graphbptt.codegen.text import block, comment
-from graphbptt.ir.operations import Contract, Operation, Product, Reduce, Row, Softmax, SoftmaxGradient, View
+from graphbptt.ir.expression import Load
+from graphbptt.ir.operations import (
+    Contract,
+    Operation,
+    Product,
+    Reduce,
+    Row,
+    Softmax,
+    SoftmaxGradient,
+    View,
+    views_in,
+)
 from graphbptt.ir.plan import Plan, Stage
 from graphbptt.ir.plan_text import format_operation
 
 __all__ = [
-    "THREADS",
+    "COUNT",
     "Kernel",
     "KernelSweep",
     "Kernels",
@@ -44,22 +58,26 @@ __all__ = [
     "write_kernels",
 ]
 
-THREADS = 256
-"""The threads of a block."""
+COUNT = "const ptrdiff_t threads"
+"""What every kernel is given first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
+    """`reads` are the views that it needs as they were before it, `writes` those that it changes."""
+
     name: str
     columns: int
     lines: tuple[str, ...]
     arguments: tuple[Argument, ...]
+    reads: tuple[View, ...] = ()
+    writes: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    kernel: Kernel
     row: Row
+    source: View | Kernel
 
 
 Work = Kernel | Product | Contract | Reduction
@@ -77,14 +95,16 @@ class Kernels:
     """CUDA or C text, and what runs in which order."""
 
     text: str
+    signatures: tuple[Signature, ...]
     sweeps: dict[tuple[int, bool], KernelSweep]
 
     def kernels(self) -> Iterator[Kernel]:
         """Every kernel of the plan."""
         for sweep in self.sweeps.values():
             for work in (*sweep.before, *(item for _, item in sweep.each), *sweep.after):
-                if isinstance(work, Kernel | Reduction):
-                    yield work.kernel if isinstance(work, Reduction) else work
+                kernel = work.source if isinstance(work, Reduction) else work
+                if isinstance(kernel, Kernel):
+                    yield kernel
 
 
 def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels:
@@ -97,11 +117,16 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     }
     needs = writer.needs.union(NOISE_NEEDS if writer.noisy else ())
     lines = emit_normal(precision, dialect) if writer.noisy else []
-    for fixed in (*EDGE_KERNELS, *(ENTRY_KERNELS if plan.blocks else ())):
-        lines += frame_kernel(fixed.name, fixed.parameters, fixed.lines, dialect)
+    signatures = []
+    fixed = (*EDGE_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
+    for name, parameters, body in (
+        *((item.name, item.parameters, item.lines) for item in fixed),
+        *writer.written,
+    ):
+        lines += frame_kernel(name, parameters, body, dialect)
+        signatures.append(Signature(name, (COUNT, *parameters)))
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
-    text = "\n".join([*head, *lines, *(line for kernel in writer.written for line in kernel)])
-    return Kernels(text, sweeps)
+    return Kernels("\n".join([*head, *lines]), tuple(signatures), sweeps)
 
 
 def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dialect: Dialect) -> list[str]:
@@ -113,7 +138,7 @@ def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dial
     else:
         start = f"void {name}("
         lines = block("for (ptrdiff_t thread = 0; thread < threads; thread++)", body)
-    *listed, last = ("const ptrdiff_t threads", *parameters)
+    *listed, last = (COUNT, *parameters)
     return [start, *(f"    {parameter}," for parameter in listed), *block(f"{last})", lines), ""]
 
 
@@ -133,7 +158,7 @@ class _KernelWriter:
         self.dialect = dialect
         self.needs: set[str] = set()
         self.noisy = False
-        self.written: list[list[str]] = []
+        self.written: list[tuple[str, list[str], list[str]]] = []
 
     def write_sweep(self, index: int, stage: Stage, backward: bool) -> KernelSweep:
         sweep = stage.backward if backward else stage.forward
@@ -181,7 +206,7 @@ class _KernelWriter:
             rows = RowWriter(arguments, self.precision)
             lines = rows.write(first)
             self.needs |= rows.needs
-            return self._finish(name, arguments, 1, [*titles, *lines])
+            return self._finish(name, arguments, 1, [*titles, *lines], *find_accesses(arguments, group))
         writer = ColumnWriter(arguments, self.precision)
         columns = max(write.view.width for operation in group for write in operation.writes())
         lines = [line for operation in _columnwise(group) for line in writer.write(operation, columns)]
@@ -189,17 +214,32 @@ class _KernelWriter:
         self.noisy |= writer.noisy
         if not lines:
             return None
-        return self._finish(name, arguments, columns, [*titles, *lines])
+        return self._finish(name, arguments, columns, [*titles, *lines], *find_accesses(arguments, group))
 
     def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
-        arguments, width = _KernelArguments(self.plan), reduce.row.width
+        arguments, width, expression = _KernelArguments(self.plan), reduce.row.width, reduce.expression
+        if (
+            isinstance(expression, Load)
+            and isinstance(expression.slot, View)
+            and expression.slot.width == width
+        ):
+            return Reduction(reduce.row, expression.slot)
         writer = ColumnWriter(arguments, self.precision)
         target = f"{arguments.name(Summands(width))}[row * {width} + j]"
-        lines = writer.write_stores([Store(target, reduce.expression)], width)
+        lines = writer.write_stores([Store(target, expression)], width)
         self.needs |= writer.needs
-        return Reduction(self._finish(name, arguments, width, lines), reduce.row)
+        reads = tuple(views_in(expression))
+        return Reduction(reduce.row, self._finish(name, arguments, width, lines, reads, ()))
 
-    def _finish(self, name: str, arguments: Arguments, columns: int, lines: list[str]) -> Kernel:
+    def _finish(
+        self,
+        name: str,
+        arguments: Arguments,
+        columns: int,
+        lines: list[str],
+        reads: tuple[View, ...],
+        writes: tuple[View, ...],
+    ) -> Kernel:
         place = ["const ptrdiff_t row = step * size + thread;"]
         if columns > 1:
             place = [
@@ -209,8 +249,8 @@ class _KernelWriter:
         elif not any("for (" in line for line in lines):
             place.append("const ptrdiff_t j = 0;")
         parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *arguments.parameters()]
-        self.written.append(frame_kernel(name, parameters, [*place, *lines], self.dialect))
-        return Kernel(name, columns, tuple(lines), tuple(arguments))
+        self.written.append((name, parameters, [*place, *lines]))
+        return Kernel(name, columns, tuple(lines), tuple(arguments), reads, writes)
 
 
 def _columnwise(group: tuple[RowOperation, ...]) -> Iterator[ColumnOperation]:

@@ -1,0 +1,69 @@
+"""A launch plan bound to memory of a device: its commands as calls, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+
+from graphbptt.codegen.fixed_launches import clear_rows
+from graphbptt.codegen.launches import (
+    CAPTURED,
+    Clear,
+    Command,
+    CopyIn,
+    CopyOut,
+    Launch,
+    LaunchPlan,
+    Multiply,
+    SectionName,
+)
+from graphbptt_cupy.device import Array, Call, Device, Module
+
+__all__ = ["Program"]
+
+
+class Program:
+    """All of a plan's memory, taken once, and what works on it.
+
+    `twins` are flat arrays of the host, one for each array that is copied from there or to it, under its name.
+    """
+
+    def __init__(self, plan: LaunchPlan, module: Module, device: Device, twins: Mapping[str, Array]) -> None:
+        self._plan, self._module, self._device, self._twins = plan, module, device, twins
+        self._memory = {array.name: device.allocate(array) for array in plan.arrays}
+        self._bound: dict[SectionName, list[Call]] = {}
+        self._runs: dict[tuple[SectionName, ...], list[Call]] = {}
+        self.bytes = plan.bytes
+
+    def run(self, *sections: SectionName) -> None:
+        """Do what stands in some sections, and wait until it is done."""
+        if sections not in self._runs:
+            self._runs[sections] = self._compose(sections)
+        self._device.run(self._runs[sections])
+
+    def _compose(self, sections: tuple[SectionName, ...]) -> list[Call]:
+        """Neighbouring sections that can be recorded are recorded together."""
+        composed: list[Call] = []
+        for captured, names in groupby(sections, key=CAPTURED.__contains__):
+            calls = [call for name in names for call in self._bind_section(name)]
+            composed += [self._device.bind_repetition(calls)] if captured and calls else calls
+        return composed
+
+    def _bind_section(self, name: SectionName) -> list[Call]:
+        if name not in self._bound:
+            self._bound[name] = [self._bind(command) for command in self._plan.section[name]]
+        return self._bound[name]
+
+    def _bind(self, command: Command) -> Call:
+        device, memory = self._device, self._memory
+        match command:
+            case Launch():
+                return device.bind_launch(self._module, command, memory)
+            case Clear(region):
+                return device.bind_launch(self._module, clear_rows(region), memory)
+            case Multiply():
+                return device.bind_multiply(command, memory)
+            case CopyIn(region):
+                return device.bind_copy_in(region, self._twins[region.array], memory)
+            case CopyOut(region):
+                return device.bind_copy_out(region, self._twins[region.array], memory)

@@ -1,0 +1,117 @@
+"""What the cupy backend asks of CuPy: launched call by call and as graphs, with a CuPy that is the host's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from agreement import assert_agreement
+from host_cupy import HostCupy
+from named_networks import NETWORKS, draw_fields
+
+from graphbptt.codegen.dialect import C
+from graphbptt.compiler import compile_network
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.layout import draw_parameters
+from graphbptt.ir.plan import Plan
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt_cupy import gpu
+from graphbptt_cupy.capture import Repetition
+from graphbptt_cupy.executable import DeviceExecutable
+from graphbptt_cupy.gpu import GpuDevice
+
+DOUBLE = np.dtype(np.float64)
+
+
+class HostGpu(GpuDevice):
+    """A GPU whose kernels are C."""
+
+    dialect = C
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> HostCupy:
+    monkeypatch.setattr(gpu, "open_cublas", HostCupy.open_cublas)
+    return HostCupy()
+
+
+def bind(network: Callable[[], FoldedNetwork], steps: int = 6) -> tuple[Plan, np.ndarray, Batch]:
+    plan = compile_network(network())
+    batch = bind_batch(plan.network, draw_fields(3, steps, padded=False), steps, DOUBLE)
+    return plan, draw_parameters(plan.network, plan.layout, 1, DOUBLE), batch
+
+
+def derive(executable: DeviceExecutable, plan: Plan, vector: np.ndarray, batch: Batch) -> list[bytes]:
+    """States, losses and derivatives, to the last bit."""
+    states = [state.tobytes() for state in executable.run(vector, batch).values()]
+    gradient = np.empty(plan.layout.free)
+    losses = executable.loss_and_gradient(vector, batch, gradient)
+    return [*states, losses.tobytes(), gradient.tobytes()]
+
+
+@pytest.mark.parametrize("captured", [False, True])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_named_networks_agree_with_the_reference(
+    cupy: HostCupy, network: Callable[[], FoldedNetwork], captured: bool
+) -> None:
+    plan, vector, batch = bind(network)
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE, captured))
+    for _ in range(2):
+        assert_agreement(plan, executable, vector, batch)
+
+
+def test_captured_equals_plain_bit_for_bit(cupy: HostCupy) -> None:
+    plan, vector, batch = bind(NETWORKS[1])
+    plain, captured = (
+        DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE, captured)) for captured in (False, True)
+    )
+    for change in (0.0, 0.1, 0.2, 0.3):
+        assert derive(captured, plan, vector + change, batch) == derive(plain, plan, vector + change, batch)
+
+
+def test_what_was_captured_is_launched_as_graphs_alone(cupy: HostCupy) -> None:
+    """No kernel or product by a call of its own, no memory, and one wait for all that comes down at once."""
+    plan, vector, batch = bind(NETWORKS[1], steps=40)
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    gradient = np.empty(plan.layout.free)
+    counts = []
+    for _ in range(4):
+        cupy.counts.clear()
+        executable.loss_and_gradient(vector, batch, gradient)
+        counts.append(dict(cupy.counts))
+    assert counts[0]["launch"] > 40
+    assert counts[0]["multiply"] > 40
+    assert counts[2] == counts[3]
+    assert counts[2].keys() == {"graph", "copy", "launch", "wait"}
+    assert counts[2]["graph"] == 2
+
+
+def test_long_sequences_are_several_graphs(cupy: HostCupy) -> None:
+    done: list[int] = []
+    stream = cupy.cuda.Stream(non_blocking=True)
+    calls = [(lambda number=number: cupy.start("launch", lambda: done.append(number))) for number in range(7)]
+    repetition = Repetition(calls, stream, most=3)
+    with stream:
+        for _ in range(3):
+            repetition()
+    assert done == [*range(7)] * 3
+    assert cupy.counts == {"launch": 7, "graph": 6}
+
+
+def test_a_stream_is_not_left_captured(cupy: HostCupy) -> None:
+    stream = cupy.cuda.Stream(non_blocking=True)
+    runs: list[None] = []
+
+    def fail_later() -> None:
+        runs.append(None)
+        if len(runs) > 1:
+            raise MemoryError
+
+    repetition = Repetition([fail_later], stream)
+    with stream:
+        repetition()
+        with pytest.raises(MemoryError):
+            repetition()
+    assert stream.recorded is None

@@ -1,0 +1,176 @@
+"""What the cupy backend calls of CuPy, in the host's memory, with streams that can be captured.
+
+It refuses what a capture refuses: memory, copies and synchronisation. Kernels are C, compiled for the host, and
+products those of `host_cublas`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from compiled import NOWHERE
+from host_cublas import HostCublas
+from loopback import hurried
+
+from graphbptt_native.load import load_library
+
+__all__ = ["HostCupy"]
+
+HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
+
+
+class HostCupy:
+    """`counts` says how often what was done: `allocate`, `launch` and `multiply` by calls, `copy`, `graph`, `wait`."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.current: HostStream | None = None
+        self.cuda = SimpleNamespace(
+            Stream=partial(HostStream, self),
+            Device=lambda: SimpleNamespace(compute_capability="90"),
+            alloc_pinned_memory=self._pin,
+            runtime=SimpleNamespace(
+                memcpyHostToDevice=HOST_TO_DEVICE,
+                memcpyDeviceToHost=DEVICE_TO_HOST,
+                memcpyAsync=self._copy,
+                memcpy2DAsync=self._copy_rows,
+            ),
+        )
+        self.cublas = HostCublas()
+
+    def empty(self, size: int, dtype: Any) -> HostArray:
+        self.require_no_capture("allocate")
+        aligned = np.empty(size * np.dtype(dtype).itemsize + 256, np.uint8)
+        start = -aligned.ctypes.data % 256
+        memory = aligned[start : start + size * np.dtype(dtype).itemsize]
+        memory[...] = 0xFF
+        return HostArray(self, memory.view(dtype))
+
+    def asarray(self, values: Any, dtype: Any) -> HostArray:
+        array = self.empty(values.size, dtype)
+        array.memory[...] = values
+        return array
+
+    def RawModule(self, code: str, options: tuple[str, ...]) -> SimpleNamespace:
+        assert options == ("--std=c++17",)
+        library = load_library(code, hurried(), NOWHERE).functions
+        return SimpleNamespace(get_function=lambda name: HostKernel(self, getattr(library, name)))
+
+    def open_cublas(self) -> SimpleNamespace:
+        """The library, whose products are work like any other."""
+        functions = {
+            name: getattr(self.cublas, name) for name in vars(self.cublas) if name.startswith("cublas")
+        }
+
+        def multiply(*arguments: Any) -> int:
+            self.start("multiply", partial(functions["cublasGemmEx"], *arguments))
+            return 0
+
+        return SimpleNamespace(**(functions | {"cublasGemmEx": multiply}))
+
+    def start(self, kind: str, work: Callable[[], object]) -> None:
+        """Do it, or keep it for a graph, in the stream that is current."""
+        assert self.current is not None, f"{kind} in no stream"
+        if self.current.recorded is not None:
+            self.current.recorded.append(work)
+            return
+        self.counts[kind] += 1
+        work()
+
+    def require_no_capture(self, kind: str) -> None:
+        capturing = self.current is not None and self.current.recorded is not None
+        assert not capturing, f"{kind} while the stream is captured"
+        self.counts[kind] += 1
+
+    def _pin(self, size: int) -> bytearray:
+        self.require_no_capture("allocate")
+        return bytearray(b"\xff" * size)
+
+    def _copy(self, to: int, source: int, size: int, kind: int, stream: int) -> None:
+        self._copy_rows(to, size, source, size, size, 1, kind, stream)
+
+    def _copy_rows(
+        self, to: int, to_apart: int, source: int, apart: int, width: int, rows: int, kind: int, stream: int
+    ) -> None:
+        assert kind in (HOST_TO_DEVICE, DEVICE_TO_HOST)
+        assert self.current is not None
+        assert stream == self.current.ptr
+        assert 0 < width <= min(to_apart, apart)
+        self.require_no_capture("copy")
+        for row in range(rows):
+            ctypes.memmove(to + row * to_apart, source + row * apart, width)
+
+
+class HostStream:
+    def __init__(self, cupy: HostCupy, non_blocking: bool) -> None:
+        assert non_blocking, "the default stream cannot be captured"
+        self._cupy = cupy
+        self.ptr = id(self)
+        self.recorded: list[Callable[[], object]] | None = None
+
+    def __enter__(self) -> None:
+        assert self._cupy.current is None
+        self._cupy.current = self
+
+    def __exit__(self, *_: object) -> None:
+        self._cupy.current = None
+
+    def begin_capture(self) -> None:
+        assert self.recorded is None
+        self.recorded = []
+
+    def end_capture(self) -> HostGraph:
+        assert self.recorded is not None
+        recorded, self.recorded = self.recorded, None
+        return HostGraph(self._cupy, recorded)
+
+    def synchronize(self) -> None:
+        self._cupy.require_no_capture("wait")
+
+
+class HostGraph:
+    def __init__(self, cupy: HostCupy, recorded: list[Callable[[], object]]) -> None:
+        self._cupy, self.recorded = cupy, recorded
+
+    def launch(self, stream: HostStream) -> None:
+        assert stream is self._cupy.current
+        self._cupy.require_no_capture("graph")
+        for work in self.recorded:
+            work()
+
+
+class HostArray:
+    """Flat memory; a part of it is a view."""
+
+    def __init__(self, cupy: HostCupy, memory: np.ndarray) -> None:
+        self.cupy, self.memory = cupy, memory
+        self.data = SimpleNamespace(ptr=memory.ctypes.data)
+        self.itemsize = memory.itemsize
+
+    def __getitem__(self, part: slice) -> HostArray:
+        return HostArray(self.cupy, self.memory[part])
+
+
+class HostKernel:
+    """A function that loops over its threads, of which the grid must have enough, but no block too many."""
+
+    def __init__(self, cupy: HostCupy, function: Any) -> None:
+        self._cupy, self._function = cupy, function
+
+    def __call__(
+        self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...], shared_mem: int = 0
+    ) -> None:
+        assert shared_mem == 0
+        (threads, *_), (blocks,), (width,) = arguments, grid, block
+        assert (blocks - 1) * width < threads <= blocks * width
+        given = [
+            ctypes.c_void_p(item.data.ptr) if isinstance(item, HostArray) else ctypes.c_ssize_t(int(item))
+            for item in arguments
+        ]
+        self._cupy.start("launch", partial(self._function, *given))
