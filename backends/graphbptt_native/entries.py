@@ -44,12 +44,12 @@ def bind_entry_contraction(
     source: Array,
     delta: Array,
     cores: int,
-    turned: Callable[[int, int], Array],
+    room: Callable[[int, int], Array],
 ) -> Callable[[], object]:
     """A call of ``contract_entries``: each core takes rows of the matrix with as many entries as the others'.
 
-    `source` and `delta` are those of all steps, (steps, batch, units); `turned` makes memory for
-    columns of them, for each core its own.
+    `source` and `delta` are those of all steps, (steps, batch, units). `room` makes memory to turn so
+    many columns of them, for each core its own.
     """
     calls = [
         partial(
@@ -58,7 +58,7 @@ def bind_entry_contraction(
             *point_to_rows(source),
             *point_to_rows(delta),
             *map(point_to, (block.starts, block.positions)),
-            point_to(turned(core, last - first + block.columns)),
+            point_to(room(core, last - first + block.columns)),
             point_to(block.gradient),
         )
         for core, (first, last) in enumerate(_split_rows(block.starts, cores))

@@ -76,14 +76,14 @@ class Program:
         )
 
     def bind_entry_contraction(
-        self, block: BlockMemory, source: Array, delta: Array, turned: Callable[[int, int], Array]
+        self, block: BlockMemory, source: Array, delta: Array, room: Callable[[int, int], Array]
     ) -> Call:
         """A call that computes the derivative by a block's entries from all steps of `source` and `delta`."""
         sampled = count_sampled(self.vectors, precision_of(source.dtype))
         cores = count_parts(2.0 * len(block.values) * source.shape[0] * source.shape[1], self.cores)
         function = self.functions.contract_entries
         return bind_entry_contraction(
-            function, block, source, delta, cores, lambda part, units: turned(part, units * sampled)
+            function, block, source, delta, cores, lambda part, columns: room(part, columns * sampled)
         )
 
     def bind_matrix_contraction(

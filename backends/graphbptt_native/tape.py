@@ -68,7 +68,7 @@ class NativeTape(Tape):
         if not is_worth_a_call(len(source), *gradient.shape):
             yield from super()._bind(space, operation)(rows)
             return
-        yield from space.program.bind_matrix_contraction(source, delta, gradient, space.turned)
+        yield from space.program.bind_matrix_contraction(source, delta, gradient, space.room)
 
     def _sum(self, operation: Reduce, rows: Rows) -> Iterator[Call]:
         (view,) = operation.reads()
@@ -85,7 +85,7 @@ class NativeTape(Tape):
         space = self._space
         source, delta = (self._series(view, rows) for view in (operation.source, operation.delta))
         block = space.blocks[operation.weights]
-        yield space.program.bind_entry_contraction(block, source, delta, space.turned)
+        yield space.program.bind_entry_contraction(block, source, delta, space.room)
 
 
 def _flat(series: Array) -> Array:

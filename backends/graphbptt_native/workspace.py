@@ -39,9 +39,8 @@ __all__ = ["NativeWorkspace"]
 
 Array = npt.NDArray[Any]
 
-TURNED = 4
-"""The first index of scratch memory for turned states; the loops of the numpy backend have those before it."""
-
+ROOMS = 4
+"""The first index of scratch memory that is a thread's; the loops of the numpy backend have those before it."""
 
 BLOCK_ROWS = 64
 """So many steps and examples are prepared at a time: enough for fast products, few enough to stay in a cache."""
@@ -92,9 +91,9 @@ class NativeWorkspace(Workspace):
             self._drawing[population] = self.program.bind_noise(population, self.noise[population])
         self._drawing[population](noise, first)
 
-    def turned(self, part: int, numbers: int) -> Array:
+    def room(self, part: int, numbers: int) -> Array:
         """Scratch memory of one of the threads."""
-        return self.scratch((numbers,), TURNED + part)
+        return self.scratch((numbers,), ROOMS + part)
 
     def block_length(self, stage: int) -> int:
         if (stage, False) in self.program.scans:
@@ -111,7 +110,7 @@ class NativeWorkspace(Workspace):
         for argument in arguments:
             if isinstance(argument, Turned):
                 examples = count_turned(rows, self.program.vectors, precision)
-                yield self.turned(part, examples * argument.depth)
+                yield self.room(part, examples * argument.depth)
             else:
                 yield self._find(argument)
 

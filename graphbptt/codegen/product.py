@@ -17,20 +17,12 @@ from string import Template
 
 from graphbptt.codegen.panels import GUARD, TILE, ZEROS, Kind, emit_panel, panel_name
 from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.spans import Span
 from graphbptt.codegen.text import block
 from graphbptt.codegen.tiles import emit_tile
 from graphbptt.codegen.vectors import VectorUnit
 
-__all__ = ["Product", "Span", "emit_products", "packed_size"]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The columns of a matrix up to `stop`, from where another span ends, are zero outside the rows [top, bottom)."""
-
-    stop: int
-    top: int
-    bottom: int
+__all__ = ["Product", "emit_products", "packed_size"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.product import Span
 from graphbptt.ir.plan import Matrix, MatrixEntry
 
-__all__ = ["find_spans"]
+__all__ = ["Span", "find_spans"]
 
 Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The columns of a matrix up to `stop`, from where another span ends, are zero outside the rows [top, bottom)."""
+
+    stop: int
+    top: int
+    bottom: int
 
 
 def find_spans(matrix: Matrix, transposed: bool, columns: int) -> tuple[Span, ...]:

@@ -15,7 +15,8 @@ from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.panels import Kind
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
-from graphbptt.codegen.product import Product, Span, emit_products, packed_size
+from graphbptt.codegen.product import Product, emit_products, packed_size
+from graphbptt.codegen.spans import Span
 from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 
 Array = npt.NDArray[Any]
