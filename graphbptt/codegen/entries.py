@@ -17,7 +17,7 @@ from graphbptt.codegen.text import block
 from graphbptt.codegen.vectors import VectorUnit
 from graphbptt.ir.plan import SparseBlock
 
-__all__ = ["count_sampled", "count_turned", "emit_entries", "has_narrow_indices"]
+__all__ = ["count_sampled", "count_turned", "declare_entries", "emit_entries", "has_narrow_indices"]
 
 MOST_EXAMPLES = 32
 MOST_VECTORS = 8
@@ -45,12 +45,14 @@ static inline void turn(ptrdiff_t rows, ptrdiff_t columns, const real *restrict 
 }
 """
 
-MULTIPLY = """\
+MULTIPLY_HEAD = """\
 /* out (+)= in @ W for W as entries; `turned` has room for as many rows of `in` as go at a time. */
 void multiply_entries(ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const real *restrict in,
                       ptrdiff_t in_stride, const int *restrict starts, const int *restrict sources,
                       const real *restrict values, real *restrict turned, real *restrict out,
-                      ptrdiff_t out_stride, int accumulate) {
+                      ptrdiff_t out_stride, int accumulate)"""
+
+MULTIPLY = """ {
     while (rows > 0) {
         ptrdiff_t height = $most;
         while (height > rows) height /= 2;
@@ -93,6 +95,11 @@ $states
 """
 
 
+def declare_entries() -> list[str]:
+    """The lines that tell of ``multiply_entries`` ahead of its definition."""
+    return f"{MULTIPLY_HEAD};".splitlines()
+
+
 def emit_entries(unit: VectorUnit, precision: Precision) -> list[str]:
     """The lines of ``multiply_entries`` and ``contract_entries``, and of what they call."""
     lanes = unit.lanes(precision)
@@ -100,7 +107,7 @@ def emit_entries(unit: VectorUnit, precision: Precision) -> list[str]:
     lines = [line for height in heights for line in _emit_sums(height, lanes)]
     call = "(columns, starts, sources, values, turned, out, out_stride, accumulate); break;"
     cases = "\n".join(f"        case {height}: sum_entries_{height}{call}" for height in heights)
-    multiply = Template(MULTIPLY).substitute(most=heights[0], cases=cases)
+    multiply = MULTIPLY_HEAD + Template(MULTIPLY).substitute(most=heights[0], cases=cases)
     contract = _emit_contraction(lanes)
     return [*TURN.splitlines(), "", *lines, *multiply.splitlines(), "", *contract, ""]
 

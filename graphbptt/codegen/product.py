@@ -22,7 +22,7 @@ from graphbptt.codegen.text import block
 from graphbptt.codegen.tiles import emit_tile
 from graphbptt.codegen.vectors import VectorUnit
 
-__all__ = ["Product", "emit_products", "packed_size"]
+__all__ = ["Product", "declare_products", "emit_products", "packed_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,23 @@ void pack_matrix(ptrdiff_t depth, ptrdiff_t columns, const real *restrict matrix
 """
 
 
+def declare_products(products: tuple[Product, ...]) -> list[str]:
+    """The lines that tell of products ahead of their definitions."""
+    title = "/* out (+)= in @ matrix. A name ends with the rows and columns of the matrix. */"
+    heads = [_head(product) for product in products]
+    return [title, *(line for first, second in heads for line in (first, f"{second};"))] if heads else []
+
+
+def _head(product: Product) -> tuple[str, str]:
+    """The name and the parameters of a product."""
+    guard = f"{GUARD}, " if product.kind == "guarded" else ""
+    return (
+        f"void {product.name}(ptrdiff_t rows, const real *restrict in, ptrdiff_t in_stride, "
+        "const real *restrict packed,",
+        f"    {guard}real *restrict out, ptrdiff_t out_stride, int accumulate)",
+    )
+
+
 def _emit_product(product: Product, lanes: int, most: int) -> list[str]:
     """A call for each panel, of its rows that are not zero."""
     widths = _panel_widths(product.columns, lanes, most)
@@ -122,10 +139,5 @@ def _emit_product(product: Product, lanes: int, most: int) -> list[str]:
             f"{panel_name(width, product.kind)}(rows, in + {top}, in_stride, {bottom - top}, {guard}"
             f"packed + {panel}, out + {first}, out_stride, {last}, accumulate);"
         )
-    return [
-        f"/* out (+)= in @ matrix, {product.depth} x {product.columns}. */",
-        f"void {product.name}(ptrdiff_t rows, const real *restrict in, ptrdiff_t in_stride,",
-        f"    const real *restrict packed, {GUARD}," if guarded else "    const real *restrict packed,",
-        *block("    real *restrict out, ptrdiff_t out_stride, int accumulate)", body),
-        "",
-    ]
+    first_line, second_line = _head(product)
+    return [first_line, *block(second_line, body), ""]

@@ -1,7 +1,10 @@
 """The C text of a plan: every scan of it, and what they call.
 
-source := contents legend prelude products (scan, ...)         the scans last, a function for each stage and direction
-contents := (comment, ...)                              for each stage, its populations and its functions
+source := contents legend prelude declarations (scan, ...) products
+contents := (comment, ...)      for each stage, its populations and its functions
+declarations                    of the products that scans call, which follow them
+scan                            a function for each stage and direction
+products                        and whatever else is called for whole sequences: derivatives of weights, noise
 """
 
 from __future__ import annotations
@@ -12,10 +15,10 @@ from graphbptt.codegen.contract_rows import emit_contractions
 from graphbptt.codegen.contraction import find_contractions
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.entries import emit_entries, has_narrow_indices
+from graphbptt.codegen.entries import declare_entries, emit_entries, has_narrow_indices
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_noise
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.product import emit_products
+from graphbptt.codegen.product import Product, declare_products, emit_products
 from graphbptt.codegen.scan import Scan, can_emit, emit_scan
 from graphbptt.codegen.sum_rows import emit_sum, has_sums
 from graphbptt.codegen.text import comment
@@ -64,24 +67,44 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
             if can_emit(plan, sweep):
                 name = f"{'backward' if backward else 'forward'}_{index}"
                 scans[index, backward] = emit_scan(name, plan, stage, backward, precision)
-    noisy = bool(plan.network.noisy)
-    needs = {need for scan in scans.values() for need in scan.needs}.union(NOISE_NEEDS if noisy else ())
+    needs = {need for scan in scans.values() for need in scan.needs}
+    if plan.network.noisy:
+        needs.update(NOISE_NEEDS)
     products = tuple(dict.fromkeys(product for scan in scans.values() for product in scan.products))
+    lines = [
+        *_declare_called(plan, products),
+        *(line for scan in scans.values() for line in scan.lines),
+        *_emit_called(plan, products, precision, vectors),
+    ]
+    contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]
+    legend = LEGEND if scans else ""
+    return Source("\n".join([*contents, legend, prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
+
+
+def _declare_called(plan: Plan, products: tuple[Product, ...]) -> list[str]:
+    """What scans call, ahead of them."""
+    return [*declare_products(products), *(declare_entries() if _has_entries(plan) else ()), ""]
+
+
+def _emit_called(
+    plan: Plan, products: tuple[Product, ...], precision: Precision, vectors: VectorUnit
+) -> list[str]:
+    """What scans call, and whatever else is called for whole sequences."""
     lines = [*emit_vectors(vectors, precision), *emit_products(products, vectors, precision)]
-    if any(has_narrow_indices(weights) for weights in plan.blocks):
+    if _has_entries(plan):
         lines += emit_entries(vectors, precision)
     contractions = find_contractions(plan, vectors, precision)
     if contractions:
         lines += emit_contractions(contractions, vectors, precision)
     if has_sums(plan):
         lines += emit_sum(vectors, precision)
-    if noisy:
+    if plan.network.noisy:
         lines += emit_noise(precision)
-    for scan in scans.values():
-        lines += scan.lines
-    contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]
-    legend = LEGEND if scans else ""
-    return Source("\n".join([*contents, legend, prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
+    return lines
+
+
+def _has_entries(plan: Plan) -> bool:
+    return any(has_narrow_indices(weights) for weights in plan.blocks)
 
 
 def _describe(index: int, stage: Stage, scans: dict[tuple[int, bool], Scan]) -> str:

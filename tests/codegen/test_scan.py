@@ -22,10 +22,13 @@ elman, lstm = NETWORKS[:2]
 
 
 def test_text(golden: Callable[[str, str], None]) -> None:
-    """The table of the stages, how to read the rest, then the scans, with every node and edge named."""
+    """The table of the stages, how to read the rest, then the scans, with every node and edge named.
+
+    They come first of all that is the network's own: what they call is declared ahead of them and follows them.
+    """
     text = write_source(compile_network(elman()), FLOAT32, SMALLEST).text
     contents = text[: text.index("#include")].rstrip()
-    scans = text[text.index("\n// Forward: h") + 1 :].rstrip()
+    scans = text[text.index("/* out (+)= in @ matrix") : text.index("/* Vectors of")].rstrip()
     golden("source_elman", f"{contents}\n\n{scans}")
 
 
