@@ -18,6 +18,7 @@ __all__ = [
     "CollectedError",
     "CompilerError",
     "DataError",
+    "DeviceError",
     "DivergenceError",
     "GraphbpttError",
     "Place",
@@ -100,6 +101,12 @@ class DivergenceError(GraphbpttError):
     """A state or a derivative became NaN or infinite; names the node and the step where it began."""
 
     exit_code = 4
+
+
+class DeviceError(GraphbpttError):
+    """A device stopped in the middle of its work; what was written to files before is whole."""
+
+    exit_code = 6
 
 
 class VerificationError(Exception):

@@ -7,6 +7,7 @@ products those of `host_cublas`.
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -26,9 +27,14 @@ HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
 
 
 class HostCupy:
-    """`counts` says how often what was done: `allocate`, `launch` and `multiply` by calls, `copy`, `graph`, `wait`."""
+    """`counts` says how often what was done: `allocate`, `launch` and `multiply` by calls, `copy`, `graph`, `wait`.
 
-    def __init__(self) -> None:
+    Arrays together have no more than `memory` bytes; a kernel called `failing` ends all work.
+    """
+
+    def __init__(self, memory: int = 2**40, failing: str | None = None) -> None:
+        self.memory, self.failing = memory, failing
+        self.arrays: list[weakref.ref[np.ndarray]] = []
         self.counts: Counter[str] = Counter()
         self.current: HostStream | None = None
         self.cuda = SimpleNamespace(
@@ -40,17 +46,30 @@ class HostCupy:
                 memcpyDeviceToHost=DEVICE_TO_HOST,
                 memcpyAsync=self._copy,
                 memcpy2DAsync=self._copy_rows,
+                memGetInfo=lambda: (self._measure_free(), self.memory),
+                CUDARuntimeError=HostRuntimeError,
             ),
+            driver=SimpleNamespace(CUDADriverError=HostDriverError),
         )
         self.cublas = HostCublas()
 
     def empty(self, size: int, dtype: Any) -> HostArray:
         self.require_no_capture("allocate")
+        if size * np.dtype(dtype).itemsize > self._measure_free():
+            raise MemoryError(f"out of memory allocating {size} numbers")
         aligned = np.empty(size * np.dtype(dtype).itemsize + 256, np.uint8)
         start = -aligned.ctypes.data % 256
         memory = aligned[start : start + size * np.dtype(dtype).itemsize]
         memory[...] = 0xFF
+        self.arrays.append(weakref.ref(aligned))
         return HostArray(self, memory.view(dtype))
+
+    def get_default_memory_pool(self) -> SimpleNamespace:
+        return SimpleNamespace(free_all_blocks=lambda: None)
+
+    def _measure_free(self) -> int:
+        alive = (array() for array in self.arrays)
+        return self.memory - sum(array.nbytes for array in alive if array is not None)
 
     def asarray(self, values: Any, dtype: Any) -> HostArray:
         array = self.empty(values.size, dtype)
@@ -60,7 +79,14 @@ class HostCupy:
     def RawModule(self, code: str, options: tuple[str, ...]) -> SimpleNamespace:
         assert options == ("--std=c++17",)
         library = load_library(code, hurried(), NOWHERE).functions
-        return SimpleNamespace(get_function=lambda name: HostKernel(self, getattr(library, name)))
+
+        def find(name: str) -> HostKernel:
+            return HostKernel(self, self._fail if name == self.failing else getattr(library, name))
+
+        return SimpleNamespace(get_function=find)
+
+    def _fail(self, *_: Any) -> None:
+        raise HostRuntimeError("cudaErrorLaunchFailure: unspecified launch failure")
 
     def open_cublas(self) -> SimpleNamespace:
         """The library, whose products are work like any other."""
@@ -105,6 +131,14 @@ class HostCupy:
         self.require_no_capture("copy")
         for row in range(rows):
             ctypes.memmove(to + row * to_apart, source + row * apart, width)
+
+
+class HostRuntimeError(RuntimeError):
+    pass
+
+
+class HostDriverError(RuntimeError):
+    pass
 
 
 class HostStream:

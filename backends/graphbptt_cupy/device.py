@@ -30,7 +30,16 @@ class Device(Protocol):
         """Compile the text of kernels."""
 
     def allocate(self, array: DeviceArray) -> Any:
-        """Flat memory for an array, with its values, or with anything if it has none."""
+        """Flat memory for an array, with its values, or with anything if it has none.
+
+        Raises
+        ------
+        MemoryError
+            There is not enough.
+        """
+
+    def measure_free(self) -> int:
+        """The bytes of its memory that can still be allocated, with what is no longer used given back."""
 
     def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
         """So many bytes of the host's memory, from which the device copies fastest."""
@@ -51,4 +60,10 @@ class Device(Protocol):
         """What does all that these calls do, in their order, each time that it is called; it may record it once."""
 
     def run(self, calls: Sequence[Call]) -> None:
-        """Make these calls, and return when all that they have started is done."""
+        """Make these calls, and return when all that they have started is done.
+
+        Raises
+        ------
+        DeviceError
+            The device stopped.
+        """

@@ -13,6 +13,7 @@ from graphbptt.codegen.schedule_launches import schedule_launches
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.bound_plan import DevicePlan
 from graphbptt_cupy.device import Device
+from graphbptt_cupy.memory import explain_memory
 from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
 from graphbptt_numpy.executable import NumpyExecutable
@@ -37,7 +38,22 @@ class DeviceExecutable(NumpyExecutable):
 
     def _attach(self, space: Workspace) -> BoundPlan:
         assert isinstance(space, HostSpace)
-        return DevicePlan(self._plan, space, self._schedule(space.shape), self._module)
+        launches = self._schedule(space.shape)
+        try:
+            return DevicePlan(self._plan, space, launches, self._module)
+        except MemoryError:
+            self._forget()
+        try:
+            return DevicePlan(self._plan, space, launches, self._module)
+        except MemoryError:
+            free = self._device.measure_free()
+        raise explain_memory(launches, free)
+
+    def _forget(self) -> None:
+        """Give up the memory of all other shapes of batches."""
+        self._bound.clear()
+        self._last = None
+        self._device.measure_free()
 
     def _schedule(self, shape: LaunchShape) -> LaunchPlan:
         return schedule_launches(self._plan, self._kernels, self._precision, shape)

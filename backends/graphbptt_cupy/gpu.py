@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from graphbptt.codegen.dialect import CUDA, Dialect
 from graphbptt.codegen.launches import Address, ArgumentValue, DeviceArray, Launch, Multiply, Region
+from graphbptt.errors import DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
 from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.cublas import measure_workspace, open_cublas
@@ -49,6 +50,11 @@ class GpuDevice:
             if array.values is None:
                 return self._cupy.empty(array.size, array.dtype)
             return self._cupy.asarray(array.values.ravel(), array.dtype)
+
+    def measure_free(self) -> int:
+        self._cupy.get_default_memory_pool().free_all_blocks()
+        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        return int(free)
 
     def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
         pinned = self._cupy.cuda.alloc_pinned_memory(max(1, size))
@@ -93,9 +99,15 @@ class GpuDevice:
         return Repetition(calls, self._stream) if self._captured else partial(_make, calls)
 
     def run(self, calls: Sequence[Call]) -> None:
-        with self._stream:
-            _make(calls)
-            self._stream.synchronize()
+        cuda = self._cupy.cuda
+        try:
+            with self._stream:
+                _make(calls)
+                self._stream.synchronize()
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+            raise DeviceError(
+                f"the GPU stopped in the middle: {error}; start anew, from what was saved last; nvidia-smi says more"
+            ) from error
 
 
 def open_gpu(dtype: np.dtype[Any], captured: bool = True) -> GpuDevice:

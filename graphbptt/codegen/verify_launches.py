@@ -32,8 +32,9 @@ from graphbptt.codegen.launches import (
     Multiply,
     Region,
 )
+from graphbptt.errors import VerificationError
 
-__all__ = ["LaunchError", "verify_launches"]
+__all__ = ["verify_launches"]
 
 C_TYPES = {
     "int": "int32", "long long": "int64", "word": "uint64", "unsigned char": "bool",
@@ -44,16 +45,12 @@ MOST_BLOCKS = 2**31 - 1
 """Of a grid's first dimension."""
 
 
-class LaunchError(AssertionError):
-    """A launch plan that must not be run; a mistake of the compiler's."""
-
-
 def verify_launches(plan: LaunchPlan) -> LaunchPlan:
     """Return the plan if all holds.
 
     Raises
     ------
-    LaunchError
+    VerificationError
         It says of the first thing that does not hold, in which section and command.
     """
     names = [array.name for array in plan.arrays]
@@ -73,14 +70,14 @@ def verify_launches(plan: LaunchPlan) -> LaunchPlan:
                     "the host's memory has no place in what is recorded",
                 )
                 ledger.follow(command)
-            except LaunchError as error:
-                raise LaunchError(f"{section.name}, command {number}: {error}") from None
+            except VerificationError as error:
+                raise VerificationError(f"{section.name}, command {number}: {error}") from None
     return plan
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise LaunchError(message)
+        raise VerificationError(message)
 
 
 def _twice(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from named_networks import NETWORKS, draw_fields
 
 from graphbptt.codegen.dialect import C
 from graphbptt.compiler import compile_network
+from graphbptt.errors import DataError, DeviceError
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import draw_parameters
@@ -115,3 +117,35 @@ def test_a_stream_is_not_left_captured(cupy: HostCupy) -> None:
         with pytest.raises(MemoryError):
             repetition()
     assert stream.recorded is None
+
+
+def test_a_batch_that_does_not_fit_says_what_would(cupy: HostCupy) -> None:
+    plan, vector, _ = bind(NETWORKS[1])
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    cupy.memory = 32 * 2**20 + 2**18
+    large = bind_batch(plan.network, draw_fields(200, 60, padded=False), 60, DOUBLE)
+    with pytest.raises(
+        DataError, match=r"batch of 200 sequences of 60 steps: .* take batches of \d+, or cut"
+    ) as error:
+        executable.loss(vector, large)
+    size = int(re.findall(r"batches of (\d+)", str(error.value))[0])
+    assert 1 < size < 200
+    executable.loss(vector, bind_batch(plan.network, draw_fields(size, 60, padded=False), 60, DOUBLE))
+
+
+def test_memory_of_other_shapes_is_given_up_for_one_that_needs_it(cupy: HostCupy) -> None:
+    plan, vector, _ = bind(NETWORKS[1])
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    cupy.memory = 34 * 2**20
+    for steps in (20, 21, 22, 20):
+        batch = bind_batch(plan.network, draw_fields(80, steps, padded=False), steps, DOUBLE)
+        assert np.isfinite(executable.loss(vector, batch)).all()
+
+
+def test_a_device_that_stops_is_an_error_of_its_own(cupy: HostCupy) -> None:
+    plan, vector, batch = bind(NETWORKS[0])
+    cupy.failing = "fill_history"
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    with pytest.raises(DeviceError, match="the GPU stopped in the middle: cudaErrorLaunchFailure") as error:
+        executable.loss(vector, batch)
+    assert error.value.exit_code == 6

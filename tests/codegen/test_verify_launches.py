@@ -27,8 +27,9 @@ from graphbptt.codegen.launches import (
 )
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.schedule_launches import schedule_launches
-from graphbptt.codegen.verify_launches import LaunchError, verify_launches
+from graphbptt.codegen.verify_launches import verify_launches
 from graphbptt.compiler import compile_network
+from graphbptt.errors import VerificationError
 
 Change = Callable[[Any], Any]
 
@@ -79,7 +80,7 @@ def move(name: str, **changes: int) -> Change:
 
 
 def assert_refused(plan: LaunchPlan, message: str) -> None:
-    with pytest.raises(LaunchError, match=message):
+    with pytest.raises(VerificationError, match=message):
         verify_launches(plan)
 
 
