@@ -137,7 +137,7 @@ def compile_plan(
     CompilerError
         The compiler fails, or takes longer than `seconds`.
     """
-    check_length(plan)
     source = write_source(plan, precision_of(dtype), toolchain.vectors)
+    check_length(source)
     library = load_library(source.text, toolchain, cache, seconds)
     return Program(source.scans, toolchain.vectors, library.functions, cores)

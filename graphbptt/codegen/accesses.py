@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from graphbptt.codegen.arguments import Arguments
-from graphbptt.codegen.rows import RowOperation, is_there
+from graphbptt.codegen.computes import is_there
+from graphbptt.codegen.rows import RowOperation
 from graphbptt.ir.operations import Compute, View, Write, views_in
 
 __all__ = ["find_accesses"]

@@ -25,10 +25,10 @@ from typing import Literal
 from graphbptt.codegen.text import comment
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.lifetimes import find_passing, find_same
-from graphbptt.ir.operations import View
+from graphbptt.ir.operations import Operation, View
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_names import PlanNames
-from graphbptt.ir.plan_text import list_owners
+from graphbptt.ir.plan_text import format_operation, list_owners
 
 __all__ = [
     "ROW",
@@ -167,6 +167,11 @@ class Arguments:
             self._names[argument] = name
         return self._names[argument]
 
+    def index(self, argument: Argument) -> int:
+        """Where the pointer lies in the array of all pointers."""
+        name = self.name(argument)
+        return list(self._names.values()).index(name)
+
     def column(self, view: View, index: str, at: Place = ROW) -> str:
         """One column of a view, in a row of the current step."""
         passing = view.buffer in self._passing
@@ -189,6 +194,10 @@ class Arguments:
     def home(self, view: View) -> str:
         """The buffer in whose memory a view lies."""
         return self._same.get(view.buffer, view.buffer)
+
+    def explain(self, operation: Operation) -> list[str]:
+        """What an operation does, in the names of the network."""
+        return list(format_operation(self.plan, self.texts, operation))
 
     def declarations(self) -> list[str]:
         """The lines that take the pointers out of an array."""

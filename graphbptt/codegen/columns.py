@@ -6,9 +6,9 @@ What `graphbptt.codegen.rows` writes as loops over the columns of a row is here 
 from __future__ import annotations
 
 from graphbptt.codegen.arguments import Arguments, Held, Holds, NoiseKey, Padded, Vector
+from graphbptt.codegen.computes import is_there
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.rows import is_there
 from graphbptt.codegen.text import block
 from graphbptt.ir.expression import Leaf, Load
 from graphbptt.ir.operations import Assignment, Compute, Perturb, Restrain, Row, Silence, View

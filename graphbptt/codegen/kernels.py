@@ -31,7 +31,7 @@ from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows import RowOperation, RowWriter
-from graphbptt.codegen.text import block, comment
+from graphbptt.codegen.text import block, remark
 from graphbptt.ir.expression import Load
 from graphbptt.ir.operations import (
     Contract,
@@ -45,7 +45,6 @@ from graphbptt.ir.operations import (
     views_in,
 )
 from graphbptt.ir.plan import Plan, Stage
-from graphbptt.ir.plan_text import format_operation
 
 __all__ = [
     "COUNT",
@@ -196,14 +195,10 @@ class _KernelWriter:
     def _write_group(self, name: str, group: tuple[RowOperation, ...]) -> Kernel | None:
         """None where states are copied to the memory in which they are, and nothing else is done."""
         arguments = _KernelArguments(self.plan)
-        titles = [
-            comment(line).strip()
-            for operation in group
-            for line in format_operation(self.plan, arguments.texts, operation)
-        ]
+        titles = remark(line for operation in group for line in arguments.explain(operation))
         first = group[0]
         if isinstance(first, Softmax | SoftmaxGradient):
-            rows = RowWriter(arguments, self.precision)
+            rows = RowWriter(arguments, self.precision, name)
             lines = rows.write(first)
             self.needs |= rows.needs
             return self._finish(name, arguments, 1, [*titles, *lines], *find_accesses(arguments, group))

@@ -1,49 +1,33 @@
-"""How long the C text of a plan is about, without writing it."""
+"""How long the C text of a plan is for a compiler."""
 
 from __future__ import annotations
 
+from graphbptt.codegen.source import Source
 from graphbptt.errors import BackendError
-from graphbptt.ir.expression import calls, leaves
-from graphbptt.ir.operations import Compute, Operation, Product
-from graphbptt.ir.plan import Plan
 
-__all__ = ["LONGEST", "check_length", "estimate_lines"]
+__all__ = ["LONGEST", "check_length", "count_lines"]
 
-LONGEST = 3000
-"""The longest text, in lines, that is written. Small networks have 600 to 2,000; beyond, compilers take minutes."""
-
-PRELUDE, STATEMENT, PRODUCT = 600, 1.6, 15
-"""Lines of any text, of a load, call or store of an expression, with its share of a loop, and of a product."""
+LONGEST = 20_000
+"""The longest text, in lines, that is compiled: in 10 to 20 s. Small networks have 600 to 1,500; so have networks of
+hundreds of populations that are alike. Only where each population is another sort of its own does the text grow."""
 
 
-def estimate_lines(plan: Plan) -> int:
-    """About how many lines the sweeps of a plan have as C; takes as long as to go through its operations."""
-    sweeps = [sweep for stage in plan.stages for sweep in (stage.forward, stage.backward)]
-    return PRELUDE + round(
-        sum(_count_lines(operation) for sweep in sweeps for operation in sweep.operations())
-    )
+def count_lines(source: Source) -> int:
+    """The lines of a text without those of tables, which a compiler only copies."""
+    return source.text.count("\n") - sum(scan.table_rows for scan in source.scans.values())
 
 
-def check_length(plan: Plan, longest: int = LONGEST) -> None:
-    """Refuse a plan whose text would be so long that to compile it takes longer than to train with NumPy may.
+def check_length(source: Source) -> None:
+    """Refuse a text so long that to compile it takes longer than to train with NumPy may.
 
     Raises
     ------
     BackendError
         It is one.
     """
-    lines = estimate_lines(plan)
-    if lines > longest:
+    lines = count_lines(source)
+    if lines > LONGEST:
         raise BackendError(
-            f"the network's C would have about {lines:,} lines, more than {longest:,}: "
+            f"the network's C has {lines:,} lines, more than {LONGEST:,}: "
             "use fewer and larger populations, or the numpy backend"
         )
-
-
-def _count_lines(operation: Operation) -> float:
-    if isinstance(operation, Product):
-        return PRODUCT
-    if not isinstance(operation, Compute):
-        return 0
-    expressions = [assignment.expression for assignment in operation.assignments]
-    return STATEMENT * sum(1 + len(calls([one])) + sum(1 for _ in leaves(one)) for one in expressions)

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 from graphbptt.codegen.arguments import Arguments, Entries, Packed, Part, Place, Turned
 from graphbptt.codegen.choose_product import choose_product
 from graphbptt.codegen.guards import find_guards
 from graphbptt.codegen.product import Product as PackedProduct
 from graphbptt.codegen.rows import RowOperation, RowWriter
-from graphbptt.codegen.text import block, comment
+from graphbptt.codegen.text import block, comment, remark
 from graphbptt.ir.operations import Operation, Product, View, views_of
 from graphbptt.ir.plan import Matrix, Plan, Stage, Sweep
-from graphbptt.ir.plan_text import format_operation
 
 __all__ = ["LoopWriter"]
 
@@ -34,6 +34,9 @@ AT_BLOCK = Place("(first * size + begin)", "begin")
 ROWS_OF_STEP = ("for (ptrdiff_t b = begin; b < end; b++)", "t * size + b")
 ROWS_OF_BLOCK = ("for (ptrdiff_t b = 0; b < rows; b++)", "first * size + begin + b")
 """A loop over examples, or over steps and examples, and where each of them lies."""
+
+MOST_LINES = 80
+"""About how long a loop over examples gets: what a compiler takes for one grows with the square."""
 
 
 class LoopWriter:
@@ -121,22 +124,18 @@ class LoopWriter:
         return lines
 
     def _write_rows(self, operations: Iterable[Operation], head: str, row: str) -> list[str]:
-        written = [line for operation in operations for line in self._write_row(operation)]
-        if not written:  # copies of what is already in its place
-            return []
-        places = ["ONE_ROW", f"const ptrdiff_t row = {row};"]
-        if any("[block_row" in line for line in written):
-            places.append("const ptrdiff_t block_row = row - first * size;")
-        return block(head, [*places, *written])
-
-    def _write_row(self, operation: Operation) -> list[str]:
-        assert isinstance(operation, RowOperation)
-        lines = self.rows.write(operation)
-        return [*self._describe(operation), *lines] if lines else []
+        pieces = self.rows.write_pieces(cast(Iterable[RowOperation], operations), row == ROWS_OF_STEP[1])
+        lines: list[str] = []
+        for written in _join_pieces(pieces):
+            places = ["ONE_ROW", f"const ptrdiff_t row = {row};"]
+            if any("[block_row" in line for line in written):
+                places.append("const ptrdiff_t block_row = row - first * size;")
+            lines += block(head, [*places, *written])
+        return lines
 
     def _write_product(self, product: Operation, count: str, at: Place) -> Iterator[str]:
         assert isinstance(product, Product)
-        yield from self._describe(product)
+        yield from remark(self.arguments.explain(product))
         if isinstance(self.plan.weights[product.weights], Matrix):
             yield from self._write_dense(product, count, at)
         else:
@@ -168,9 +167,17 @@ class LoopWriter:
         """Where a view begins, and how far its next row is."""
         return f"&{self.arguments.column(view, '0', at)}, {self.arguments.stride(view)}"
 
-    def _describe(self, operation: Operation) -> list[str]:
-        lines = format_operation(self.plan, self.arguments.texts, operation)
-        return [comment(line).strip() for line in lines]
+
+def _join_pieces(pieces: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    """Pieces for one loop over examples after the other, none of which gets long if it has more than one."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and len(lines) + len(piece) > MOST_LINES:
+            yield lines
+            lines = []
+        lines += piece
+    if lines:
+        yield lines
 
 
 def _split_before(before: Sequence[Operation]) -> tuple[Sequence[Operation], Sequence[Operation]]:

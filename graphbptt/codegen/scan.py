@@ -32,11 +32,13 @@ __all__ = ["Scan", "can_emit", "emit_scan"]
 class Scan:
     """A C function: its name, its lines, what it is given, the functions of the prelude and the products that it calls.
 
+    `table_rows` says how many of the lines are those of tables.
     `sweep` is what it does, of a sweep that may have more; `flops` count the work of a step and example.
     """
 
     name: str
     lines: tuple[str, ...]
+    table_rows: int
     arguments: tuple[Argument, ...]
     needs: frozenset[str]
     products: tuple[PackedProduct, ...]
@@ -61,15 +63,17 @@ def emit_scan(name: str, plan: Plan, stage: Stage, backward: bool, precision: Pr
     """One direction of a stage."""
     sweep = _choose(plan, stage.backward if backward else stage.forward)
     arguments = Arguments(plan)
-    rows = RowWriter(arguments, precision)
+    rows = RowWriter(arguments, precision, name)
     writer = LoopWriter(plan, stage, arguments, rows, backward)
     loops = list(writer.write(sweep))
     parameters = ", ".join(f"ptrdiff_t {number}" for number in ("steps", "size", "begin", "end", "block"))
     head = f"void {name}({parameters}, void *const *arrays)"
     title = comment(f"{'Backward' if backward else 'Forward'}: {', '.join(stage.populations)}").strip()
-    lines = (title, *block(head, [*arguments.declarations(), *loops]), "")
+    tables = [line for table in rows.tables for line in table]
+    lines = (title, *tables, *block(head, [*arguments.declarations(), *loops]), "")
     flops = count_flops(plan, sweep.operations())
-    return Scan(name, lines, tuple(arguments), frozenset(rows.needs), tuple(writer.products), sweep, flops)
+    products = tuple(writer.products)
+    return Scan(name, lines, len(tables), tuple(arguments), frozenset(rows.needs), products, sweep, flops)
 
 
 def _choose(plan: Plan, sweep: Sweep) -> Sweep:

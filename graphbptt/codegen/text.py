@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["block", "comment"]
+__all__ = ["block", "comment", "remark"]
 
 LONGEST_COMMENT = 100
 
@@ -23,6 +23,15 @@ def comment(note: str) -> str:
     # A backslash would join the next line to the comment, and so would the trigraph that stands for one.
     plain = re.sub(r"\?+", "?", "".join(c if c.isprintable() and c != "\\" else "?" for c in note))
     return f"  // {plain if len(plain) <= LONGEST_COMMENT else plain[: LONGEST_COMMENT - 3] + '...'}"
+
+
+def remark(notes: Iterable[str]) -> list[str]:
+    """Comments on lines of their own.
+
+    >>> remark(["h = tanh(net)"])
+    ['// h = tanh(net)']
+    """
+    return [comment(note).strip() for note in notes]
 
 
 def block(head: str, body: Iterable[str]) -> list[str]:

@@ -1,56 +1,46 @@
-"""How long the text of a plan is, known before it is written."""
+"""How long texts are, and that those are refused that a compiler takes too long over."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import networkx as nx
 import numpy as np
 import pytest
 from compiled import toolchain
+from many_populations import many_populations, unlike_populations
 from named_networks import NETWORKS
 
 import graphbptt
-from graphbptt.codegen.length import LONGEST, check_length, estimate_lines
+from graphbptt.codegen import length
+from graphbptt.codegen.length import check_length, count_lines
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.source import write_source
 from graphbptt.codegen.vectors import SMALLEST
 from graphbptt.compiler import compile_network
 from graphbptt.errors import BackendError
-from graphbptt.ir.plan import Plan
 from graphbptt_native import backend
-
-
-def many_populations(count: int, weight: str) -> Plan:
-    """Each reads four others, whose numbers of units differ where that can be."""
-    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
-    for k in range(count):
-        graph.add_node(k, units=4 if weight == "one_to_one" else 2 + k % 17, activation="tanh")
-        for step in (1, 3, 7, 12):
-            graph.add_edge(k, (k * step + step) % count, weight=weight, delay=1 + step % 2)
-    return graphbptt.compile(graph, targets=[graphbptt.Target(0, "y")], backend="numpy").plan
-
-
-@pytest.mark.parametrize("weight", ["one_to_one", "dense"])
-@pytest.mark.parametrize("count", [30, 120])
-def test_estimate_is_right_within_a_factor_of_two(count: int, weight: str) -> None:
-    plan = many_populations(count, weight)
-    lines = write_source(plan, FLOAT32, SMALLEST).text.count("\n")
-    assert lines / 2 < estimate_lines(plan) < 2 * lines
 
 
 def test_usual_networks_are_short() -> None:
     for network in NETWORKS:
-        check_length(compile_network(network()))
+        assert count_lines(write_source(compile_network(network()), FLOAT32, SMALLEST)) < length.LONGEST / 10
 
 
-def test_long_text_is_refused_before_it_is_written() -> None:
-    plan = many_populations(400, "one_to_one")
-    assert estimate_lines(plan) > LONGEST
+def test_networks_of_many_populations_are_not_refused() -> None:
+    for network in (many_populations(120), many_populations(120, "dense"), unlike_populations(60)):
+        check_length(write_source(compile_network(network), FLOAT32, SMALLEST))
+
+
+def test_lines_of_tables_do_not_count() -> None:
+    source = write_source(compile_network(many_populations(60)), FLOAT32, SMALLEST)
+    rows = sum(scan.table_rows for scan in source.scans.values())
+    assert rows > 2 * 240
+    assert count_lines(source) == len(source.text.splitlines()) - rows
+
+
+def test_long_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     toolchain()  # skips where there is no compiler
-    with pytest.raises(
-        BackendError, match=r"C would have about [\d,]+ lines, more than 3,000: use fewer"
-    ) as caught:
+    monkeypatch.setattr(length, "LONGEST", 1000)
+    plan = compile_network(unlike_populations(60))
+    with pytest.raises(BackendError, match=r"C has [\d,]+ lines, more than 1,000: use fewer") as caught:
         backend.build(plan, np.dtype("float32"))
     assert caught.value.exit_code == 2
 
@@ -59,10 +49,10 @@ def test_auto_goes_on_where_the_text_is_long(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toolchain()
+    monkeypatch.setattr(length, "LONGEST", 1000)
     monkeypatch.setattr(graphbptt.backend, "AUTO_ORDER", ("native", "numpy"))
-    name, _ = graphbptt.backend.build_executable(
-        "auto", many_populations(400, "one_to_one"), np.dtype("float32")
-    )
+    plan = compile_network(unlike_populations(60))
+    name, _ = graphbptt.backend.build_executable("auto", plan, np.dtype("float32"))
     assert name == "numpy"
     (record,) = caplog.records
-    assert "not on the faster native: the network's C would have about" in record.getMessage()
+    assert "not on the faster native: the network's C has" in record.getMessage()
