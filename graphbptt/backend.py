@@ -29,6 +29,7 @@ __all__ = [
     "find_backend",
     "list_backends",
     "load_backend",
+    "log_once",
 ]
 
 logger = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
             continue
         if reasons:
             faster, reason = list(reasons.items())[-1]
-            _log_once(
+            log_once(
                 f"graphbptt runs on {backend.name}, not on the faster {faster}: {_shorten(reason, faster)}"
             )
         return backend.name, executable
@@ -209,6 +210,9 @@ def _shorten(reason: str, backend: str) -> str:
 
 
 @cache
-def _log_once(line: str) -> None:
-    # Seen on standard error unless the program has set up its logging in another way.
-    logger.warning(line)
+def log_once(line: str) -> None:
+    """Log a line about what runs, once in a process; `log_once.cache_clear` forgets what was said.
+
+    It is seen on standard error unless the program has set up its logging in another way.
+    """
+    logger.warning("%s", line)

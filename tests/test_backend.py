@@ -108,7 +108,7 @@ missing = MissingBackend()
 def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
     """What is logged in a process that has logged nothing, and in which this file can be imported."""
     monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
-    backend._log_once.cache_clear()
+    backend.log_once.cache_clear()
     return caplog
 
 

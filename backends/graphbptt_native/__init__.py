@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cached_property
+import os
+import shlex
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from graphbptt.backend import log_once
 from graphbptt.errors import BackendError
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
@@ -16,29 +18,46 @@ from graphbptt_native.discover import Toolchain, check_system, find_toolchain
 from graphbptt_native.executable import NativeExecutable
 from graphbptt_native.load import SECONDS
 
-__all__ = ["NativeBackend", "NativeExecutable", "backend"]
+__all__ = ["VARIABLES", "Equipment", "NativeBackend", "NativeExecutable", "backend"]
 
-logger = logging.getLogger(__name__)
+VARIABLES = ("CC", "PATH", "GRAPHBPTT_CACHE", "XDG_CACHE_HOME", "HOME")
+"""What of the environment says which compiler is taken, and where its objects are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """Where compiled objects are kept, and the compiler is remembered; and the compiler, or why none works."""
+
+    cache: Cache
+    compiler: Toolchain | str
 
 
 class NativeBackend:
-    """Runs plans where a C compiler works, which may take `seconds` for one of them."""
+    """Runs plans where a C compiler works, which may take `seconds` for one of them.
+
+    What there is to compile with is found out once in a process, whatever comes of it, and again where one of
+    `VARIABLES` has changed.
+    """
 
     name = "native"
     precisions: tuple[ProductPrecision, ...] = ("full",)
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
+        self._equipment: dict[tuple[str | None, ...], Equipment] = {}
 
-    @cached_property
+    @property
+    def equipment(self) -> Equipment:
+        key = tuple(os.environ.get(name) for name in VARIABLES)
+        if key not in self._equipment:
+            self._equipment[key] = _find_equipment()
+        return self._equipment[key]
+
+    @property
     def cache(self) -> Cache:
-        """Where compiled objects are kept, and the compiler is remembered."""
-        opened = open_cache()
-        if opened.note:
-            logger.warning("graphbptt compiles anew in every process; %s", opened.note)
-        return opened
+        return self.equipment.cache
 
-    @cached_property
+    @property
     def toolchain(self) -> Toolchain:
         """The compiler.
 
@@ -47,21 +66,14 @@ class NativeBackend:
         BackendError
             None works here.
         """
-        if isinstance(self._found, str):
-            raise BackendError(self._found)
-        return self._found
-
-    @cached_property
-    def _found(self) -> Toolchain | str:
-        """The compiler, or why none works; tried out once in a process, whatever comes of it."""
-        try:
-            check_system()
-            return find_toolchain(self.cache)
-        except BackendError as error:
-            return str(error)
+        found = self.equipment.compiler
+        if isinstance(found, str):
+            raise BackendError(found)
+        return found
 
     def missing(self) -> str | None:
-        return self._found if isinstance(self._found, str) else None
+        found = self.equipment.compiler
+        return found if isinstance(found, str) else None
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> NativeExecutable:
         """Write the plan's loops as C, compile them unless the cache has them, and load them.
@@ -73,7 +85,24 @@ class NativeBackend:
         CompilerError
             The compiler fails, hangs, or makes nothing that can be loaded.
         """
-        return NativeExecutable(plan, dtype, self.toolchain, self.cache, seconds=self.seconds)
+        toolchain, cache = self.toolchain, self.cache
+        if toolchain.note:
+            log_once(f"graphbptt compiles with {shlex.join(toolchain.command)}; {toolchain.note}")
+        if cache.note:
+            log_once(f"graphbptt compiles anew in every process; {cache.note}")
+        return NativeExecutable(plan, dtype, toolchain, cache, seconds=self.seconds)
+
+
+def _find_equipment() -> Equipment:
+    try:
+        check_system()
+    except BackendError as error:
+        return Equipment(Cache(None, str(error)), str(error))
+    cache = open_cache()
+    try:
+        return Equipment(cache, find_toolchain(cache))
+    except BackendError as error:
+        return Equipment(cache, str(error))
 
 
 backend = NativeBackend()

@@ -52,12 +52,13 @@ int main(int count, char **words) {
 @dataclass(frozen=True, slots=True)
 class Toolchain:
     """A compiler that works here: the words that start it, what it says of its version, its flags, and the vectors that
-    these ask for."""
+    these ask for; and why it is not the one that $CC names, where that is so."""
 
     command: tuple[str, ...]
     version: str
     flags: tuple[str, ...]
     vectors: VectorUnit = SMALLEST
+    note: str = ""
 
     def compile_command(self, source: Path | str, target: Path | str) -> tuple[str, ...]:
         """The command line that makes a shared object of a source."""
@@ -66,10 +67,17 @@ class Toolchain:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A compiler that may work: the words that start it, and the file whose change makes it another one."""
+    """A compiler that may work: the words that start it, the file whose change makes it another one, and what $CC says
+    where that names it."""
 
     command: tuple[str, ...]
     file: Path
+    asked: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"$CC is {self.asked!r}" if self.asked else shlex.join(self.command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +90,12 @@ class Failure:
 
 def list_candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Candidate]:
     """The compilers to try, in order, those that are not there left out."""
-    for command in (_read_cc(environ), ["cc"], ["gcc"], ["clang"]):
+    asked = environ.get("CC", "")
+    for command, named in ((_read_cc(environ), asked), (["cc"], ""), (["gcc"], ""), (["clang"], "")):
         file = shutil.which(command[0], path=environ.get("PATH")) if command else None
         if file is not None:
             file = os.path.abspath(file)  # noqa: PTH100 - a link must stay: its name may say which compiler it is
-            yield Candidate((file, *command[1:]), Path(file))
+            yield Candidate((file, *command[1:]), Path(file), named)
     package = importlib.util.find_spec("ziglang")
     if package is not None and package.origin is not None:
         yield Candidate((sys.executable, "-m", "ziglang", "cc"), Path(package.origin))
@@ -116,6 +125,7 @@ def find_toolchain(
     cache: Cache, environ: Mapping[str, str] = os.environ, seconds: float = SECONDS
 ) -> Toolchain:
     """The first compiler that works here, tried out unless the cache remembers it; no run of one takes over `seconds`.
+    Where it is not the one that $CC names, its note says why.
 
     Raises
     ------
@@ -129,22 +139,27 @@ def find_toolchain(
         if file in hanging:
             continue
         known = _recall(candidate, cache)
-        if known is not None:
-            return known
-        found = probe(candidate, seconds)
-        if isinstance(found, Toolchain):
+        found = known or probe(candidate, seconds)
+        if isinstance(found, Failure):
+            if found.hangs:
+                hanging.add(file)
+            reasons.append(f"{candidate.name}: {found.reason}")
+            continue
+        if known is None:
             _remember(candidate, found, cache)
-            return found
-        if found.hangs:
-            hanging.add(file)
-        reasons.append(f"{shlex.join(candidate.command)}: {found.reason}")
+        # Of all that is tried, $CC comes first.
+        return replace(found, note=reasons[0]) if reasons and _names_one(environ) else found
     what = "no C compiler works here" if reasons else "there is no C compiler"
     raise BackendError("\n  ".join([f"{what}; {REMEDY}", *reasons]))
 
 
+def _names_one(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("CC", "").strip())
+
+
 def _doubt_cc(environ: Mapping[str, str]) -> list[str]:
     """Why $CC, if it is set, names no compiler to try."""
-    if not environ.get("CC", "").strip():
+    if not _names_one(environ):
         return []
     words = _read_cc(environ)
     if not words:

@@ -80,7 +80,7 @@ def test_all_reasons_are_told(path: Path) -> None:
     with pytest.raises(BackendError) as caught:
         find_toolchain(NOWHERE, environ(path, CC="mine"))
     message = str(caught.value)
-    assert f"{path}/mine: --version ended with status 3: licence expired" in message
+    assert "$CC is 'mine': --version ended with status 3: licence expired" in message
     assert f"{path}/cc: a small program ended with status 1: math.h: no such file" in message
     assert message.splitlines()[0].startswith("no C compiler works here; install one (gcc or clang)")
     assert "pip install ziglang" in message.splitlines()[0]
@@ -94,6 +94,27 @@ def test_none_is_there(path: Path) -> None:
         find_toolchain(NOWHERE, environ(path, CC="mine -x"))
     with pytest.raises(BackendError, match=r"\$CC is '\"', whose quotes are not closed"):
         find_toolchain(NOWHERE, environ(path, CC='"'))
+
+
+@pytest.mark.parametrize(
+    ("asked", "note"),
+    [
+        ("mine -x", "$CC is 'mine -x': --version ended with status 3: licence expired"),
+        ("absent", "$CC is 'absent', which is no program on the path"),
+        ("'", '$CC is "\'", whose quotes are not closed'),
+        ("gcc", ""),
+        (" ", ""),
+    ],
+)
+def test_why_cc_is_not_taken_is_noted(path: Path, tmp_path: Path, asked: str, note: str) -> None:
+    """Whether or not the one that is taken is remembered; other compilers that do not work are passed over."""
+    cache = open_cache({"GRAPHBPTT_CACHE": str(tmp_path / "cache")})
+    fake(path, "mine", "echo licence expired; exit 3")
+    fake(path, "cc", "exit 3")
+    real(path, "gcc")
+    for _ in range(2):
+        found = find_toolchain(cache, environ(path, CC=asked))
+        assert (found.command, found.note) == ((str(path / "gcc"),), note)
 
 
 def test_what_is_no_program_at_all(path: Path) -> None:

@@ -97,6 +97,22 @@ def test_without_a_compiler_auto_says_in_one_line_what_would_be_faster(here: Pat
     assert len(list((here / "runs").iterdir())) == 1
 
 
+@pytest.mark.parametrize("asked", ["nowhere", "/bin/false"])
+def test_cc_that_does_not_work_is_named(here: Path, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    """In a line where there is another compiler, in the error where there is none."""
+    monkeypatch.setenv("CC", asked)
+    alone = graphbptt("train", ADDITION, *QUICK, "backend=native")
+    assert alone.returncode == 2
+    assert f"\n  $CC is {asked!r}" in alone.stderr
+    offer_compiler(here)
+    for backend in ("auto", "native"):
+        done = graphbptt("train", ADDITION, *QUICK, f"backend={backend}")
+        assert done.returncode == 0
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"graphbptt compiles with {here}/bin/cc; $CC is {asked!r}")
+        assert "parameters, backend native\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("script", "what"),
     [

@@ -9,7 +9,7 @@ import pytest
 from agreement import BACKENDS
 from hypothesis import settings
 
-from graphbptt_native import backend, contraction, executable, threads
+from graphbptt_native import Equipment, NativeBackend, backend, contraction, executable, threads
 from graphbptt_native.cache import Cache
 
 
@@ -23,11 +23,13 @@ def hurried_compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "cache", Cache(tmp_path_factory.mktemp("objects")))
+        toolchain = backend.toolchain
         if settings.default is not settings.get_profile("nightly"):
             level = {"-O3": "-Og"}
-            flags = tuple(level.get(flag, flag) for flag in backend.toolchain.flags)
-            patch.setattr(backend, "toolchain", replace(backend.toolchain, flags=flags))
+            flags = tuple(level.get(flag, flag) for flag in toolchain.flags)
+            toolchain = replace(toolchain, flags=flags)
+        equipment = Equipment(Cache(tmp_path_factory.mktemp("objects")), toolchain)
+        patch.setattr(NativeBackend, "equipment", equipment)
         yield
 
 
