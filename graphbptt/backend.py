@@ -6,7 +6,7 @@ A backend is an object in the entry-point group ``graphbptt.backends``. Nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from typing import Any, Protocol
@@ -96,6 +96,12 @@ class Backend(Protocol):
 
     def missing(self) -> str | None:
         """Why it cannot run here, in one sentence, which more lines may explain; None if it can."""
+
+    def describe(self) -> Iterable[str]:
+        """What it runs with here, if it can: a line for each thing that its users may want to know, ``name: value``.
+
+        It takes no longer than `missing`, and imports nothing more.
+        """
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> Executable:
         """Make a plan ready to run.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -33,7 +35,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
     def replace(**values: str) -> None:
         entries = [metadata.EntryPoint(name, value, GROUP) for name, value in values.items()]
-        monkeypatch.setattr(metadata, "entry_points", lambda group: entries)
+        monkeypatch.setattr(metadata, "entry_points", lambda group: entries if group == GROUP else [])
         monkeypatch.setattr(backend, "AUTO_ORDER", AUTO_ORDER)
 
     return replace
@@ -74,9 +76,26 @@ def test_list_names_broken_backends(
 ) -> None:
     install(cupy=BROKEN, **{working: INSTALLED[working]})
     assert run(["backends"]) == 0
-    broken, other = capsys.readouterr().out.splitlines()
+    broken, other, *described = capsys.readouterr().out.splitlines()
     assert broken.startswith("cupy: cannot run here: it cannot be imported: No module named")
     assert other == f"{working}: available" + (" (auto)" if working == "numpy" else "")
+    assert described == [f"  {line}" for line in find_backend(working).describe()]
+    assert described
+
+
+def test_to_describe_imports_nothing() -> None:
+    """More than to ask what is missing."""
+    code = (
+        "import sys; from graphbptt.backend import list_backends, load_backend; "
+        "usable = [b for b in map(load_backend, list_backends().values()) if not isinstance(b, str)]; "
+        "before = set(sys.modules); lines = [line for b in usable for line in b.describe()]; "
+        "print(len(usable), len(lines) > 2, *set(sys.modules) - before)"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout.split()[1:] == ["True"]
 
 
 class FailingBackend:
@@ -87,6 +106,9 @@ class FailingBackend:
 
     def missing(self) -> str | None:
         return None
+
+    def describe(self) -> tuple[str, ...]:
+        return ("compiler: on fire",)
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> Executable:  # noqa: ARG002
         raise CompilerError("the C compiler is on fire\n  it said:\n  ouch")

@@ -5,6 +5,8 @@ It is not offered to users yet: no entry point names it.
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import open_gpu
-from graphbptt_cupy.presence import find_missing
+from graphbptt_cupy.presence import describe_gpu, find_missing
 
 __all__ = ["CupyBackend", "DeviceExecutable", "backend"]
 
@@ -26,6 +28,9 @@ class CupyBackend:
 
     def missing(self) -> str | None:
         return find_missing()
+
+    def describe(self) -> Iterator[str]:
+        return describe_gpu(importlib.import_module("cupy"))
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> DeviceExecutable:
         return DeviceExecutable(plan, dtype, open_gpu(dtype))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["OLDEST", "find_missing", "judge"]
+__all__ = ["OLDEST", "describe_gpu", "find_missing", "judge"]
 
 OLDEST = (13, 6)
 """The oldest CuPy whose kernels and products the backend knows."""
@@ -46,6 +47,14 @@ def judge(cupy: Any) -> str | None:
     except runtime.CUDARuntimeError as error:
         return f"CuPy finds no GPU: {_first_line(error)}"
     return None if count else "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
+
+
+def describe_gpu(cupy: Any) -> Iterator[str]:
+    """The GPU that CuPy has chosen, and the versions of what runs it."""
+    runtime = cupy.cuda.runtime
+    properties = runtime.getDeviceProperties(runtime.getDevice())
+    yield f"device: {properties['name'].decode()}"
+    yield f"library: CuPy {cupy.__version__}, CUDA {_spell(runtime.runtimeGetVersion())}"
 
 
 def _spell(version: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from graphbptt_native.cache import Cache, open_cache
 from graphbptt_native.discover import Toolchain, check_system, find_toolchain
 from graphbptt_native.executable import NativeExecutable
 from graphbptt_native.load import SECONDS
+from graphbptt_native.threads import count_cores
 
 __all__ = ["VARIABLES", "Equipment", "NativeBackend", "NativeExecutable", "backend"]
 
@@ -74,6 +76,17 @@ class NativeBackend:
     def missing(self) -> str | None:
         found = self.equipment.compiler
         return found if isinstance(found, str) else None
+
+    def describe(self) -> Iterator[str]:
+        """The compiler, its flags, where objects are kept, and between how many threads a batch is split at most."""
+        toolchain = self.toolchain
+        version = next(iter(toolchain.version.splitlines()), "of a version that it does not say")
+        yield f"compiler: {shlex.join(toolchain.command)}, {version}"
+        if toolchain.note:
+            yield f"passed over: {toolchain.note}"
+        yield f"flags: {shlex.join(toolchain.flags)}"
+        yield f"cache: {self.cache.describe()}"
+        yield f"threads: {count_cores()}"
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> NativeExecutable:
         """Write the plan's loops as C, compile them unless the cache has them, and load them.

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphbptt_native.evict import evict_oldest, mark_used
+from graphbptt_native.evict import LIMIT, evict_oldest, mark_used, measure_entries
 
 __all__ = ["Cache", "cache_folder", "hash_parts", "open_cache"]
 
@@ -124,6 +124,17 @@ class Cache:
         if kept is None:
             raise OSError(f"{self.folder / key} cannot be kept")
         return kept
+
+    def describe(self) -> str:
+        """Where it is, and how much of the room that it may take is taken."""
+        if self.folder is None:
+            return f"none; {self.note}"
+        try:
+            sizes = [size for _, size, _ in measure_entries(self.folder)]
+        except OSError as error:
+            return f"{self.folder}, which cannot be read: {error}"
+        entries = f"{len(sizes)} entr{'y' if len(sizes) == 1 else 'ies'}"
+        return f"{self.folder}, {sum(sizes) / 2**20:.1f} MB in {entries}; it may grow to {LIMIT / 2**20:g} MB"
 
     def remove(self, key: str) -> None:
         """Make room for another entry, where one is of no use; that need not work."""

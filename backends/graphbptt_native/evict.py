@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["LIMIT", "evict_oldest", "mark_used"]
+__all__ = ["LIMIT", "evict_oldest", "mark_used", "measure_entries"]
 
 LIMIT = 256 * 2**20
 """How many bytes are kept; the objects of a thousand networks."""
@@ -34,7 +34,7 @@ def mark_used(entry: Path) -> None:
 
 def evict_oldest(folder: Path, limit: int = LIMIT, spared: str = "") -> None:
     """Where the entries of a folder are larger than `limit` together, remove the oldest but the `spared` one."""
-    entries = sorted(_measure_entries(folder))
+    entries = sorted(measure_entries(folder))
     total = sum(size for _, size, _ in entries)
     if total <= limit:
         return
@@ -46,7 +46,7 @@ def evict_oldest(folder: Path, limit: int = LIMIT, spared: str = "") -> None:
             total -= size
 
 
-def _measure_entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
+def measure_entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """When each entry was used last, its bytes, and where it is."""
     for entry in folder.iterdir():
         if ENTRY.fullmatch(entry.name):

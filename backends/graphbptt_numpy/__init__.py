@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt_numpy.executable import NumpyExecutable
+from graphbptt_numpy.libraries import describe_libraries
 
 __all__ = ["NumpyBackend", "NumpyExecutable", "backend"]
 
@@ -21,6 +23,9 @@ class NumpyBackend:
 
     def missing(self) -> str | None:
         return None
+
+    def describe(self) -> Iterator[str]:
+        return describe_libraries()
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> NumpyExecutable:
         return NumpyExecutable(plan, dtype)

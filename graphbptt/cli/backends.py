@@ -7,7 +7,7 @@ import click
 
 @click.command()
 def backends() -> None:
-    """List the installed backends, and why one cannot run here."""
+    """List the installed backends: what each runs with here, or why it cannot."""
     from graphbptt.backend import find_backend, list_backends, load_backend
     from graphbptt.errors import BackendError
 
@@ -19,3 +19,5 @@ def backends() -> None:
         backend = load_backend(entry)
         state = f"cannot run here: {backend}" if isinstance(backend, str) else "available"
         click.echo(f"{name}: {state}{' (auto)' if name == chosen else ''}")
+        for line in () if isinstance(backend, str) else backend.describe():
+            click.echo(f"  {line}")

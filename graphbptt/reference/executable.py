@@ -87,5 +87,8 @@ class ReferenceBackend:
     def missing(self) -> str | None:
         return None
 
+    def describe(self) -> tuple[str, ...]:
+        return ("purpose: to be compared with; it is slow",)
+
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> ReferenceExecutable:
         return ReferenceExecutable(plan, dtype)

@@ -51,6 +51,16 @@ def test_kept_and_found(cache: Cache, folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["key"]
 
 
+def test_says_how_much_it_holds(cache: Cache, folder: Path) -> None:
+    assert cache.describe() == f"{folder}, 0.0 MB in 0 entries; it may grow to 256 MB"
+    cache.store("0" * 40, {"object.so": bytes(3 * 2**20)})
+    assert cache.describe() == f"{folder}, 3.0 MB in 1 entry; it may grow to 256 MB"
+    (folder / ("0" * 40)).rename(folder.parent / "elsewhere")
+    folder.rmdir()
+    assert cache.describe().startswith(f"{folder}, which cannot be read: [Errno 2]")
+    assert Cache(None, "nothing is kept").describe() == "none; nothing is kept"
+
+
 def test_compiled_once(cache: Cache) -> None:
     first = load_library(TEXT, toolchain(), cache)
     again = load_library(TEXT, toolchain(), cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,30 @@ def test_auto_takes_native_and_says_nothing_of_it(here: Path) -> None:
     assert "parameters, backend native\n" in explained.stdout
     listed = graphbptt("backends").stdout.splitlines()
     assert next(line for line in listed if line.startswith("native: available (auto)"))
+
+
+def test_backends_says_what_native_compiles_with(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where the objects are, of which there is one more after a network was compiled."""
+    offer_compiler(here)
+    monkeypatch.setenv("CC", "nowhere")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    held = []
+    for _ in range(2):
+        done = graphbptt("backends")
+        assert (done.returncode, done.stderr) == (0, "")
+        _, _, listed = done.stdout.partition("native: available (auto)\n")
+        said = dict(line.strip().split(": ", 1) for line in listed.splitlines()[:5])
+        assert said["compiler"] == f"{here}/bin/cc, {toolchain().version.splitlines()[0]}"
+        assert said["passed over"] == "$CC is 'nowhere', which is no program on the path"
+        assert said["flags"].split() == list(toolchain().flags)
+        assert said["threads"] == "1"
+        held.append(
+            re.fullmatch(rf"{here}/cache, (.*) MB in (\d+) entr.*; it may grow to 256 MB", said["cache"])
+        )
+        assert graphbptt("explain", ADDITION).returncode == 0
+    first, second = ((float(found[1]), int(found[2])) for found in held if found)
+    assert first == (0.0, 1)  # what was found of the compiler
+    assert second[1] == 2
 
 
 def test_second_start_runs_no_compiler(here: Path) -> None:
