@@ -26,6 +26,7 @@ from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.flags import flag_choices
 from graphbptt_native.processes import Outcome, run_limited
+from graphbptt_native.temporary import find_fault
 from graphbptt_native.vectors import find_vectors
 
 __all__ = ["Candidate", "Failure", "Toolchain", "check_system", "find_toolchain", "list_candidates", "probe"]
@@ -130,7 +131,7 @@ def find_toolchain(
     Raises
     ------
     BackendError
-        None does; says what is wrong with each and what to do.
+        None does; says what is wrong with each, or with the place of temporary files, and what to do.
     """
     reasons = _doubt_cc(environ)
     hanging: set[Path] = set()
@@ -149,6 +150,9 @@ def find_toolchain(
             _remember(candidate, found, cache)
         # Of all that is tried, $CC comes first.
         return replace(found, note=reasons[0]) if reasons and _names_one(environ) else found
+    fault = find_fault() if reasons else ""
+    if fault:
+        raise BackendError("\n  ".join([f"C compilers cannot be tried out: {fault}", *reasons]))
     what = "no C compiler works here" if reasons else "there is no C compiler"
     raise BackendError("\n  ".join([f"{what}; {REMEDY}", *reasons]))
 

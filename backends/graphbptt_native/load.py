@@ -15,6 +15,7 @@ from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.processes import run_limited
+from graphbptt_native.temporary import find_fault
 
 __all__ = ["SECONDS", "Library", "load_library", "object_key"]
 
@@ -51,7 +52,7 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
     ------
     CompilerError
         The compiler fails or takes longer than `seconds`, or what it made cannot be loaded. It is not run again for the
-        same source in this process.
+        same source in this process, unless it was the place of temporary files that was at fault.
     """
     key = object_key(source, toolchain, describe_cpu())
     kept = cache.find(key)
@@ -64,14 +65,16 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
         raise CompilerError(_failures[key, seconds])
     try:
         with tempfile.TemporaryDirectory(prefix="graphbptt-") as name:
-            try:
-                made = compile_source(source, toolchain, cache, Path(name), seconds)
-                return Library(_load_made(made, source, key, toolchain, cache), compiled=True)
-            except CompilerError as error:
-                _failures[key, seconds] = str(error)
-                raise
-    except OSError as error:
-        raise CompilerError(f"what is compiled cannot be written: {error}") from error
+            made = compile_source(source, toolchain, cache, Path(name), seconds)
+            return Library(_load_made(made, source, key, toolchain, cache), compiled=True)
+    except (CompilerError, OSError) as error:
+        fault = find_fault()
+        if fault:  # which may be mended: it is tried again
+            raise CompilerError(f"the C compiler cannot work: {fault}\n  {error}") from error
+        if isinstance(error, OSError):
+            raise CompilerError(f"what is compiled cannot be written: {error}") from error
+        _failures[key, seconds] = str(error)
+        raise
 
 
 def _load_made(made: Path, source: str, key: str, toolchain: Toolchain, cache: Cache) -> ctypes.CDLL:

@@ -50,6 +50,8 @@ class Outcome:
 def run_limited(command: Sequence[str], seconds: float, folder: Path | None = None) -> Outcome:
     """Run a program without a shell and without input; after `seconds` it and all that it started are ended.
 
+    In a `folder` it also has its temporary files, which one that is ended leaves behind.
+
     Raises
     ------
     OSError
@@ -60,6 +62,7 @@ def run_limited(command: Sequence[str], seconds: float, folder: Path | None = No
     process = subprocess.Popen(
         command,
         cwd=folder,
+        env=None if folder is None else {**os.environ, "TMPDIR": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from compiled import NOWHERE, toolchain
 
 from graphbptt.errors import BackendError, CompilerError
-from graphbptt_native import discover
+from graphbptt_native import discover, temporary
 from graphbptt_native.cache import Cache, open_cache
 from graphbptt_native.discover import Candidate, Failure, Toolchain, find_toolchain, list_candidates, probe
 from graphbptt_native.load import load_library
@@ -303,8 +305,81 @@ def test_compiler_that_has_gone() -> None:
 def test_no_place_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = toolchain()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
-    with pytest.raises(CompilerError, match=r"what is compiled cannot be written: .*absent"):
+    with pytest.raises(CompilerError, match=r"there is no place for temporary files: .*absent.* in \$TMPDIR"):
         load_library(SOURCE, compiler, NOWHERE)
+
+
+FULL = OSError(28, "No space left on device")
+
+
+def refuse_to_run(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """As on a file system that is mounted noexec."""
+    start = subprocess.Popen
+
+    def popen(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if Path(command[0]).is_relative_to(place):
+            raise PermissionError(13, "Permission denied", command[0])
+        return start(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+
+def refuse_to_write(*_: object) -> None:
+    raise FULL
+
+
+def test_place_where_nothing_may_be_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real(path, "cc")
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    refuse_to_run(monkeypatch, place)
+    with pytest.raises(BackendError) as caught:
+        find_toolchain(NOWHERE, environ(path))
+    first, second = str(caught.value).splitlines()
+    said = (
+        f"nothing may be run in {place} (is it mounted noexec?); start again with another folder in $TMPDIR"
+    )
+    assert first == f"C compilers cannot be tried out: {said}"
+    assert second.startswith(f"  {path}/cc: it cannot be tried out: [Errno 13] Permission denied")
+
+
+def test_place_that_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault of the compiler, and once there is room the same source is compiled."""
+    compiler = real(path, "cc", 'test -e "$0.full" && { echo error: no room; exit 1; }')
+    found = find_toolchain(NOWHERE, environ(path))
+    monkeypatch.setattr(temporary, "_write", refuse_to_write)
+    full = compiler.with_suffix(".full")
+    full.touch()
+    with pytest.raises(
+        BackendError, match=r"^C compilers cannot be tried out: no temporary files can be written"
+    ):
+        find_toolchain(NOWHERE, environ(path))
+    with pytest.raises(CompilerError) as caught:
+        load_library(SOURCE, found, NOWHERE)
+    first, second, *_ = str(caught.value).splitlines()
+    said = f"no temporary files can be written to {tempfile.gettempdir()}: No space left on device; make room, or"
+    assert first == f"the C compiler cannot work: {said} start again with another folder in $TMPDIR"
+    assert second == "  the C compiler ended with status 1: error: no room"
+    kept_source(caught.value).unlink()
+    full.unlink()
+    assert load_library(SOURCE, found, NOWHERE).functions.seven() == 7
+
+
+def test_no_fault_where_programs_can_be_written_and_run() -> None:
+    toolchain()
+    assert temporary.find_fault() == ""
+
+
+def test_what_a_compiler_leaves_in_its_place_is_removed(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    error = failure(path, f'echo "$TMPDIR" > {tmp_path}/log; touch "$TMPDIR/left"; sleep 9', seconds=0.5)
+    assert Path((tmp_path / "log").read_text().strip()).parent == place
+    assert list(place.iterdir()) == [kept_source(error)]
 
 
 @pytest.mark.parametrize("value", ["", "  ", "./mine -DX", "bin/../mine"])

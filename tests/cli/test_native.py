@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -197,6 +198,46 @@ def test_warnings_as_errors_do_not_stop_auto() -> None:
     assert done.returncode == 0
     assert done.stdout == "numpy (1, 2, 1)\n"
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (
+            "noexec",
+            "C compilers cannot be tried out: nothing may be run in {0} (is it mounted noexec?); start again",
+        ),
+        (
+            "size=8k",
+            "C compilers cannot be tried out: no temporary files can be written to {0}: No space left",
+        ),
+    ],
+)
+def test_mounted_place_for_temporary_files(
+    here: Path, monkeypatch: pytest.MonkeyPatch, options: str, what: str
+) -> None:
+    """In a name space of its own, where the system lets its users have one."""
+    offer_compiler(here)
+    place = here / "mounted"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    mount = f"mount -t tmpfs -o {options} tmpfs {place} && PATH={here}/bin exec "
+    unshare = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+
+    def run_mounted(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*unshare, mount + command], capture_output=True, text=True, check=False)
+
+    if shutil.which("unshare") is None or run_mounted("/bin/sh -c :").returncode:
+        pytest.skip("nothing can be mounted here")
+    command = shlex.join([sys.executable, "-m", "graphbptt", "explain", ADDITION])
+    asked = run_mounted(f"{command} backend=native")
+    assert asked.returncode == 2
+    assert asked.stderr.startswith(f"backend 'native' cannot run here: {what.format(place)}")
+    auto = run_mounted(command)
+    assert auto.returncode == 0
+    assert "parameters, backend numpy\n" in auto.stdout
+    (line,) = auto.stderr.splitlines()
+    assert line.startswith(f"graphbptt runs on numpy, not on the faster native: {what.format(place)}")
 
 
 def test_folder_that_is_not_trusted_is_told_once(here: Path) -> None:
