@@ -21,13 +21,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphbptt_native.evict import LIMIT, evict_oldest, mark_used, measure_entries
+from graphbptt.backend import log_once
+from graphbptt_native.evict import DAY, LIMIT, evict_oldest, mark_used, measure_entries
 
 __all__ = ["Cache", "cache_folder", "hash_parts", "open_cache"]
 
 CHECKSUM = "checksum"
 UNFINISHED = ".unfinished-"
-DAY = 24 * 3600.0
+
+_SMALL = (
+    "graphbptt compiles some networks anew that it compiled within a day: {folder} is full, with {limit:g} MB; "
+    "name a folder for each of your projects in $GRAPHBPTT_CACHE"
+)
 
 
 def hash_parts(*parts: bytes) -> str:
@@ -117,12 +122,13 @@ class Cache:
                 self._set_aside(key)
                 self._rename(fresh, key)
             _sync(self.folder)
-            evict_oldest(self.folder, spared=key)
+            if evict_oldest(self.folder, spared=key):
+                log_once(_SMALL.format(folder=self.folder, limit=LIMIT / 2**20))
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         kept = self.find(key)
         if kept is None:
-            raise OSError(f"{self.folder / key} cannot be kept")
+            raise OSError("what was written is gone")
         return kept
 
     def describe(self) -> str:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["LIMIT", "evict_oldest", "mark_used", "measure_entries"]
+__all__ = ["DAY", "LIMIT", "evict_oldest", "mark_used", "measure_entries"]
 
 LIMIT = 256 * 2**20
 """How many bytes are kept; the objects of a thousand networks."""
@@ -23,6 +23,7 @@ KEPT_SHARE = 0.75
 ENTRY = re.compile(r"[0-9a-f]{40}")
 """A name that `hash_parts` makes: a folder that a user has chosen may hold other things, which are not ours."""
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 def mark_used(entry: Path) -> None:
@@ -32,18 +33,24 @@ def mark_used(entry: Path) -> None:
             os.utime(entry)
 
 
-def evict_oldest(folder: Path, limit: int = LIMIT, spared: str = "") -> None:
-    """Where the entries of a folder are larger than `limit` together, remove the oldest but the `spared` one."""
+def evict_oldest(folder: Path, limit: int = LIMIT, spared: str = "") -> bool:
+    """Where the entries of a folder are larger than `limit` together, remove the oldest but the `spared` one.
+
+    Says whether one of them was used within a day: then the limit is less than what is in use.
+    """
     entries = sorted(measure_entries(folder))
     total = sum(size for _, size, _ in entries)
+    in_use = False
     if total <= limit:
-        return
-    for _, size, entry in entries:
+        return in_use
+    for used, size, entry in entries:
         if total <= KEPT_SHARE * limit:
-            return
+            break
         if entry.name != spared:
             shutil.rmtree(entry, ignore_errors=True)
             total -= size
+            in_use |= time.time() - used < DAY
+    return in_use
 
 
 def measure_entries(folder: Path) -> Iterator[tuple[float, int, Path]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphbptt.backend import log_once
 from graphbptt.errors import CompilerError
 from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
@@ -78,17 +79,35 @@ def load_library(source: str, toolchain: Toolchain, cache: Cache, seconds: float
 
 
 def _load_made(made: Path, source: str, key: str, toolchain: Toolchain, cache: Cache) -> ctypes.CDLL:
-    """Load what was made, from the cache where it can be kept."""
+    """Load what was made, from the cache where it can be kept; a line says where it cannot."""
+    kept = _load_kept(made, source, key, cache)
+    if not isinstance(kept, str):
+        return kept
     try:
-        entry = cache.store(key, {SOURCE: source.encode(), OBJECT: made.read_bytes()})
-        return ctypes.CDLL(str(entry / OBJECT))
-    except OSError:
-        pass  # read-only, full, or as above
-    try:
-        return ctypes.CDLL(str(made))
+        loaded = ctypes.CDLL(str(made))
     except OSError as error:
         what = f"what the C compiler made cannot be loaded: {error}"
         raise CompilerError(f"{what}\n  {_how_to_repeat(source, toolchain, cache)}") from error
+    if cache.folder is not None:  # else that is known
+        log_once(f"graphbptt compiles anew in every process; {kept}")
+    return loaded
+
+
+def _load_kept(made: Path, source: str, key: str, cache: Cache) -> ctypes.CDLL | str:
+    """Keep what was made and load it from there; else why that cannot be, which is the same for all objects."""
+    try:
+        entry = cache.store(key, {SOURCE: source.encode(), OBJECT: made.read_bytes()})
+    except OSError as error:  # full or read-only
+        reason = error.strerror or str(error)
+        return (
+            f"{cache.folder} keeps nothing: {reason}; make room, or name another folder in $GRAPHBPTT_CACHE"
+        )
+    try:
+        return ctypes.CDLL(str(entry / OBJECT))
+    except OSError as error:
+        reason = str(error).rpartition(": ")[2]  # what is before it names the object
+        what = f"nothing can be loaded from {cache.folder} (is it mounted noexec?): {reason}"
+        return f"{what}; name another folder in $GRAPHBPTT_CACHE"
 
 
 def compile_source(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from compiled import toolchain
 
+from graphbptt.backend import log_once
 from graphbptt_native import cache as caches
 from graphbptt_native.cache import CHECKSUM, Cache, cache_folder, open_cache
 from graphbptt_native.cpu import describe_cpu
@@ -228,15 +230,49 @@ def test_no_room_for_another_folder(cache: Cache, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "reason", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")]
 )
-def test_full_or_read_only_folder(cache: Cache, monkeypatch: pytest.MonkeyPatch, reason: OSError) -> None:
+def test_full_or_read_only_folder(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reason: OSError
+) -> None:
+    """A line says so, whatever is compiled."""
+
     def refuse(*_: object) -> None:
         raise reason
 
     monkeypatch.setattr(caches, "_write", refuse)
-    library = load_library(TEXT, toolchain(), cache)
-    assert (library.compiled, library.functions.seven()) == (True, 7)
+    log_once.cache_clear()
+    for text in (TEXT, TEXT, TEXT + " "):
+        library = load_library(text, toolchain(), cache)
+        assert (library.compiled, library.functions.seven()) == (True, 7)
     assert cache.folder is not None
     assert list(cache.folder.iterdir()) == []
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"graphbptt compiles anew in every process; {cache.folder} keeps nothing: {reason.strerror}; "
+        "make room, or name another folder in $GRAPHBPTT_CACHE"
+    )
+
+
+def test_folder_from_which_nothing_can_be_loaded(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one on a file system that is mounted noexec."""
+    load = ctypes.CDLL.__init__
+
+    def refuse(library: ctypes.CDLL, path: str) -> None:
+        if Path(path).is_relative_to(str(cache.folder)):
+            raise OSError(f"{path}: failed to map segment from shared object")
+        load(library, path)
+
+    monkeypatch.setattr(ctypes.CDLL, "__init__", refuse)
+    log_once.cache_clear()
+    for text in (TEXT, TEXT, TEXT + " "):
+        library = load_library(text, toolchain(), cache)
+        assert (library.compiled, library.functions.seven()) == (True, 7)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"graphbptt compiles anew in every process; nothing can be loaded from {cache.folder} (is it mounted "
+        "noexec?): failed to map segment from shared object; name another folder in $GRAPHBPTT_CACHE"
+    )
 
 
 def test_what_dead_processes_left_is_swept(cache: Cache, folder: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from compiled import toolchain
 
+from graphbptt.backend import log_once
 from graphbptt_native.cache import Cache, hash_parts, open_cache
 from graphbptt_native.cpu import describe_cpu
-from graphbptt_native.evict import HOUR, evict_oldest
+from graphbptt_native.evict import DAY, HOUR, evict_oldest
 from graphbptt_native.load import OBJECT, compile_source, load_library, object_key
 
 SIZE = 1000
@@ -70,6 +71,25 @@ def test_storing_keeps_the_limit(cache: Cache, monkeypatch: pytest.MonkeyPatch) 
     assert cache.store(large, {"object.so": bytes(50 * SIZE)})
     assert cache.find(large)
     assert left(cache, keys) == []
+
+
+def test_limit_that_is_less_than_what_is_in_use_is_told_once(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not where what goes was used last days ago."""
+    monkeypatch.setattr(evict_oldest, "__defaults__", (8 * SIZE, ""))
+    log_once.cache_clear()
+    for key in fill(cache, 6):
+        age(cache, key, time.time() - 3 * DAY)
+    keys = [hash_parts(b"new", bytes([number])) for number in range(20)]
+    for key in keys[:5]:
+        cache.store(key, {"object.so": bytes(SIZE)})
+    assert left(cache, keys) == list(range(5))
+    assert not caplog.records
+    for key in keys[5:]:
+        cache.store(key, {"object.so": bytes(SIZE)})
+    (record,) = caplog.records
+    assert f"compiled within a day: {cache.folder} is full, with 256 MB; name" in record.getMessage()
 
 
 def test_other_things_in_the_folder_stay(cache: Cache, tmp_path: Path) -> None:
