@@ -50,10 +50,9 @@ class Stream:
         self, parameters: Array, fields: Mapping[str, npt.ArrayLike], noise: Noise | None
     ) -> Mapping[str, Array]:
         """The states after one more step, (batch, units) by population, valid until the next one."""
-        if self._feeder is None or not self._feeder.feed(fields):
+        if self._feeder is None or self._offset is None or not self._feeder.feed(fields, self._offset + 1):
             return self._bind(parameters, fields, noise)
         assert self._stepper is not None
-        assert self._offset is not None
         states = self._stepper.repeat(parameters, self._offset, noise)
         self._offset += 1
         return states
@@ -69,8 +68,7 @@ class Stream:
         if self._stepper is None or self._bound_size != batch.size:
             self._stepper, self._bound_size = self._executable.stepper(batch.size), batch.size
         self._feeder = make_feeder(self._network, fields, batch)
-        batch = batch if self._feeder is None else self._feeder.batch
-        states = self._stepper.step(parameters, batch)
+        states = self._stepper.step(parameters, self._feeder.batch)
         self._size, self._offset, self._given = batch.size, batch.offset + 1, None
         return states
 

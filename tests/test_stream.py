@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import graphbptt
+from graphbptt import stream
 from graphbptt.errors import DataError, SpecError
 from graphbptt.ir.batch import CarriedState
 from graphbptt.model import Model
@@ -225,25 +226,79 @@ def test_a_feeder_takes_what_needs_no_closer_look(x: Any, fits: bool) -> None:
     model = build_model(dtype="float32")
     fields: dict[str, Any] = {"x": np.ones((2, 1))}
     feeder = make_feeder(model.network, fields, bind_step(model.network, fields, model.dtype))
-    assert feeder is not None
-    assert feeder.feed({"x": x}) is fits
+    assert feeder.feed({"x": x}, 2) is fits
     if fits:
         assert feeder.batch.clamps[0].values.tolist() == [np.asarray(x, np.float32).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("mask", "fits"),
+    [
+        (np.array([[1.0, 0.0], [0.0, 0.0]]), True),
+        (np.array([[1, 0], [0, 0]]), True),
+        (np.array([[True, False], [False, False]]), True),
+        (np.array([[1.0, 0.0], [0.0, 2.0]]), False),
+        (np.array([[1.0, 0.0], [0.0, np.nan]]), False),
+        (np.array([[1.0, 0.0], [0.0, 0.0]], complex), False),
+        (np.array([[1.0], [0.0]]), False),
+        ([[1.0, 0.0], [0.0, 0.0]], False),
+    ],
+)
+def test_a_feeder_puts_values_where_a_mask_holds(mask: Any, fits: bool) -> None:
+    """Whatever they are where it does not."""
+    model = build_model(graphbptt.Clamp("h", "held", mask="mask"), dtype="float32")
+    fields: dict[str, Any] = {"x": np.ones((2, 1)), "held": np.ones((2, 2)), "mask": np.ones((2, 2))}
+    feeder = make_feeder(model.network, fields, bind_step(model.network, fields, model.dtype))
+    held = np.array([[3.0, np.nan], [np.inf, 1e300]])
+    assert feeder.feed({**fields, "held": held, "mask": mask}, 2) is fits
+    if fits:
+        bound = feeder.batch.clamps[1]
+        assert bound.values.tolist() == [[[3.0, 0.0], [0.0, 0.0]]]
+        assert bound.mask is not None
+        assert bound.mask.tolist() == [[[True, False], [False, False]]]
+        assert not feeder.feed({**fields, "held": held}, 2)
+        assert not feeder.feed({**fields, "held": held.astype(complex), "mask": mask}, 2)
+        assert feeder.feed(fields, 2)
+        assert bound.values.all()
+
+
+@pytest.mark.parametrize("mask", [None, "mask"])
+def test_a_feeder_counts_listed_steps(mask: str | None) -> None:
+    model = build_model(graphbptt.Clamp("h", "held", at=(2, 5), mask=mask))
+    fields = {"x": np.ones((2, 1)), "held": np.full((2, 2), 3.0), "mask": np.array([[1, 1], [0, 1]])}
+    feeder = make_feeder(model.network, fields, bind_step(model.network, fields, model.dtype))
+    bound = feeder.batch.clamps[1]
+    listed = fields["mask"] if mask else np.ones((2, 2))
+    for step in range(1, 8):
+        expected = listed * (step in (2, 5))
+        assert feeder.feed(fields, step)
+        assert np.array_equal(bound.values, 3.0 * expected[None])
+        assert np.array_equal(bound.mask, expected[None])
+
+
+def test_masks_and_listed_steps_are_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clamps = [graphbptt.Clamp("h", "a", at=(2, 5)), graphbptt.Clamp("h", "b", (1,), mask="m")]
+    model = build_model(*clamps)
+    bound: list[int] = []
+    monkeypatch.setattr(stream, "bind_step", lambda *given: bound.append(1) or bind_step(*given))
+    for step in range(6):
+        h = X[:, step]
+        model.step({"x": h, "a": np.hstack([h, h]), "b": h, "m": h > 0})
+    assert len(bound) == 1
 
 
 def test_a_feeder_knows_the_names_that_were_checked() -> None:
     model = build_model()
     fields = {"x": X[:, 0], "y": X[:, 0]}
     feeder = make_feeder(model.network, fields, bind_step(model.network, fields, model.dtype))
-    assert feeder is not None
-    assert feeder.feed(dict(reversed(fields.items())))
+    assert feeder.feed(dict(reversed(fields.items())), 2)
     for other in (
         {"y": X[:, 0]},
         {"x": X[:, 0]},
         {**fields, "length": X[:, 0]},
         {**fields, "lengths": [1, 1]},
     ):
-        assert not feeder.feed(other)
+        assert not feeder.feed(other, 2)
     walk(model, 1, 2)
     with pytest.raises(DataError, match="field length: nothing reads it; did you mean 'lengths'"):
         model.step({"x": X[:, 2], "length": np.ones(2)})
@@ -293,5 +348,18 @@ def test_nodes_that_share_a_field_have_their_columns_of_it(backend: str) -> None
         assert all(np.array_equal(states[node], series[:, step]) for node, series in whole.items())
     feeder = model._stream._feeder
     assert feeder is not None
-    assert feeder.feed({"x": x[:, 0]})
+    assert feeder.feed({"x": x[:, 0]}, 1)
     assert np.array_equal(np.concatenate([bound.values[0] for bound in feeder.batch.clamps], axis=1), x[:, 0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nodes_that_share_a_field_have_their_columns_of_its_mask(backend: str) -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph([("a", "h"), ("b", "h"), ("h", "a"), ("h", "b")])
+    clamp = graphbptt.Clamp(["b", "a"], "x", mask="m", at=(1, 2, 4, 5))
+    model = graphbptt.compile(graph, [clamp], backend=backend, dtype="float64")
+    rng = np.random.default_rng(2)
+    fields = {"x": rng.normal(size=(2, 6, 2)), "m": rng.integers(0, 2, size=(2, 6, 2))}
+    whole = model.run(fields)
+    for step in range(6):
+        states = model.step({name: array[:, step] for name, array in fields.items()})
+        assert all(np.array_equal(states[node], series[:, step]) for node, series in whole.items())
