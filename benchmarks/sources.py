@@ -1,7 +1,7 @@
 """Generated C: how long its text takes to write, to compile, and to load when the cache has it.
 
-The networks are those of the specs and of the workloads, in single precision. Each source is compiled for an empty
-cache, and what was made is then loaded from that cache for the first time.
+The networks are those of the specs and of the workloads, and one of many populations, in single precision. Each source
+is compiled for an empty cache, and what was made is then loaded from that cache for the first time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import networkx as nx
+import numpy as np
+
 import graphbptt
 from benchmarks.registry import WORKLOADS
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.source import write_source
 from graphbptt.errors import BackendError
+from graphbptt.ir.data import Target
 from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache
 from graphbptt_native.cpu import describe_cpu
@@ -56,7 +60,7 @@ class SourceTiming:
 
 
 def time_sources() -> list[SourceTiming]:
-    """One row for each spec and workload; none where there is no C compiler."""
+    """One row for each network; none where there is no C compiler."""
     with TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
         try:
@@ -67,7 +71,9 @@ def time_sources() -> list[SourceTiming]:
 
 
 def list_plans() -> Iterator[tuple[str, Plan]]:
-    """The plan of every spec and workload."""
+    """The plan of a network of many populations, and of every spec and workload."""
+    many = draw_populations(60, 300)
+    yield "60 populations", graphbptt.compile(many, [], [Target(0, "y")], backend="numpy").plan
     for path in sorted(SPECS.glob("*.yaml")):
         yield f"specs/{path.name}", graphbptt.load(path).compile(backend="numpy").plan
     for name, workload in WORKLOADS.items():
@@ -75,6 +81,16 @@ def list_plans() -> Iterator[tuple[str, Plan]]:
         graph = network.declare(sizes, bool(network.noise))
         given, wanted = network.inputs(sizes), network.targets(sizes)
         yield name, graphbptt.compile(graph, given, wanted, backend="numpy").plan
+
+
+def draw_populations(count: int, edges: int, seed: int = 0) -> nx.MultiDiGraph[Any]:
+    """Populations of four units, with connections one to one at random, which are one or two steps late."""
+    rng = np.random.default_rng(seed)
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_nodes_from(range(count), units=4, activation="tanh")
+    for source, target, delay in rng.integers((0, 0, 1), (count, count, 3), (edges, 3)).tolist():
+        graph.add_edge(source, target, weight="one_to_one", delay=delay)
+    return graph
 
 
 def time_source(name: str, plan: Plan, toolchain: Toolchain, cache: Cache) -> SourceTiming:

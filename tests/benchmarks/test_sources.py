@@ -7,7 +7,7 @@ from pathlib import Path
 from compiled import toolchain
 from named_networks import lstm
 
-from benchmarks.sources import SourceTiming, format_sources, time_source
+from benchmarks.sources import SourceTiming, format_sources, list_plans, time_source
 from graphbptt.compiler import compile_network
 from graphbptt_native.cache import Cache
 
@@ -29,3 +29,10 @@ def test_what_is_slow_is_named() -> None:
 
 def test_no_compiler_no_table() -> None:
     assert format_sources([]) == []
+
+
+def test_a_network_of_many_populations_is_among_them() -> None:
+    name, plan = next(list_plans())
+    assert name == "60 populations"
+    assert len(plan.network.populations) > 50
+    assert len(plan.network.connections) == 300
