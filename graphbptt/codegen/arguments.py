@@ -174,13 +174,16 @@ class Arguments:
 
     def column(self, view: View, index: str, at: Place = ROW) -> str:
         """One column of a view, in a row of the current step."""
-        passing = view.buffer in self._passing
-        row, width = at.in_block if passing else at.row, self.stride(view)
+        row, width = at.in_block if self.is_passing(view) else at.row, self.stride(view)
         if view.shift:
             steps = "size" if abs(view.shift) == 1 else f"{abs(view.shift)} * size"
             row = f"({row} {'-' if view.shift < 0 else '+'} {steps})"
         start = f" + {view.start}" if view.start else ""
         return f"{self.name(Rows(self.home(view)))}[{row} * {width}{start} + {index}]"
+
+    def is_passing(self, view: View) -> bool:
+        """Whether a view's buffer holds a block of steps and no more."""
+        return view.buffer in self._passing
 
     def stride(self, view: View) -> int:
         """How many numbers further a view's next row lies."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from graphbptt.codegen.guards import has_gaps
 from graphbptt.codegen.panels import Kind
-from graphbptt.codegen.product import Product as PackedProduct
+from graphbptt.codegen.product import PackedProduct
 from graphbptt.codegen.spans import find_spans
 from graphbptt.ir.operations import Product, View
 from graphbptt.ir.plan import Matrix, Plan

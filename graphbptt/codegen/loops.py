@@ -19,7 +19,7 @@ from typing import cast
 from graphbptt.codegen.arguments import Arguments, Entries, Packed, Part, Place, Turned
 from graphbptt.codegen.choose_product import choose_product
 from graphbptt.codegen.guards import find_guards
-from graphbptt.codegen.product import Product as PackedProduct
+from graphbptt.codegen.product import PackedProduct
 from graphbptt.codegen.rows import RowOperation, RowWriter
 from graphbptt.codegen.text import block, comment, remark
 from graphbptt.ir.operations import Operation, Product, View, views_of
@@ -124,14 +124,12 @@ class LoopWriter:
         return lines
 
     def _write_rows(self, operations: Iterable[Operation], head: str, row: str) -> list[str]:
-        pieces = self.rows.write_pieces(cast(Iterable[RowOperation], operations), row == ROWS_OF_STEP[1])
-        lines: list[str] = []
-        for written in _join_pieces(pieces):
-            places = ["ONE_ROW", f"const ptrdiff_t row = {row};"]
-            if any("[block_row" in line for line in written):
-                places.append("const ptrdiff_t block_row = row - first * size;")
-            lines += block(head, [*places, *written])
-        return lines
+        group = cast(Sequence[RowOperation], list(operations))
+        places = ["ONE_ROW", f"const ptrdiff_t row = {row};"]
+        if any(self.arguments.is_passing(view) for operation in group for view in views_of(operation)):
+            places.append("const ptrdiff_t block_row = row - first * size;")
+        pieces = self.rows.write_pieces(group, row == ROWS_OF_STEP[1])
+        return [line for piece in _join_pieces(pieces) for line in block(head, [*places, *piece])]
 
     def _write_product(self, product: Operation, count: str, at: Place) -> Iterator[str]:
         assert isinstance(product, Product)

@@ -22,11 +22,11 @@ from graphbptt.codegen.text import block
 from graphbptt.codegen.tiles import emit_tile
 from graphbptt.codegen.vectors import VectorUnit
 
-__all__ = ["Product", "declare_products", "emit_products", "packed_size"]
+__all__ = ["PackedProduct", "declare_products", "emit_products", "packed_size"]
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class PackedProduct:
     """A C function ``name(rows, in, in_stride, packed, out, out_stride, accumulate)``.
 
     It computes ``out (+)= in @ matrix`` for a packed matrix of `depth` rows and `columns` columns. `spans` tell of the
@@ -43,7 +43,7 @@ class Product:
     def rows_of(self, first: int, stop: int) -> tuple[int, int]:
         """The rows in which some of the columns [first, stop) have numbers.
 
-        >>> Product("product", 9, 20, (Span(12, 0, 9), Span(16, 0, 4), Span(20, 3, 6))).rows_of(12, 20)
+        >>> PackedProduct("product", 9, 20, (Span(12, 0, 9), Span(16, 0, 4), Span(20, 3, 6))).rows_of(12, 20)
         (0, 6)
         """
         if not self.spans:
@@ -66,7 +66,7 @@ def packed_size(depth: int, columns: int, lanes: int) -> int:
     return depth * -(-columns // lanes) * lanes
 
 
-def emit_products(products: tuple[Product, ...], unit: VectorUnit, precision: Precision) -> list[str]:
+def emit_products(products: tuple[PackedProduct, ...], unit: VectorUnit, precision: Precision) -> list[str]:
     """The lines of the products, of the tiles they share, and of ``pack_matrix``, which packs for all of them."""
     lanes = unit.lanes(precision)
     rows, most = unit.tile
@@ -106,14 +106,14 @@ void pack_matrix(ptrdiff_t depth, ptrdiff_t columns, const real *restrict matrix
 """
 
 
-def declare_products(products: tuple[Product, ...]) -> list[str]:
+def declare_products(products: tuple[PackedProduct, ...]) -> list[str]:
     """The lines that tell of products ahead of their definitions."""
     title = "/* out (+)= in @ matrix. A name ends with the rows and columns of the matrix. */"
     heads = [_head(product) for product in products]
     return [title, *(line for first, second in heads for line in (first, f"{second};"))] if heads else []
 
 
-def _head(product: Product) -> tuple[str, str]:
+def _head(product: PackedProduct) -> tuple[str, str]:
     """The name and the parameters of a product."""
     guard = f"{GUARD}, " if product.kind == "guarded" else ""
     return (
@@ -123,7 +123,7 @@ def _head(product: Product) -> tuple[str, str]:
     )
 
 
-def _emit_product(product: Product, lanes: int, most: int) -> list[str]:
+def _emit_product(product: PackedProduct, lanes: int, most: int) -> list[str]:
     """A call for each panel, of its rows that are not zero."""
     widths = _panel_widths(product.columns, lanes, most)
     guarded = product.kind == "guarded"

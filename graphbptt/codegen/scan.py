@@ -17,7 +17,7 @@ from graphbptt.codegen.arguments import Argument, Arguments
 from graphbptt.codegen.entries import has_narrow_indices
 from graphbptt.codegen.loops import LoopWriter
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.product import Product as PackedProduct
+from graphbptt.codegen.product import PackedProduct
 from graphbptt.codegen.rows import RowOperation, RowWriter
 from graphbptt.codegen.text import block, comment
 from graphbptt.ir.lifetimes import is_written_once

@@ -18,7 +18,7 @@ from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.entries import declare_entries, emit_entries, has_narrow_indices
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_noise
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.product import Product, declare_products, emit_products
+from graphbptt.codegen.product import PackedProduct, declare_products, emit_products
 from graphbptt.codegen.scan import Scan, can_emit, emit_scan
 from graphbptt.codegen.sum_rows import emit_sum, has_sums
 from graphbptt.codegen.text import comment
@@ -81,13 +81,13 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     return Source("\n".join([*contents, legend, prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
 
 
-def _declare_called(plan: Plan, products: tuple[Product, ...]) -> list[str]:
+def _declare_called(plan: Plan, products: tuple[PackedProduct, ...]) -> list[str]:
     """What scans call, ahead of them."""
     return [*declare_products(products), *(declare_entries() if _has_entries(plan) else ()), ""]
 
 
 def _emit_called(
-    plan: Plan, products: tuple[Product, ...], precision: Precision, vectors: VectorUnit
+    plan: Plan, products: tuple[PackedProduct, ...], precision: Precision, vectors: VectorUnit
 ) -> list[str]:
     """What scans call, and whatever else is called for whole sequences."""
     lines = [*emit_vectors(vectors, precision), *emit_products(products, vectors, precision)]

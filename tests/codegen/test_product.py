@@ -15,7 +15,7 @@ from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.panels import Kind
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
-from graphbptt.codegen.product import Product, emit_products, packed_size
+from graphbptt.codegen.product import PackedProduct, emit_products, packed_size
 from graphbptt.codegen.spans import Span
 from graphbptt.codegen.vectors import VectorUnit, emit_vectors
 
@@ -33,13 +33,15 @@ def size(number: int) -> ctypes.c_ssize_t:
     return ctypes.c_ssize_t(number)
 
 
-PLAIN = tuple(Product(f"product_{depth}_{columns}", depth, columns) for depth, columns in SHAPES)
+PLAIN = tuple(PackedProduct(f"product_{depth}_{columns}", depth, columns) for depth, columns in SHAPES)
 
 
 class Compiled:
     """Products, if nothing else is said those of all shapes, for one kind of vectors."""
 
-    def __init__(self, unit: VectorUnit, precision: Precision, products: tuple[Product, ...] = PLAIN) -> None:
+    def __init__(
+        self, unit: VectorUnit, precision: Precision, products: tuple[PackedProduct, ...] = PLAIN
+    ) -> None:
         self.lanes = unit.lanes(precision)
         lines = [*emit_vectors(unit, precision), *emit_products(products, unit, precision)]
         self.library = load_source("\n".join([prelude([], precision, C), *lines, ""]))
@@ -146,9 +148,9 @@ def draw_blocks(random: np.random.Generator, rows: int, columns: int, precision:
 def test_products_of_zeros(unit: VectorUnit, precision: Precision) -> None:
     """Zeros of matrices, of guards and of states: results are the same, if they are wanted, or zero."""
     products = (
-        Product("with_spans", 150, 140, STAIRS),
-        Product("guarded", 150, 140, STAIRS, "guarded"),
-        Product("gapped", 150, 140, STAIRS, "gapped"),
+        PackedProduct("with_spans", 150, 140, STAIRS),
+        PackedProduct("guarded", 150, 140, STAIRS, "guarded"),
+        PackedProduct("gapped", 150, 140, STAIRS, "gapped"),
     )
     compiled, matrix = Compiled(unit, precision, products), stairs(precision)
     packed = compiled.pack(matrix)
@@ -173,7 +175,7 @@ def test_products_of_zeros(unit: VectorUnit, precision: Precision) -> None:
 def test_zeros_are_passed_over(kind: Kind) -> None:
     """A weight that is not a number tells what was multiplied; where nothing was, what there was is gone."""
     unit = UNITS[-1]
-    compiled = Compiled(unit, FLOAT32, (Product("product", 130, 70, (), kind),))
+    compiled = Compiled(unit, FLOAT32, (PackedProduct("product", 130, 70, (), kind),))
     packed = compiled.pack(np.zeros((130, 70), np.float32))
     packed[:] = np.nan
     source, out = np.zeros((12, 132), np.float32), np.full((12, 72), 7, np.float32)
@@ -193,7 +195,7 @@ def test_zeros_are_passed_over(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", ["guarded", "gapped"])
 def test_rows_with_zeros_do_not_depend_on_each_other(kind: Kind) -> None:
     """To the last bit, where a guard is not zero."""
-    compiled = Compiled(UNITS[-1], FLOAT64, (Product("product", 150, 140, STAIRS, kind),))
+    compiled = Compiled(UNITS[-1], FLOAT64, (PackedProduct("product", 150, 140, STAIRS, kind),))
     packed = compiled.pack(stairs(FLOAT64))
     random = np.random.default_rng(3)
     source, guard = draw_blocks(random, 13, 150, FLOAT64), draw_blocks(random, 13, 140, FLOAT64)
