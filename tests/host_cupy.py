@@ -29,19 +29,25 @@ HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
 class HostCupy:
     """`counts` says how often what was done: `allocate`, `launch` and `multiply` by calls, `copy`, `graph`, `wait`.
 
-    Arrays together have no more than `memory` bytes; a kernel called `failing` ends all work.
+    Arrays together have no more than `memory` bytes, a block `shared` bytes of its own; a kernel called `failing` ends
+    all work.
     """
 
-    def __init__(self, memory: int = 2**40, failing: str | None = None) -> None:
+    def __init__(self, memory: int = 2**40, shared: int = 227 * 1024, failing: str | None = None) -> None:
         self.memory, self.failing = memory, failing
         self.arrays: list[weakref.ref[np.ndarray]] = []
         self.counts: Counter[str] = Counter()
         self.current: HostStream | None = None
+        properties = {
+            "name": b"host", "major": 9, "minor": 0, "multiProcessorCount": 2, "maxThreadsPerBlock": 1024,
+            "sharedMemPerBlockOptin": shared,
+        }  # fmt: skip
         self.cuda = SimpleNamespace(
             Stream=partial(HostStream, self),
-            Device=lambda: SimpleNamespace(compute_capability="90"),
+            Device=lambda: SimpleNamespace(compute_capability="90", id=3),
             alloc_pinned_memory=self._pin,
             runtime=SimpleNamespace(
+                getDeviceProperties={3: properties}.__getitem__,
                 memcpyHostToDevice=HOST_TO_DEVICE,
                 memcpyDeviceToHost=DEVICE_TO_HOST,
                 memcpyAsync=self._copy,
@@ -196,11 +202,12 @@ class HostKernel:
 
     def __init__(self, cupy: HostCupy, function: Any) -> None:
         self._cupy, self._function = cupy, function
+        self.max_dynamic_shared_size_bytes = 48 * 1024
 
     def __call__(
         self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...], shared_mem: int = 0
     ) -> None:
-        assert shared_mem == 0
+        assert shared_mem <= self.max_dynamic_shared_size_bytes
         (threads, *_), (blocks,), (width,) = arguments, grid, block
         assert (blocks - 1) * width < threads <= blocks * width
         given = [

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from compiled import NOWHERE, toolchain
 
+from graphbptt.codegen.device_limits import DeviceLimits
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.launches import (
     Address,
@@ -25,6 +26,7 @@ from graphbptt.codegen.launches import (
     Multiply,
     Region,
 )
+from graphbptt.codegen.persistent import PersistentKernels
 from graphbptt.codegen.verify_launches import verify_launches
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Array, Call, Memory
@@ -36,18 +38,26 @@ __all__ = ["LoopbackDevice", "build"]
 
 LOOP = "for (ptrdiff_t thread = 0; thread < threads; thread++)"
 REVERSED = "for (ptrdiff_t thread = threads - 1; thread >= 0; thread--)"
+BLOCK_LOOP = "for (int thread = 0; thread < threads; thread++)"
+BLOCK_REVERSED = "for (int thread = threads - 1; thread >= 0; thread--)"
+"""Of all threads, and of those of a block up to a barrier."""
 
 
-def build(plan: Plan, dtype: Any, in_reverse: bool = False) -> DeviceExecutable:
-    """A plan on a device that is this machine's memory; threads run in their order, or in reverse."""
-    return VerifiedExecutable(plan, np.dtype(dtype), LoopbackDevice(in_reverse))
+def build(
+    plan: Plan, dtype: Any, in_reverse: bool = False, limits: DeviceLimits | None = None
+) -> DeviceExecutable:
+    """A plan on a device that is this machine's memory; threads run in their order, or in reverse.
+
+    With limits, of a GPU that is not there, scans are persistent kernels where it would have them.
+    """
+    return VerifiedExecutable(plan, np.dtype(dtype), LoopbackDevice(in_reverse, limits))
 
 
 class VerifiedExecutable(DeviceExecutable):
     """Runs no launch plan that the verifier does not take."""
 
-    def _schedule(self, shape: LaunchShape) -> LaunchPlan:
-        return verify_launches(super()._schedule(shape))
+    def _schedule(self, shape: LaunchShape, persistent: PersistentKernels) -> LaunchPlan:
+        return verify_launches(super()._schedule(shape, persistent))
 
 
 class LoopbackDevice:
@@ -55,12 +65,13 @@ class LoopbackDevice:
 
     dialect = C
 
-    def __init__(self, in_reverse: bool = False) -> None:
-        self._in_reverse = in_reverse
+    def __init__(self, in_reverse: bool = False, limits: DeviceLimits | None = None) -> None:
+        self._in_reverse, self.limits = in_reverse, limits
 
     def load(self, text: str) -> ctypes.CDLL:
-        assert LOOP in text
-        source = text.replace(LOOP, REVERSED) if self._in_reverse else text
+        loop, turned = (BLOCK_LOOP, BLOCK_REVERSED) if BLOCK_LOOP in text else (LOOP, REVERSED)
+        assert loop in text
+        source = text.replace(loop, turned) if self._in_reverse else text
         return load_library(source, hurried(), NOWHERE).functions
 
     def allocate(self, array: DeviceArray) -> Array:

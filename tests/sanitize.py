@@ -25,6 +25,7 @@ WATCHED = (
         f"backends/test_native_{part}.py"
         for part in ("scans", "sparse", "noise", "threads", "contraction", "sweeps", "positions")
     ),
+    "backends/test_cupy_persistent.py",
     *(f"codegen/test_{part}.py" for part in ("contraction", "product")),
 )
 OPTIONS = {

@@ -5,7 +5,7 @@ What stands at the edges, copies of parameters, clamps, losses, is the host's, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -29,10 +29,12 @@ Call = Callable[[], object]
 class DevicePlan(BoundPlan):
     """A plan bound to the memory of one shape of batch, on the host and on a device."""
 
-    def __init__(self, plan: Plan, space: HostSpace, launches: LaunchPlan, module: Module) -> None:
+    def __init__(
+        self, plan: Plan, space: HostSpace, launches: LaunchPlan, modules: Mapping[str, Module]
+    ) -> None:
         super().__init__(plan, space, lambda *_: _Elsewhere())
         self._host = space
-        self._program = Program(launches, module, space.device, space.twins(launches))
+        self._program = Program(launches, modules, space.device, space.twins(launches))
         deltas = dict.fromkeys(site.delta for site in plan.losses)
         self._slopes = [delta for delta in deltas if delta is not None]
 

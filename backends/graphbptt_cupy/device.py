@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.codegen.device_limits import DeviceLimits
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.launches import DeviceArray, Launch, Multiply, Region
 
@@ -25,6 +26,10 @@ class Device(Protocol):
     """What runs launch plans. Calls take no arguments, and start work in the order in which they are made."""
 
     dialect: Dialect
+
+    @property
+    def limits(self) -> DeviceLimits | None:
+        """What decides which scans are persistent kernels; None where all are launched step by step."""
 
     def load(self, text: str) -> Module:
         """Compile the text of kernels."""

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from graphbptt.codegen.choose_persistent import choose_scans
 from graphbptt.codegen.kernels import write_kernels
 from graphbptt.codegen.launches import LaunchPlan, LaunchShape
+from graphbptt.codegen.persistent import NO_PERSISTENT, PersistentKernels, write_persistent
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.schedule_launches import schedule_launches
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.bound_plan import DevicePlan
-from graphbptt_cupy.device import Device
+from graphbptt_cupy.device import Device, Module
 from graphbptt_cupy.memory import explain_memory
 from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
@@ -30,7 +32,9 @@ class DeviceExecutable(NumpyExecutable):
         self._device = device
         self._precision = precision_of(dtype)
         self._kernels = write_kernels(plan, self._precision, device.dialect)
-        self._module = device.load(self._kernels.text)
+        module = device.load(self._kernels.text)
+        self._modules = {signature.kernel: module for signature in self._kernels.signatures}
+        self._persistent: dict[str, Module] = {}
 
     def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
         shape = LaunchShape(steps, size, ragged, stepwise)
@@ -38,13 +42,15 @@ class DeviceExecutable(NumpyExecutable):
 
     def _attach(self, space: Workspace) -> BoundPlan:
         assert isinstance(space, HostSpace)
-        launches = self._schedule(space.shape)
+        persistent = self._write_persistent(space.shape)
+        launches = self._schedule(space.shape, persistent)
+        modules = self._modules | self._load(persistent)
         try:
-            return DevicePlan(self._plan, space, launches, self._module)
+            return DevicePlan(self._plan, space, launches, modules)
         except MemoryError:
             self._forget()
         try:
-            return DevicePlan(self._plan, space, launches, self._module)
+            return DevicePlan(self._plan, space, launches, modules)
         except MemoryError:
             free = self._device.measure_free()
         raise explain_memory(launches, free)
@@ -55,5 +61,24 @@ class DeviceExecutable(NumpyExecutable):
         self._last = None
         self._device.measure_free()
 
-    def _schedule(self, shape: LaunchShape) -> LaunchPlan:
-        return schedule_launches(self._plan, self._kernels, self._precision, shape)
+    def _schedule(self, shape: LaunchShape, persistent: PersistentKernels) -> LaunchPlan:
+        return schedule_launches(self._plan, self._kernels, self._precision, shape, persistent)
+
+    def _write_persistent(self, shape: LaunchShape) -> PersistentKernels:
+        """Kernels for the scans that one launch does best. Where bits must not depend on the number of steps there are
+        none: a single step has none either."""
+        limits = self._device.limits
+        if limits is None or shape.stepwise:
+            return NO_PERSISTENT
+        choices = choose_scans(self._plan, self._precision, shape.steps, shape.size, limits)
+        chosen = {scan: choice for scan, choice in choices.items() if not isinstance(choice, str)}
+        return write_persistent(self._plan, chosen, self._precision, self._device.dialect)
+
+    def _load(self, persistent: PersistentKernels) -> dict[str, Module]:
+        """Compile what was not compiled for another shape."""
+        if not persistent.kernels:
+            return {}
+        if persistent.text not in self._persistent:
+            self._persistent[persistent.text] = self._device.load(persistent.text)
+        module = self._persistent[persistent.text]
+        return {kernel.name: module for kernel in persistent.kernels.values()}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.codegen.device_limits import describe_device
 from graphbptt.codegen.dialect import CUDA, Dialect
 from graphbptt.codegen.launches import Address, ArgumentValue, DeviceArray, Launch, Multiply, Region
 from graphbptt.errors import DeviceError
@@ -36,6 +37,7 @@ class GpuDevice:
     def __init__(self, cupy: Any, dtype: np.dtype[Any], captured: bool = True) -> None:
         self._cupy, self._captured = cupy, captured
         self._stream = cupy.cuda.Stream(non_blocking=True)
+        self.limits = describe_device(cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id))
         size = measure_workspace(int(cupy.cuda.Device().compute_capability[:-1]))
         self._workspace = cupy.empty(size, np.uint8)
         pointer = self._workspace.data.ptr

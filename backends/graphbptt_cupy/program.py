@@ -25,11 +25,14 @@ __all__ = ["Program"]
 class Program:
     """All of a plan's memory, taken once, and what works on it.
 
-    `twins` are flat arrays of the host, one for each array that is copied from there or to it, under its name.
+    `modules` are compiled kernels, by the name of each; `twins` are flat arrays of the host, one for each array that is
+    copied from there or to it, under its name.
     """
 
-    def __init__(self, plan: LaunchPlan, module: Module, device: Device, twins: Mapping[str, Array]) -> None:
-        self._plan, self._module, self._device, self._twins = plan, module, device, twins
+    def __init__(
+        self, plan: LaunchPlan, modules: Mapping[str, Module], device: Device, twins: Mapping[str, Array]
+    ) -> None:
+        self._plan, self._modules, self._device, self._twins = plan, modules, device, twins
         self._memory = {array.name: device.allocate(array) for array in plan.arrays}
         self._bound: dict[SectionName, list[Call]] = {}
         self._runs: dict[tuple[SectionName, ...], list[Call]] = {}
@@ -58,9 +61,9 @@ class Program:
         device, memory = self._device, self._memory
         match command:
             case Launch():
-                return device.bind_launch(self._module, command, memory)
+                return device.bind_launch(self._modules[command.kernel], command, memory)
             case Clear(region):
-                return device.bind_launch(self._module, clear_rows(region), memory)
+                return self._bind(clear_rows(region))
             case Multiply():
                 return device.bind_multiply(command, memory)
             case CopyIn(region):

@@ -23,6 +23,7 @@ from graphbptt.codegen.arguments import (
     Summands,
     Turned,
     Vector,
+    Weights,
 )
 from graphbptt.codegen.entries import count_turned
 from graphbptt.codegen.precision import precision_of
@@ -135,7 +136,7 @@ class NativeWorkspace(Workspace):
                 return self._pack(argument)
             case Entries(weights, transposed, part):
                 return self.entries(weights, transposed)[part]
-            case Turned() | NoiseKey() | Summands():
+            case Turned() | NoiseKey() | Summands() | Weights():
                 raise AssertionError(f"{argument} is no array that threads share")
 
     def _pack(self, packed: Packed) -> Array:

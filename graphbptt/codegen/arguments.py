@@ -10,6 +10,7 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Vector()                        the packed vector
           | Constant(width, expression)     a value of rows of that vector and numbers, once per sequence
           | Packed(weights, transposed, depth, columns)     weights of a product, in the order it reads them
+          | Weights(matrix)                 a packed matrix of the plan, row by row
           | Entries(weights, transposed, part)              one of the arrays of weights that are kept as entries
           | Turned(depth)                       room for turned states (unit, example), each thread its own
 
@@ -48,6 +49,7 @@ __all__ = [
     "Summands",
     "Turned",
     "Vector",
+    "Weights",
 ]
 
 
@@ -106,6 +108,11 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    matrix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an example lies at a step, as text: in rows of all steps, and in those of the current block alone."""
 
@@ -141,6 +148,7 @@ Argument = (
     | Vector
     | Constant
     | Packed
+    | Weights
     | Entries
     | Turned
 )
@@ -223,6 +231,8 @@ class Arguments:
                 return "padded"
             case Packed(weights, transposed, _, columns):
                 return f"{weights}_{'turned' if transposed else 'packed'}_{columns}"
+            case Weights(matrix):
+                return matrix
             case Entries(weights, transposed, part):
                 return f"{weights}_{'turned_' if transposed else ''}{part}"
             case Turned(depth):
@@ -248,6 +258,8 @@ class Arguments:
                 return self.texts.expression(expression)
             case Packed(weights, transposed):
                 return self._own(weights, transposed)
+            case Weights(matrix):
+                return self._own(matrix, False)
             case Entries(weights, transposed, part):
                 return f"{part} of the entries of {self._own(weights, transposed)}"
             case Turned():

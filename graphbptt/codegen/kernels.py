@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from graphbptt.codegen.accesses import find_accesses
-from graphbptt.codegen.arguments import ROW, Argument, Arguments, Place, Summands
-from graphbptt.codegen.columns import ColumnOperation, ColumnWriter
+from graphbptt.codegen.arguments import Argument, Arguments, Summands
+from graphbptt.codegen.columns import ColumnWriter
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
@@ -30,8 +30,9 @@ from graphbptt.codegen.launches import THREADS, Signature
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.rows import RowOperation, RowWriter
-from graphbptt.codegen.text import block, remark
+from graphbptt.codegen.row_groups import GroupWriter, SequenceArguments, count_columns
+from graphbptt.codegen.rows import RowOperation
+from graphbptt.codegen.text import block
 from graphbptt.ir.expression import Load
 from graphbptt.ir.operations import (
     Contract,
@@ -39,8 +40,6 @@ from graphbptt.ir.operations import (
     Product,
     Reduce,
     Row,
-    Softmax,
-    SoftmaxGradient,
     View,
     views_in,
 )
@@ -141,13 +140,6 @@ def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dial
     return [start, *(f"    {parameter}," for parameter in listed), *block(f"{last})", lines), ""]
 
 
-class _KernelArguments(Arguments):
-    """Arguments for rows of whole sequences, whatever the loop that launches a kernel."""
-
-    def column(self, view: View, index: str, at: Place = ROW) -> str:
-        return super().column(view, index, Place(at.row, at.row))
-
-
 class _KernelWriter:
     """Writes the kernels of a plan one after the other."""
 
@@ -194,25 +186,17 @@ class _KernelWriter:
 
     def _write_group(self, name: str, group: tuple[RowOperation, ...]) -> Kernel | None:
         """None where states are copied to the memory in which they are, and nothing else is done."""
-        arguments = _KernelArguments(self.plan)
-        titles = remark(line for operation in group for line in arguments.explain(operation))
-        first = group[0]
-        if isinstance(first, Softmax | SoftmaxGradient):
-            rows = RowWriter(arguments, self.precision, name)
-            lines = rows.write(first)
-            self.needs |= rows.needs
-            return self._finish(name, arguments, 1, [*titles, *lines], *find_accesses(arguments, group))
-        writer = ColumnWriter(arguments, self.precision)
-        columns = max(write.view.width for operation in group for write in operation.writes())
-        lines = [line for operation in _columnwise(group) for line in writer.write(operation, columns)]
+        arguments = SequenceArguments(self.plan)
+        writer = GroupWriter(arguments, self.precision, name)
+        lines = writer.write(group)
         self.needs |= writer.needs
         self.noisy |= writer.noisy
         if not lines:
             return None
-        return self._finish(name, arguments, columns, [*titles, *lines], *find_accesses(arguments, group))
+        return self._finish(name, arguments, count_columns(group), lines, *find_accesses(arguments, group))
 
     def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
-        arguments, width, expression = _KernelArguments(self.plan), reduce.row.width, reduce.expression
+        arguments, width, expression = SequenceArguments(self.plan), reduce.row.width, reduce.expression
         if (
             isinstance(expression, Load)
             and isinstance(expression.slot, View)
@@ -246,7 +230,3 @@ class _KernelWriter:
         parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *arguments.parameters()]
         self.written.append((name, parameters, [*place, *lines]))
         return Kernel(name, columns, tuple(lines), tuple(arguments), reads, writes)
-
-
-def _columnwise(group: tuple[RowOperation, ...]) -> Iterator[ColumnOperation]:
-    return (operation for operation in group if not isinstance(operation, Softmax | SoftmaxGradient))

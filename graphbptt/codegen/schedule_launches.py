@@ -20,6 +20,7 @@ from graphbptt.codegen.launches import (
     LaunchShape,
     Section,
 )
+from graphbptt.codegen.persistent import NO_PERSISTENT, PersistentKernels
 from graphbptt.codegen.place_arrays import Places
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedule_sweeps import schedule_sweeps
@@ -29,15 +30,21 @@ from graphbptt.ir.plan import Plan
 __all__ = ["schedule_launches"]
 
 
-def schedule_launches(plan: Plan, kernels: Kernels, precision: Precision, shape: LaunchShape) -> LaunchPlan:
-    """The launch plan of a plan for batches of one shape."""
+def schedule_launches(
+    plan: Plan,
+    kernels: Kernels,
+    precision: Precision,
+    shape: LaunchShape,
+    persistent: PersistentKernels = NO_PERSISTENT,
+) -> LaunchPlan:
+    """The launch plan of a plan for batches of one shape, for which some scans may have `persistent` kernels."""
     places = Places(plan, precision, shape)
     parts = (
         Part(tuple(places.arrays.values())),
         Part(sections=tuple(_schedule_edges(plan, places))),
-        schedule_sweeps(plan, kernels, precision, places),
+        schedule_sweeps(plan, kernels, precision, places, persistent.kernels),
     )
-    return assemble(precision, shape, kernels.signatures, parts)
+    return assemble(precision, shape, (*kernels.signatures, *persistent.signatures), parts)
 
 
 def _schedule_edges(plan: Plan, places: Places) -> Iterator[Section]:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isqrt
 
-from graphbptt.codegen.arguments import Argument, Held, Holds, NoiseKey, Padded, Rows, Summands, Vector
+from graphbptt.codegen.arguments import (
+    Argument,
+    Held,
+    Holds,
+    NoiseKey,
+    Padded,
+    Rows,
+    Summands,
+    Vector,
+    Weights,
+)
 from graphbptt.codegen.assemble_launches import Part
 from graphbptt.codegen.fixed_launches import (
     EntryParts,
@@ -25,6 +35,8 @@ from graphbptt.codegen.launches import (
     Section,
     launch,
 )
+from graphbptt.codegen.persistent import PersistentKernel
+from graphbptt.codegen.persistent_launch import launch_persistent
 from graphbptt.codegen.place_arrays import Places
 from graphbptt.codegen.precision import Precision
 from graphbptt.ir.operations import Contract, Product, View
@@ -36,15 +48,25 @@ SUMMANDS, SUMS = "summands", "sums"
 """Scratch: what is to be added up, and the sums of its parts."""
 
 
-def schedule_sweeps(plan: Plan, kernels: Kernels, precision: Precision, places: Places) -> Part:
-    """The states of all steps, stage by stage, and their derivatives, the last stage first."""
+def schedule_sweeps(
+    plan: Plan,
+    kernels: Kernels,
+    precision: Precision,
+    places: Places,
+    persistent: Mapping[tuple[int, bool], PersistentKernel],
+) -> Part:
+    """The states of all steps, stage by stage, and their derivatives, the last stage first.
+
+    Where there is a `persistent` kernel for a loop over steps, by the index of its stage and whether it runs backward,
+    it takes the place of that.
+    """
     scheduler = _SweepScheduler(plan, places)
     stages = list(enumerate(plan.stages))
     forward = tuple(
         command
         for index, stage in stages
         for part in (
-            scheduler.schedule(stage, kernels.sweeps[index, False], False),
+            scheduler.schedule(stage, kernels.sweeps[index, False], False, persistent.get((index, False))),
             scheduler.pad(stage),
         )
         for command in part
@@ -52,7 +74,9 @@ def schedule_sweeps(plan: Plan, kernels: Kernels, precision: Precision, places: 
     backward = tuple(
         command
         for index, stage in reversed(stages)
-        for command in scheduler.schedule(stage, kernels.sweeps[index, True], True)
+        for command in scheduler.schedule(
+            stage, kernels.sweeps[index, True], True, persistent.get((index, True))
+        )
     )
     scratch = tuple(
         DeviceArray(name, "scratch", (size,), precision.name) for name, size in scheduler.scratch.items()
@@ -67,13 +91,27 @@ class _SweepScheduler:
         self.plan, self.places, self.shape = plan, places, places.shape
         self.scratch: dict[str, int] = {}
 
-    def schedule(self, stage: Stage, sweep: KernelSweep, backward: bool) -> Iterator[Command]:
+    def schedule(
+        self, stage: Stage, sweep: KernelSweep, backward: bool, persistent: PersistentKernel | None
+    ) -> Iterator[Command]:
         """All commands of one direction of a stage, in order."""
         steps = self.shape.steps
         stretches = [(step, step) for step in range(1, steps + 1)] if self.shape.stepwise else [(1, steps)]
         for work in sweep.before:
             for first, last in stretches:
                 yield from self._do(work, first, last)
+        loop = self._iterate(stage, sweep, backward)
+        if persistent is None:
+            yield from loop
+        else:
+            pointers = [self._find(argument) for argument in persistent.arguments]
+            yield launch_persistent(persistent, pointers, loop, self.places)
+        for work in sweep.after:
+            yield from self._do(work, 1, steps)
+
+    def _iterate(self, stage: Stage, sweep: KernelSweep, backward: bool) -> Iterator[Command]:
+        """The loop over steps."""
+        steps = self.shape.steps
         lag = max((phase for phase, _ in sweep.each), default=0)
         iterations = range(1, steps + lag + 1) if sweep.each else range(0)
         for iteration in reversed(iterations) if backward else iterations:
@@ -82,8 +120,6 @@ class _SweepScheduler:
                 if 1 <= step <= steps:
                     at = steps + 1 - step if stage.mode == "reverse" else step
                     yield from self._do(work, at, at)
-        for work in sweep.after:
-            yield from self._do(work, 1, steps)
 
     def pad(self, stage: Stage) -> Iterator[Command]:
         """Put the initial state in place of what was computed behind the sequences' ends."""
@@ -138,6 +174,8 @@ class _SweepScheduler:
                 return Address(f"noise:{population}")
             case Vector():
                 return Address("vector")
+            case Weights(matrix):
+                return Address(matrix)
             case Summands():
                 return Address(SUMMANDS)
         raise AssertionError(f"{argument} belongs to no kernel")

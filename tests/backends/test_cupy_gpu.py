@@ -39,6 +39,13 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> HostCupy:
     return HostCupy()
 
 
+@pytest.fixture
+def small_cupy(cupy: HostCupy) -> HostCupy:
+    """Of a device where no scan's weights have room in shared memory: all steps are launched."""
+    del cupy
+    return HostCupy(shared=64)
+
+
 def bind(network: Callable[[], FoldedNetwork], steps: int = 6) -> tuple[Plan, np.ndarray, Batch]:
     plan = compile_network(network())
     batch = bind_batch(plan.network, draw_fields(3, steps, padded=False), steps, DOUBLE)
@@ -73,21 +80,34 @@ def test_captured_equals_plain_bit_for_bit(cupy: HostCupy) -> None:
         assert derive(captured, plan, vector + change, batch) == derive(plain, plan, vector + change, batch)
 
 
-def test_what_was_captured_is_launched_as_graphs_alone(cupy: HostCupy) -> None:
+def test_what_was_captured_is_launched_as_graphs_alone(small_cupy: HostCupy) -> None:
     """No kernel or product by a call of its own, no memory, and one wait for all that comes down at once."""
-    plan, vector, batch = bind(NETWORKS[1], steps=40)
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
-    gradient = np.empty(plan.layout.free)
-    counts = []
-    for _ in range(4):
-        cupy.counts.clear()
-        executable.loss_and_gradient(vector, batch, gradient)
-        counts.append(dict(cupy.counts))
+    counts = count_calls(small_cupy, 40, 4)
     assert counts[0]["launch"] > 40
     assert counts[0]["multiply"] > 40
     assert counts[2] == counts[3]
     assert counts[2].keys() == {"graph", "copy", "launch", "wait"}
     assert counts[2]["graph"] == 2
+
+
+def test_scans_whose_weights_have_room_are_a_launch_each(cupy: HostCupy) -> None:
+    """As many for long sequences as for short ones."""
+    (short,), (long,) = (count_calls(cupy, steps, 1) for steps in (4, 40))
+    assert long == short
+    assert long["launch"] < 40
+
+
+def count_calls(cupy: HostCupy, steps: int, times: int) -> list[dict[str, int]]:
+    """What is called for the same derivatives of an LSTM, time after time."""
+    plan, vector, batch = bind(NETWORKS[1], steps)
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    gradient = np.empty(plan.layout.free)
+    counts = []
+    for _ in range(times):
+        cupy.counts.clear()
+        executable.loss_and_gradient(vector, batch, gradient)
+        counts.append(dict(cupy.counts))
+    return counts
 
 
 def test_long_sequences_are_several_graphs(cupy: HostCupy) -> None:

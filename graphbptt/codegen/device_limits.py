@@ -1,0 +1,79 @@
+"""What a GPU has, as far as the compiler decides by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphbptt.codegen.precision import Precision
+
+__all__ = ["DEVICES", "KIB", "DeviceLimits", "describe_device"]
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLimits:
+    """A kind of GPU.
+
+    Attributes
+    ----------
+    name : str
+        A product of this kind.
+    multiprocessors : int
+        How many it has.
+    shared : int
+        The bytes of shared memory that one block may have, if it asks for more than the 48 KiB that any may have.
+    threads : int
+        The most threads of a block.
+    single, double : int
+        Multiplications with an addition that a multiprocessor finishes in a clock, in float32 and in float64.
+    """
+
+    name: str
+    multiprocessors: int
+    shared: int
+    threads: int
+    single: int
+    double: int
+
+    def rate(self, precision: Precision) -> int:
+        """Multiplications with an addition in a clock of one multiprocessor.
+
+        >>> from graphbptt.codegen.precision import FLOAT64
+        >>> DEVICES["sm_89"].rate(FLOAT64)
+        2
+        """
+        return self.single if precision.name == "float32" else self.double
+
+
+DEVICES: dict[str, DeviceLimits] = {
+    "sm_80": DeviceLimits("A100", 108, 163 * KIB, 1024, 64, 32),
+    "sm_86": DeviceLimits("GeForce RTX 3090", 82, 99 * KIB, 1024, 128, 2),
+    "sm_89": DeviceLimits("GeForce RTX 4090", 128, 99 * KIB, 1024, 128, 2),
+    "sm_90": DeviceLimits("H100 SXM", 132, 227 * KIB, 1024, 128, 64),
+}
+"""By architecture: NVIDIA's CUDA C++ Programming Guide, tables of technical specifications and of the throughput of
+arithmetic instructions by compute capability; multiprocessors by the products' whitepapers."""
+
+
+def describe_device(properties: Mapping[str, Any]) -> DeviceLimits:
+    """The limits of a GPU by what the CUDA runtime says of it, as CuPy hands it on.
+
+    Its arithmetic is that of its kind; of one that is not listed, that of the latest before it.
+
+    >>> found = {"name": b"H200", "major": 9, "minor": 0, "multiProcessorCount": 132, "maxThreadsPerBlock": 1024}
+    >>> describe_device(found | {"sharedMemPerBlockOptin": 232448})
+    DeviceLimits(name='H200', multiprocessors=132, shared=232448, threads=1024, single=128, double=64)
+    """
+    version = 10 * properties["major"] + properties["minor"]
+    listed = sorted(int(kind.removeprefix("sm_")) for kind in DEVICES)
+    kind = max((number for number in listed if number <= version), default=listed[0])
+    return replace(
+        DEVICES[f"sm_{kind}"],
+        name=properties["name"].decode(),
+        multiprocessors=properties["multiProcessorCount"],
+        shared=properties["sharedMemPerBlockOptin"],
+        threads=properties["maxThreadsPerBlock"],
+    )

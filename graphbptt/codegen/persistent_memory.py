@@ -1,0 +1,72 @@
+"""What a persistent kernel keeps in shared memory: the weights of its products, and the states that one of them reads.
+
+    memory   := resident ... staged             each begins at a multiple of ALIGNED numbers
+    resident := number (k, j) of the weights at ``offset + k * stride + j``
+    staged   := number k of the states of example e at ``offset + k * examples + e``
+
+Products that read the same weights in the same way share them. Where weights are transposed, neighbours of the packed
+matrix come to lie a stride apart: it is odd, so that threads that write them use different banks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphbptt.ir.operations import Product
+from graphbptt.ir.plan import Sweep
+
+__all__ = ["ALIGNED", "Resident", "SharedMemory", "lay_out_shared"]
+
+ALIGNED = 4
+"""Four numbers can be read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Weights as a product reads them: `depth` rows of `columns` numbers."""
+
+    weights: str
+    transposed: bool
+    depth: int
+    columns: int
+    offset: int
+
+    @property
+    def stride(self) -> int:
+        return self.columns | 1 if self.transposed else self.columns
+
+    def serves(self, product: Product) -> bool:
+        mine = (self.weights, self.transposed, self.depth, self.columns)
+        return mine == (product.weights, product.transposed, product.source.width, product.out.width)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMemory:
+    """Offsets in numbers, and how many numbers there are."""
+
+    residents: tuple[Resident, ...]
+    staged: int
+    numbers: int
+
+    def find(self, product: Product) -> Resident:
+        """The weights of a product."""
+        return next(resident for resident in self.residents if resident.serves(product))
+
+
+def lay_out_shared(sweep: Sweep, examples: int) -> SharedMemory:
+    """The shared memory of a block that has so many examples."""
+    residents: list[Resident] = []
+    offset = 0
+    for product in _find_products(sweep):
+        if not any(resident.serves(product) for resident in residents):
+            depth, columns = product.source.width, product.out.width
+            resident = Resident(product.weights, product.transposed, depth, columns, offset)
+            residents.append(resident)
+            offset += -(-depth * resident.stride // ALIGNED) * ALIGNED
+    deepest = max((product.source.width for product in _find_products(sweep)), default=0)
+    return SharedMemory(tuple(residents), offset, offset + deepest * examples)
+
+
+def _find_products(sweep: Sweep) -> Iterator[Product]:
+    return (operation for _, operation in sweep.each if isinstance(operation, Product))

@@ -1,0 +1,158 @@
+"""Persistent kernels in launch plans, against the reference: as C, with the barriers and the shared memory of a GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from agreement import assert_agreement, assert_single_agreement
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from loopback import BLOCK_LOOP, LoopbackDevice, build
+from named_networks import NETWORKS, draw_fields, elman
+from recurrent_cells import INPUTS, plan_cell
+from strategies import Case, cases
+from wide_networks import wide_cases
+
+from graphbptt.codegen.device_limits import DEVICES, DeviceLimits
+from graphbptt.codegen.launches import Launch, LaunchShape
+from graphbptt.codegen.persistent_rounds import find_obstacle
+from graphbptt.compiler import compile_network
+from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.layout import draw_parameters
+from graphbptt.ir.plan import Plan
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt_cupy.executable import DeviceExecutable
+
+NETWORKS_TRIED = max(10, settings().max_examples // 8)
+"""Every network is compiled first, which takes a hundred times as long as to run it."""
+
+SHAPES = ((4, 9, False), (1, 1, False), (3, 12, True), (4, 9, True), (4, 9, False))
+"""Batch, steps and whether sequences differ in length; one executable has to take them all, in this order."""
+
+SMALL, LARGE = (replace(DEVICES["sm_90"], multiprocessors=number) for number in (1, 64))
+"""A GPU on which a block has as many examples as it can, and one on which every example has a block of its own."""
+
+
+def list_persistent(executable: DeviceExecutable, steps: int, size: int) -> list[Launch]:
+    """The persistent kernels that are launched for a batch."""
+    shape = LaunchShape(steps, size)
+    plan = executable._schedule(shape, executable._write_persistent(shape))
+    launches = (command for command in plan.commands() if isinstance(command, Launch))
+    return [command for command in launches if command.kernel.startswith("persistent")]
+
+
+def count_scans(plan: Plan) -> int:
+    """The loops over steps that could be persistent kernels."""
+    sweeps = (sweep for stage in plan.stages for sweep in (stage.forward, stage.backward))
+    return sum(find_obstacle(plan, sweep) is None for sweep in sweeps)
+
+
+def bind_elman() -> tuple[Plan, np.ndarray, Batch]:
+    plan = compile_network(elman())
+    batch = bind_batch(plan.network, draw_fields(4, 9, False), 9, np.float64)
+    return plan, draw_parameters(plan.network, plan.layout, 1, np.float64), batch
+
+
+@pytest.mark.parametrize("in_reverse", [False, True])
+@settings(max_examples=NETWORKS_TRIED)
+@given(case=cases(), limits=st.sampled_from([SMALL, LARGE]))
+def test_random_graphs_agree_with_the_reference(in_reverse: bool, case: Case, limits: DeviceLimits) -> None:
+    """Whether the threads of a block run in their order, up to each barrier, or in reverse."""
+    plan = compile_network(case.fold())
+    executable = build(plan, np.float64, in_reverse, limits)
+    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
+    if case.steps > 1:
+        assert len(list_persistent(executable, case.steps, batch.size)) == count_scans(plan)
+    assert_agreement(plan, executable, case.draw_vector(plan.layout.size), batch)
+
+
+@settings(max_examples=NETWORKS_TRIED)
+@given(case=wide_cases())
+def test_wide_networks_agree_with_the_reference(case: Case) -> None:
+    plan = compile_network(case.fold())
+    vector = 0.3 * case.draw_vector(plan.layout.size)
+    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
+    assert_agreement(plan, build(plan, np.float64, limits=SMALL), vector, batch)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_named_networks_agree_with_the_reference(network: Callable[[], FoldedNetwork]) -> None:
+    plan = compile_network(network())
+    double, single = (build(plan, dtype, limits=SMALL) for dtype in (np.float64, np.float32))
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    for seed, (batch, steps, padded) in enumerate(SHAPES):
+        fields = draw_fields(batch, steps, padded, seed)
+        assert_agreement(plan, double, vector, bind_batch(plan.network, fields, steps, np.float64))
+        assert_single_agreement(plan, single, vector, fields, steps)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_cells_agree_with_the_reference_whatever_a_block_has(kind: str) -> None:
+    """One example, two, four or eight: of a batch of 11 the last block is not always full."""
+    plan, steps, size = plan_cell(kind, 48), 5, 11
+    numbers = np.random.default_rng(0)
+    fields = {"x": numbers.normal(size=(size, steps, INPUTS)), "y": numbers.normal(size=(size, steps, 2))}
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    batch = bind_batch(plan.network, fields, steps, np.float64)
+    blocks = []
+    for multiprocessors in (11, 6, 3, 1):
+        executable = build(plan, np.float64, limits=replace(SMALL, multiprocessors=multiprocessors))
+        forward, backward = list_persistent(executable, steps, size)
+        assert forward.grid == backward.grid
+        blocks.append(forward.grid)
+        assert_agreement(plan, executable, vector, batch)
+    assert blocks == [11, 6, 3, 2]
+
+
+def test_what_does_not_fit_is_launched_step_by_step() -> None:
+    plan, vector, batch = bind_elman()
+    executable = build(plan, np.float64, limits=replace(SMALL, shared=64))
+    assert not list_persistent(executable, 9, 4)
+    assert_agreement(plan, executable, vector, batch)
+
+
+def test_blocks_have_the_shared_memory_that_they_use() -> None:
+    texts: list[str] = []
+
+    class Listening(LoopbackDevice):
+        def load(self, text: str) -> ctypes.CDLL:
+            texts.append(text)
+            return super().load(text)
+
+    plan, vector, batch = bind_elman()
+    executable = DeviceExecutable(plan, np.dtype(np.float64), Listening(limits=SMALL))
+    executable.loss(vector, batch)
+    for launch in list_persistent(executable, 9, 4):
+        text = texts[-1][texts[-1].index(f"void {launch.kernel}(") :]
+        numbers = re.search(r"real shared\[(\d+)\];", text)
+        assert numbers
+        assert launch.shared == 8 * int(numbers[1])
+
+
+STRETCH = re.compile(r"\n *}\n *BARRIER\n *TOGETHER\(\d+\) {")
+"""Where one stretch ends and the next one begins."""
+
+
+@pytest.mark.parametrize("in_reverse", [False, True])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_missing_barrier_is_seen(number: int, in_reverse: bool) -> None:
+    """The one between the states that are staged and their product, in the loop forward and in that backward."""
+
+    class Planted(LoopbackDevice):
+        def load(self, text: str) -> ctypes.CDLL:
+            if BLOCK_LOOP in text:
+                barriers = list(STRETCH.finditer(text))
+                assert len(barriers) == 3
+                text = text[: barriers[number].start()] + text[barriers[number].end() :]
+            return super().load(text)
+
+    plan, vector, batch = bind_elman()
+    executable = DeviceExecutable(plan, np.dtype(np.float64), Planted(in_reverse, SMALL))
+    with pytest.raises(AssertionError):
+        assert_agreement(plan, executable, vector, batch)

@@ -1,0 +1,153 @@
+"""Which scans become persistent kernels on which GPU, and what shape their blocks have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recurrent_cells import plan_cell
+from strategies import Case, cases
+
+from graphbptt.codegen.choose_persistent import Choice, Persistent, choose_persistent, choose_scans
+from graphbptt.codegen.device_limits import DEVICES, KIB
+from graphbptt.codegen.persistent_text import format_persistent
+from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
+from graphbptt.compiler import compile_network
+from graphbptt.ir.data import Target
+from graphbptt.ir.plan import Plan
+from graphbptt.passes.fold_graph import fold_graph
+
+STEPS = 100
+
+
+def choose(plan: Plan, precision: Precision, size: int, device: str, backward: bool = False) -> Choice:
+    """The choice for the only scan of a plan."""
+    return next(
+        choice
+        for (_, is_backward), choice in choose_scans(plan, precision, STEPS, size, DEVICES[device]).items()
+        if is_backward == backward
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "units", "precision", "fitting"),
+    [
+        ("rnn", 64, FLOAT32, {"sm_80", "sm_86", "sm_89", "sm_90"}),
+        ("lstm", 64, FLOAT32, {"sm_80", "sm_86", "sm_89", "sm_90"}),
+        ("lstm", 64, FLOAT64, {"sm_80", "sm_90"}),  # 129 KiB
+        ("lstm", 96, FLOAT32, {"sm_80", "sm_90"}),  # 144 KiB
+        ("gru", 128, FLOAT32, {"sm_90"}),  # 193 KiB
+        ("rnn", 200, FLOAT32, {"sm_80", "sm_90"}),  # 157 KiB
+        ("rnn", 256, FLOAT32, set()),  # 257 KiB
+        ("lstm", 128, FLOAT32, set()),  # 257 KiB
+    ],
+)
+def test_weights_have_to_fit(kind: str, units: int, precision: Precision, fitting: set[str]) -> None:
+    plan = plan_cell(kind, units)
+    for device, limits in DEVICES.items():
+        for backward in (False, True):
+            choice = choose(plan, precision, 32, device, backward)
+            if device in fitting:
+                assert isinstance(choice, Persistent)
+                assert choice.shared <= limits.shared
+                assert choice.cycles < choice.launched
+            else:
+                assert isinstance(choice, str)
+                assert choice.endswith(f"of shared memory, a block has {limits.shared // KIB} KiB")
+
+
+@pytest.mark.parametrize(
+    ("size", "device", "examples"),
+    [
+        (1, "sm_90", 1),
+        (132, "sm_90", 1),
+        (133, "sm_90", 2),
+        (132, "sm_86", 2),
+        (512, "sm_90", 4),
+        (4096, "sm_90", 8),
+    ],
+)
+def test_a_batch_is_spread_over_the_multiprocessors(size: int, device: str, examples: int) -> None:
+    choice = choose(plan_cell("lstm", 64), FLOAT32, size, device)
+    assert isinstance(choice, Persistent)
+    assert (choice.examples, choice.blocks) == (examples, -(-size // examples))
+
+
+def test_shared_memory_is_that_of_the_weights_and_of_the_states_that_they_meet() -> None:
+    forward, backward = (choose(plan_cell("lstm", 64), FLOAT32, 32, "sm_90", way) for way in (False, True))
+    assert isinstance(forward, Persistent)
+    assert isinstance(backward, Persistent)
+    assert forward.shared == 4 * (64 * 256 + 64)
+    assert backward.shared == 4 * (256 * 65 + 256)  # rows of 64, turned, lie 65 apart
+
+
+def test_where_weights_leave_little_room_blocks_have_fewer_examples() -> None:
+    plan, limits = plan_cell("rnn", 240), DEVICES["sm_90"]
+    sweep = next(stage.forward for stage in plan.stages if stage.forward.each)
+    for examples, shared in ((2, limits.shared), (1, 4 * (240 * 240 + 240))):
+        choice = choose_persistent(plan, sweep, FLOAT32, STEPS, 200, replace(limits, shared=shared))
+        assert isinstance(choice, Persistent)
+        assert choice.examples == examples
+
+
+def test_few_launches_of_much_work_stay_launches() -> None:
+    choice = choose(plan_cell("gru", 96), FLOAT64, 4096, "sm_90", backward=True)
+    assert isinstance(choice, str)
+    assert "launched step by step" in choice
+
+
+def test_one_step_is_launched() -> None:
+    plan = plan_cell("rnn", 16)
+    for choice in choose_scans(plan, FLOAT32, 1, 8, DEVICES["sm_90"]).values():
+        assert choice == "there is only one step"
+
+
+def test_entries_are_launched() -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=40, activation="tanh")
+    graph.add_edge("h", "h", weight={"sparse": {"density": 0.1}, "storage": "csr"})
+    plan = compile_network(fold_graph(graph, [], [Target("h", "h")]))
+    choices = choose_scans(plan, FLOAT32, STEPS, 8, DEVICES["sm_90"])
+    assert set(choices.values()) == {"its weights S0 are kept as entries"}
+
+
+def test_what_does_not_recur_is_no_scan() -> None:
+    plan = plan_cell("rnn", 16)
+    scanned = {index for index, _ in choose_scans(plan, FLOAT32, STEPS, 8, DEVICES["sm_90"])}
+    assert scanned == {
+        index for index, stage in enumerate(plan.stages) if stage.mode in ("forward", "reverse")
+    }
+    batched = next(stage for stage in plan.stages if stage.mode == "batched")
+    choice = choose_persistent(plan, batched.forward, FLOAT32, STEPS, 8, DEVICES["sm_90"])
+    assert choice == "nothing in it recurs"
+
+
+@given(
+    case=cases(),
+    size=st.integers(1, 5000),
+    precision=st.sampled_from([FLOAT32, FLOAT64]),
+    device=st.sampled_from(sorted(DEVICES)),
+)
+def test_blocks_fit_the_device_and_the_batch(
+    case: Case, size: int, precision: Precision, device: str
+) -> None:
+    limits = DEVICES[device]
+    for choice in choose_scans(compile_network(case.fold()), precision, STEPS, size, limits).values():
+        if isinstance(choice, Persistent):
+            assert choice.shared <= limits.shared
+            assert choice.threads % 32 == 0
+            assert 0 < choice.threads <= limits.threads
+            assert size <= choice.blocks * choice.examples < size + choice.examples
+
+
+def test_text() -> None:
+    lines = format_persistent(plan_cell("lstm", 96), FLOAT32, STEPS, 32, DEVICES["sm_80"]).splitlines()
+    assert lines[0].startswith("on A100, for 100 steps of 32 examples in float32")
+    assert [line.split(",")[0] for line in lines[1:]] == ["  stage 1 forward", "  stage 1 backward"]
+    assert all("one launch for all steps, 32 blocks of 1 example and " in line for line in lines[1:])
+    lines = format_persistent(plan_cell("lstm", 96), FLOAT32, STEPS, 32, DEVICES["sm_86"]).splitlines()
+    assert all(": launched step by step: its weights and states take 14" in line for line in lines[1:])
