@@ -1,4 +1,4 @@
-"""The cupy backend: the sweeps of a plan on an NVIDIA GPU, as generated kernels and products of CuPy's.
+"""The cupy backend: the sweeps of a plan on an NVIDIA GPU, as generated kernels and products of cuBLAS.
 
 It is not offered to users yet: no entry point names it.
 """
@@ -6,16 +6,19 @@ It is not offered to users yet: no entry point names it.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from graphbptt.errors import BackendError
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
+from graphbptt_cupy.blas import Numbers
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import open_gpu
-from graphbptt_cupy.presence import describe_gpu, find_missing
+from graphbptt_cupy.presence import describe_gpu, find_missing, judge_precision
 
 __all__ = ["CupyBackend", "DeviceExecutable", "backend"]
 
@@ -24,7 +27,7 @@ class CupyBackend:
     """Runs plans where CuPy finds a GPU."""
 
     name = "cupy"
-    precisions: tuple[ProductPrecision, ...] = ("full",)
+    precisions: tuple[ProductPrecision, ...] = ("full", "tf32", "bfloat16")
 
     def missing(self) -> str | None:
         return find_missing()
@@ -33,7 +36,10 @@ class CupyBackend:
         return describe_gpu(importlib.import_module("cupy"))
 
     def build(self, plan: Plan, dtype: np.dtype[Any]) -> DeviceExecutable:
-        return DeviceExecutable(plan, dtype, open_gpu(dtype))
+        refusal = judge_precision(importlib.import_module("cupy"), dtype, plan.precision, os.environ)
+        if refusal is not None:
+            raise BackendError(refusal)
+        return DeviceExecutable(plan, dtype, open_gpu(Numbers(dtype, plan.precision)))
 
 
 backend = CupyBackend()

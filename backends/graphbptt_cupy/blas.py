@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from graphbptt.errors import BackendError
 from graphbptt_cupy import cublas
-from graphbptt_cupy.cublas import ALIGNMENT, call_cublas
+from graphbptt_cupy.cublas import ALIGNMENT, CublasError, call_cublas
 
 __all__ = ["Blas", "Matrix", "Numbers"]
 
@@ -98,7 +99,7 @@ class Blas:
 
     Raises
     ------
-    CublasError
+    BackendError
         There is no device, or no memory for it.
     """
 
@@ -108,7 +109,10 @@ class Blas:
         self._library, self._numbers, self._workspace = library, numbers, (workspace, size)
         self._zero, self._one = numbers.scalar(0), numbers.scalar(1)
         self._handle = ctypes.c_void_p()
-        call_cublas(library, "cublasCreate_v2", ctypes.byref(self._handle))
+        try:
+            call_cublas(library, "cublasCreate_v2", ctypes.byref(self._handle))
+        except CublasError as error:  # nothing has run yet that it could stop
+            raise BackendError(str(error)) from None
         # Not at the end of the process, when the device may be gone.
         weakref.finalize(self, library.cublasDestroy_v2, self._handle).atexit = False
         self.attach(stream)
@@ -134,7 +138,7 @@ class Blas:
         """A call that sets `out`, (rows, columns), to the product of `left`, (rows, depth), and `right`.
 
         With `accumulate` it adds the product to `out`. `count` such products are computed at once, each with matrices
-        a step further than the one before.
+        a step further than the one before. Where the device cannot go on, the call raises a CublasError.
 
         Raises
         ------

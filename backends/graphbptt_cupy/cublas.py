@@ -7,7 +7,7 @@ import os
 from ctypes import c_int, c_longlong, c_size_t, c_void_p
 from typing import Any
 
-from graphbptt.errors import BackendError
+from graphbptt.errors import BackendError, DeviceError
 
 __all__ = [
     "ALIGNMENT",
@@ -61,12 +61,12 @@ STATUSES: dict[int, tuple[str, str]] = {
 """What its statuses are called, and what to do (cublasStatus_t in cublas_api.h)."""
 
 
-class CublasError(BackendError):
+class CublasError(DeviceError):
     """A call of cuBLAS has failed, with this status."""
 
-    def __init__(self, function: str, status: int) -> None:
-        name, remedy = STATUSES.get(status, (f"status {status}", "look it up in the documentation of cuBLAS"))
-        super().__init__(f"{function.removesuffix('_v2')} of cuBLAS fails: {name}; {remedy}")
+    def __init__(self, name: str, status: int) -> None:
+        said, remedy = STATUSES.get(status, (f"status {status}", "look it up in the documentation of cuBLAS"))
+        super().__init__(f"{name.removesuffix('_v2')} of cuBLAS fails: {said}; {remedy}")
         self.status = status
 
 
@@ -85,12 +85,10 @@ def open_cublas(cupy: Any) -> Any:
         library = ctypes.CDLL(f"libcublas.so.{major}", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
     except (ImportError, OSError) as error:
         first, *_ = str(error).splitlines()
-        raise BackendError(
-            f"cuBLAS cannot be loaded: {first}; pip install 'graphbptt[cuda{major}]'"
-        ) from None
+        raise BackendError(f"cuBLAS cannot be loaded: {first}; is it that of CUDA {major}?") from None
     for name, arguments in SIGNATURES.items():
-        function = getattr(library, name)
-        function.argtypes, function.restype = arguments, c_int
+        symbol = getattr(library, name)
+        symbol.argtypes, symbol.restype = arguments, c_int
     return library
 
 

@@ -34,14 +34,14 @@ class GpuDevice:
 
     dialect: Dialect = CUDA
 
-    def __init__(self, cupy: Any, dtype: np.dtype[Any], captured: bool = True) -> None:
+    def __init__(self, cupy: Any, numbers: Numbers, captured: bool = True) -> None:
         self._cupy, self._captured = cupy, captured
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self.limits = describe_device(cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id))
         size = measure_workspace(int(cupy.cuda.Device().compute_capability[:-1]))
         self._workspace = cupy.empty(size, np.uint8)
         pointer = self._workspace.data.ptr
-        self._blas = Blas(open_cublas(cupy), Numbers(dtype), pointer, size, self._stream.ptr)
+        self._blas = Blas(open_cublas(cupy), numbers, pointer, size, self._stream.ptr)
 
     def load(self, text: str) -> Any:
         """Kernels are compiled by NVRTC when they are first asked for; CuPy keeps them on disk."""
@@ -112,9 +112,9 @@ class GpuDevice:
             ) from error
 
 
-def open_gpu(dtype: np.dtype[Any], captured: bool = True) -> GpuDevice:
-    """The device that CuPy has chosen."""
-    return GpuDevice(importlib.import_module("cupy"), dtype, captured)
+def open_gpu(numbers: Numbers, captured: bool = True) -> GpuDevice:
+    """The device that CuPy has chosen, for products of these numbers."""
+    return GpuDevice(importlib.import_module("cupy"), numbers, captured)
 
 
 def _make(calls: Sequence[Call]) -> None:

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["OLDEST", "describe_gpu", "find_missing", "judge"]
+import numpy as np
+
+from graphbptt.ir.product_precision import ProductPrecision
+
+__all__ = ["OLDEST", "describe_gpu", "find_missing", "judge", "judge_precision"]
 
 OLDEST = (13, 6)
 """The oldest CuPy whose kernels and products the backend knows."""
-REMEDY = "pip install 'graphbptt[cupy]'"
+
+TOOLKITS = (12, 13)
+"""The versions of CUDA for which there is an extra, `cuda12` or `cuda13`."""
+
+ROUNDS_SINCE = 8
+"""The compute capability from which on GPUs multiply in TF32 and bfloat16 (Ampere)."""
 
 
 def find_missing() -> str | None:
     """Why no GPU can be used here; None if one can."""
+    if sys.platform != "linux":
+        return "it runs on Linux alone"
     try:
         cupy = importlib.import_module("cupy")
     except ModuleNotFoundError as error:
         if error.name == "cupy":
-            return f"CuPy is not installed; {REMEDY}"
+            return f"CuPy is not installed; {_install()}"
         return f"CuPy cannot be imported: {_first_line(error)}"
     except Exception as error:  # importing it loads libraries, which fail in ways of their own
         return f"CuPy cannot be imported: {_first_line(error)}"
@@ -32,21 +44,64 @@ def judge(cupy: Any) -> str | None:
     version = tuple(int(number) for number in re.findall(r"\d+", cupy.__version__)[:2])
     if version < OLDEST:
         wanted = ".".join(map(str, OLDEST))
-        return f"CuPy {cupy.__version__} is too old, {wanted} is the oldest that will do; {REMEDY}"
+        return f"CuPy {cupy.__version__} is too old, {wanted} is the oldest that will do; {_install()}"
     runtime = cupy.cuda.runtime
     try:
         driver, toolkit = runtime.driverGetVersion(), runtime.runtimeGetVersion()
         if driver == 0:
             return "there is no driver for an NVIDIA GPU; install it, or take another backend"
         if driver // 1000 < toolkit // 1000:
+            older = driver // 1000
+            swap = f", or pip uninstall cupy-cuda{toolkit // 1000}x and {_install(older)}"
             return (
-                f"the GPU's driver knows CUDA up to {_spell(driver)}, CuPy needs {_spell(toolkit)}; update the driver, "
-                f"or install cupy-cuda{driver // 1000}x"
+                f"the GPU's driver knows CUDA up to {_spell(driver)}, CuPy needs {_spell(toolkit)}; update the driver"
+                f"{swap if older in TOOLKITS else ''}"
             )
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
         return f"CuPy finds no GPU: {_first_line(error)}"
-    return None if count else "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
+    if not count:
+        return "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
+    return _find_libraries(cupy, toolkit // 1000)
+
+
+def _find_libraries(cupy: Any, toolkit: int) -> str | None:
+    """Why one of the libraries that CuPy loads when it needs them, and that come with a toolkit, cannot be."""
+    loads: dict[str, Callable[[], object]] = {
+        "NVRTC": lambda: cupy.cuda.nvrtc.getVersion(),
+        "cuBLAS": lambda: cupy.cuda.cublas,
+    }
+    for name, load in loads.items():
+        try:
+            load()
+        except Exception as error:  # as what, depends on how CuPy looks for it
+            return f"CuPy finds no {name} ({_first_line(error)}); {_install(toolkit)}"
+    return None
+
+
+def judge_precision(
+    cupy: Any, dtype: np.dtype[Any], precision: ProductPrecision, environment: Mapping[str, str]
+) -> str | None:
+    """Why the current GPU cannot multiply so, or would multiply in another way; None if it does what is asked for."""
+    capability = cupy.cuda.Device().compute_capability
+    if precision != "full" and int(capability[:-1]) < ROUNDS_SINCE:
+        version = f"{capability[:-1]}.{capability[-1]}"
+        return f"this GPU, of compute capability {version}, cannot round products to {precision}; write precision: full"
+    # The variable overrides what a program asks of any of NVIDIA's libraries.
+    override = environment.get("NVIDIA_TF32_OVERRIDE", "")
+    if override == "0" and precision == "tf32":
+        return "$NVIDIA_TF32_OVERRIDE is 0, which forbids tf32; unset it, or write precision: full"
+    if override == "1" and precision == "full" and dtype == np.float32:
+        return "$NVIDIA_TF32_OVERRIDE is 1, which rounds all products to tf32; unset it, or write precision: tf32"
+    return None
+
+
+def _install(toolkit: int | None = None) -> str:
+    """What to type for a CuPy, for a version of CUDA or whatever the driver knows."""
+    if toolkit in TOOLKITS:
+        return f"pip install 'graphbptt[cuda{toolkit}]'"
+    oldest, newest = TOOLKITS
+    return f"pip install 'graphbptt[cuda{newest}]', or cuda{oldest} for a driver that knows no CUDA {newest}"
 
 
 def describe_gpu(cupy: Any) -> Iterator[str]:

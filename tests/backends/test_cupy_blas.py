@@ -20,10 +20,10 @@ from host_cublas import HANDLE, HostCublas
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphbptt.errors import BackendError
+from graphbptt.errors import BackendError, DeviceError
 from graphbptt_cupy import cublas
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
-from graphbptt_cupy.cublas import ALIGNMENT, SIGNATURES, STATUSES, CublasError, open_cublas
+from graphbptt_cupy.cublas import ALIGNMENT, SIGNATURES, STATUSES, CublasError, call_cublas, open_cublas
 
 Array = npt.NDArray[Any]
 
@@ -145,9 +145,8 @@ def test_a_handle_ends_with_what_has_it() -> None:
 
 @pytest.mark.parametrize("status", [*STATUSES, 99])
 def test_what_fails_says_what_to_do(status: int) -> None:
-    with pytest.raises(CublasError) as caught:
+    with pytest.raises(BackendError) as caught:
         make_blas(HostCublas({"cublasCreate_v2": status}))
-    assert caught.value.status == status
     name = STATUSES[status][0] if status in STATUSES else "status 99"
     assert str(caught.value).startswith(f"cublasCreate of cuBLAS fails: {name}; ")
 
@@ -158,8 +157,10 @@ def test_a_product_that_fails() -> None:
     places = {name: matrix_of(numbers) for name in ("left", "right")}
     multiply = make_blas(library).bind(**places, out=matrix_of(numbers.copy()), rows=2, columns=2, depth=2)
     library.failing = {"cublasGemmEx": 13}
-    with pytest.raises(CublasError, match="CUBLAS_STATUS_EXECUTION_FAILED; the GPU has stopped"):
+    with pytest.raises(CublasError, match="CUBLAS_STATUS_EXECUTION_FAILED; the GPU has stopped") as caught:
         multiply()
+    assert isinstance(caught.value, DeviceError)
+    assert caught.value.status == 13
 
 
 def test_a_failed_product_cannot_hide_that_the_workspace_is_gone() -> None:
@@ -219,9 +220,27 @@ def test_no_library(cuda: Any) -> None:
     with pytest.raises(BackendError) as caught:
         open_cublas(SimpleNamespace(cuda=cuda))
     assert re.fullmatch(
-        r"cuBLAS cannot be loaded: libcublas\.so\.(9|12): cannot open .*; pip install 'graphbptt\[cuda(9|12)\]'",
+        r"cuBLAS cannot be loaded: libcublas\.so\.(9|12): cannot open .*; is it that of CUDA (9|12)\?",
         str(caught.value),
     )
+
+
+def test_the_library_that_cupy_has_loaded() -> None:
+    """It can be called; where there is no GPU it says that there is none."""
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    try:
+        _ = cupy.cuda.cublas
+    except ImportError as error:
+        pytest.skip(str(error))
+    handle = ctypes.c_void_p()
+    library = open_cublas(cupy)
+    if cupy.cuda.is_available():
+        call_cublas(library, "cublasCreate_v2", ctypes.byref(handle))
+        call_cublas(library, "cublasDestroy_v2", handle)
+        return
+    with pytest.raises(CublasError) as caught:
+        call_cublas(library, "cublasCreate_v2", ctypes.byref(handle))
+    assert caught.value.status == 1
 
 
 def find_wheel() -> tuple[Path, Path]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +21,8 @@ from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.passes.bind_batch import bind_batch
-from graphbptt_cupy import gpu
+from graphbptt_cupy import backend, gpu
+from graphbptt_cupy.blas import Numbers
 from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import GpuDevice
@@ -66,7 +69,7 @@ def test_named_networks_agree_with_the_reference(
     cupy: HostCupy, network: Callable[[], FoldedNetwork], captured: bool
 ) -> None:
     plan, vector, batch = bind(network)
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE, captured))
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE), captured))
     for _ in range(2):
         assert_agreement(plan, executable, vector, batch)
 
@@ -74,7 +77,7 @@ def test_named_networks_agree_with_the_reference(
 def test_captured_equals_plain_bit_for_bit(cupy: HostCupy) -> None:
     plan, vector, batch = bind(NETWORKS[1])
     plain, captured = (
-        DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE, captured)) for captured in (False, True)
+        DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE), captured)) for captured in (False, True)
     )
     for change in (0.0, 0.1, 0.2, 0.3):
         assert derive(captured, plan, vector + change, batch) == derive(plain, plan, vector + change, batch)
@@ -100,7 +103,7 @@ def test_scans_whose_weights_have_room_are_a_launch_each(cupy: HostCupy) -> None
 def count_calls(cupy: HostCupy, steps: int, times: int) -> list[dict[str, int]]:
     """What is called for the same derivatives of an LSTM, time after time."""
     plan, vector, batch = bind(NETWORKS[1], steps)
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
     gradient = np.empty(plan.layout.free)
     counts = []
     for _ in range(times):
@@ -108,6 +111,22 @@ def count_calls(cupy: HostCupy, steps: int, times: int) -> list[dict[str, int]]:
         executable.loss_and_gradient(vector, batch, gradient)
         counts.append(dict(cupy.counts))
     return counts
+
+
+def test_products_keep_what_the_plan_says(small_cupy: HostCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no less: full, TF32 and bfloat16 are so far from double precision as their digits are."""
+    monkeypatch.setitem(sys.modules, "cupy", small_cupy)
+    monkeypatch.setattr(GpuDevice, "dialect", C)
+    plan, vector, batch = bind(NETWORKS[0])
+    single = bind_batch(plan.network, draw_fields(3, 6, padded=False), 6, np.float32)
+    exact = DeviceExecutable(plan, DOUBLE, HostGpu(small_cupy, Numbers(DOUBLE))).run(vector, batch)
+    errors = []
+    for precision in backend.precisions:
+        executable = backend.build(replace(plan, precision=precision), np.dtype(np.float32))
+        states = executable.run(vector.astype(np.float32), single)
+        errors.append(max(float(np.abs(states[name] - exact[name]).max()) for name in exact))
+    for error, least, most in zip(errors, (0, 1e-5, 1e-4), (1e-6, 2e-3, 2e-2), strict=True):
+        assert least < error < most
 
 
 def test_long_sequences_are_several_graphs(cupy: HostCupy) -> None:
@@ -141,7 +160,7 @@ def test_a_stream_is_not_left_captured(cupy: HostCupy) -> None:
 
 def test_a_batch_that_does_not_fit_says_what_would(cupy: HostCupy) -> None:
     plan, vector, _ = bind(NETWORKS[1])
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
     cupy.memory = 32 * 2**20 + 2**18
     large = bind_batch(plan.network, draw_fields(200, 60, padded=False), 60, DOUBLE)
     with pytest.raises(
@@ -155,7 +174,7 @@ def test_a_batch_that_does_not_fit_says_what_would(cupy: HostCupy) -> None:
 
 def test_memory_of_other_shapes_is_given_up_for_one_that_needs_it(cupy: HostCupy) -> None:
     plan, vector, _ = bind(NETWORKS[1])
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
     cupy.memory = 34 * 2**20
     for steps in (20, 21, 22, 20):
         batch = bind_batch(plan.network, draw_fields(80, steps, padded=False), steps, DOUBLE)
@@ -165,7 +184,7 @@ def test_memory_of_other_shapes_is_given_up_for_one_that_needs_it(cupy: HostCupy
 def test_a_device_that_stops_is_an_error_of_its_own(cupy: HostCupy) -> None:
     plan, vector, batch = bind(NETWORKS[0])
     cupy.failing = "fill_history"
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, DOUBLE))
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
     with pytest.raises(DeviceError, match="the GPU stopped in the middle: cudaErrorLaunchFailure") as error:
         executable.loss(vector, batch)
     assert error.value.exit_code == 6
