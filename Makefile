@@ -1,6 +1,7 @@
 # One gate for everyone: `make check` is what continuous integration runs.
 
 PYTHON ?= python
+PARALLEL = -n auto --dist worksteal
 
 .PHONY: check format nightly sanitize benchmark picture
 
@@ -9,7 +10,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	lint-imports
-	$(PYTHON) -m pytest --hypothesis-profile=gate
+	$(PYTHON) -m pytest $(PARALLEL) --hypothesis-profile=gate
 
 format:
 	$(PYTHON) -m ruff format .
@@ -17,11 +18,12 @@ format:
 
 # Thousands of random graphs instead of hundreds.
 nightly: sanitize
-	$(PYTHON) -m pytest --hypothesis-profile=nightly
+	$(PYTHON) -m pytest $(PARALLEL) --hypothesis-profile=nightly
 
-# Generated C under the sanitizers of gcc and clang for memory, undefined behaviour and threads.
+# Generated C under the sanitizers of gcc and clang for memory, undefined behaviour and threads, on as many random
+# graphs as are tried by default.
 sanitize:
-	$(PYTHON) tests/sanitize.py --hypothesis-profile=gate
+	$(PYTHON) tests/sanitize.py
 
 benchmark:
 	$(PYTHON) -m benchmarks
