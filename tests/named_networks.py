@@ -9,9 +9,10 @@ import numpy as np
 
 from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.noise import Noise
 from graphbptt.passes.fold_graph import fold_graph
 
-__all__ = ["NETWORKS", "draw_fields"]
+__all__ = ["NETWORKS", "NOISES", "draw_fields", "noisy"]
 
 INPUTS, HIDDEN, OUTPUTS = 3, 5, 2
 
@@ -133,9 +134,22 @@ def forced_choice() -> FoldedNetwork:
     )
 
 
+def noisy() -> FoldedNetwork:
+    """Noise inside a loop and behind it, and nothing else that drives it."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=HIDDEN, activation="tanh", noise=0.5)
+    graph.add_node("y", units=OUTPUTS, noise=0.1)
+    graph.add_edge("h", "h")
+    graph.add_edge("h", "y", delay=0)
+    return fold_graph(graph, [], [Target("y", "y")])
+
+
 NETWORKS = (
     elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor, two_losses, competition, forced_choice,
 )  # fmt: skip
+
+NOISES = (Noise(1), None, Noise(2, example=3))
+"""What the states of `noisy` may be drawn from."""
 
 
 def draw_fields(batch: int, steps: int, padded: bool, seed: int = 0) -> dict[str, np.ndarray]:

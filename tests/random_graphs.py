@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 from hypothesis import strategies as st
 from random_cells import TEMPLATES, drawn_cells, own_cells, shipped_cells
-from random_conditions import signs
+from random_constraints import signs
 from random_edges import edge_attributes
 from random_penalties import weight_penalties
 from random_sketches import Sketch, delays, insides, sketches, state_name

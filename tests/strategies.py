@@ -11,7 +11,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from hypothesis import strategies as st
-from random_conditions import constraints
+from random_constraints import constraints
 from random_graphs import graphs
 
 from graphbptt.ir.data import Clamp, Last, Target

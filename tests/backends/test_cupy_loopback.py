@@ -12,7 +12,7 @@ from agreement import assert_agreement, assert_close, assert_single_agreement
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from loopback import build
-from named_networks import NETWORKS, draw_fields
+from named_networks import NETWORKS, NOISES, draw_fields, noisy
 from strategies import Case, cases
 from wide_networks import wide_cases
 
@@ -21,7 +21,6 @@ from graphbptt.ir.batch import CarriedState
 from graphbptt.ir.data import Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import draw_parameters
-from graphbptt.ir.noise import Noise
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.cut_batch import cut_batch
 from graphbptt.passes.fold_graph import fold_graph
@@ -109,16 +108,12 @@ def test_single_steps_are_the_whole(case: Case) -> None:
 
 
 def test_noise_is_drawn_in_the_kernels() -> None:
-    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
-    graph.add_node("h", units=5, activation="tanh", noise=0.5)
-    graph.add_node("y", units=2, noise=0.1)
-    graph.add_edge("h", "h")
-    graph.add_edge("h", "y", delay=0)
-    plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
+    plan = compile_network(noisy())
     executable = build(plan, np.float64)
     vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
-    for noise in (Noise(1), None, Noise(2, example=3)):
-        batch = bind_batch(plan.network, {"y": np.ones((3, 8, 2))}, 8, np.float64, noise=noise)
+    fields = draw_fields(3, 8, False)
+    for noise in NOISES:
+        batch = bind_batch(plan.network, fields, 8, np.float64, noise=noise)
         assert_agreement(plan, executable, vector, batch)
 
 

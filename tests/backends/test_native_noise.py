@@ -8,7 +8,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
-from agreement import assert_agreement
 from compiled import NOWHERE, load_source, toolchain
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +19,8 @@ from graphbptt.codegen.precision import FLOAT64
 from graphbptt.codegen.source import INDEPENDENT
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
-from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.noise import Noise, draw_noise
-from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.fold_graph import fold_graph
-from graphbptt_native.executable import NativeExecutable
 from graphbptt_native.program import Program, compile_plan
 
 
@@ -89,18 +85,3 @@ def test_words_without_wide_integers() -> None:
         results.append(out)
     assert np.array_equal(*results)
     assert np.unique(results[0]).size == results[0].size
-
-
-def test_networks_agree_with_the_reference() -> None:
-    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
-    graph.add_node("h", units=5, activation="tanh", noise=0.5)
-    graph.add_node("y", units=2, noise=0.1)
-    graph.add_edge("h", "h")
-    graph.add_edge("h", "y", delay=0)
-    plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
-    executable = NativeExecutable(plan, np.dtype(np.float64), toolchain(), NOWHERE)
-    vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
-    fields = {"y": np.ones((3, 8, 2))}
-    for noise in (Noise(1), Noise(2, example=3)):
-        batch = bind_batch(plan.network, fields, 8, np.float64, noise=noise)
-        assert_agreement(plan, executable, vector, batch)

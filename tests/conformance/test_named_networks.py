@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from agreement import BACKENDS, assert_agreement, assert_single_agreement
-from named_networks import NETWORKS, draw_fields
+from named_networks import NETWORKS, NOISES, draw_fields, noisy
 
 from graphbptt.backend import find_backend
 from graphbptt.compiler import compile_network
@@ -39,3 +39,15 @@ def test_single_precision(name: str, network: Callable[[], FoldedNetwork]) -> No
     for seed, (batch, steps, padded) in enumerate(SHAPES):
         fields = draw_fields(batch, steps, padded, seed)
         assert_single_agreement(plan, executable, vector, fields, steps)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_noise(name: str) -> None:
+    """Of any seed, of examples from any number on, and left out."""
+    plan = compile_network(noisy())
+    executable = find_backend(name).build(plan, np.dtype(np.float64))
+    vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
+    fields = draw_fields(3, 8, False)
+    for noise in NOISES:
+        batch = bind_batch(plan.network, fields, 8, np.float64, noise=noise)
+        assert_agreement(plan, executable, vector, batch)
