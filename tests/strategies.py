@@ -5,7 +5,7 @@ Structure is drawn by hypothesis, so that failures shrink to small networks; num
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx as nx
@@ -33,6 +33,8 @@ class Case:
     fields: dict[str, np.ndarray]
     steps: int
     seed: int
+    timed: frozenset[str] = frozenset()
+    """The fields that have a number for every step."""
 
     def fold(self) -> FoldedNetwork:
         return fold_graph(self.graph, self.clamps, self.targets)
@@ -40,6 +42,14 @@ class Case:
     def draw_vector(self, size: int) -> np.ndarray:
         """Parameters, none of them zero."""
         return np.random.default_rng(self.seed).normal(0.1, 0.6, size)
+
+    def trim(self) -> Case:
+        """The same without the steps behind the end of the longest sequence."""
+        steps = int(self.fields["lengths"].max())
+        fields = {
+            name: value[:, :steps] if name in self.timed else value for name, value in self.fields.items()
+        }
+        return replace(self, fields=fields, steps=steps)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - how hypothesis shows a failure
         printer.text(repr(self))
@@ -63,6 +73,7 @@ class Frame:
     steps: int
     lengths: np.ndarray | None
     fields: dict[str, np.ndarray]
+    timed: set[str] = field(default_factory=set)
 
     def add(self, values: np.ndarray, timed: bool) -> str:
         """Keep a field under a new name; what lies behind a sequence's end becomes rubbish."""
@@ -71,6 +82,8 @@ class Frame:
             values[np.arange(self.steps) >= self.lengths[:, None]] = np.nan
         name = f"field{len(self.fields)}"
         self.fields[name] = values
+        if timed:
+            self.timed.add(name)
         return name
 
 
@@ -150,14 +163,15 @@ def lists(draw: st.DrawFn, frame: Frame, singles: list[str], given: list[Clamp])
 
 
 @st.composite
-def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
-    """A case; a `smooth` one has derivatives everywhere, so that differences can be compared with them, and in a
-    `causal` one nothing looks ahead."""
+def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False, beyond: int = 0) -> Case:
+    """A case; a `smooth` one has derivatives everywhere, so that differences can be compared with them, in a `causal`
+    one nothing looks ahead, and there may be steps `beyond` the end of all sequences."""
     graph = draw(graphs(smooth, causal))
     seed = draw(st.integers(0, 2**16))
     batch, steps = draw(st.integers(1, 4)), draw(st.integers(1, 7))
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(1, steps + 1, batch) if draw(st.booleans()) else None
+    lengths = rng.integers(1, steps + 1, batch) if beyond or draw(st.booleans()) else None
+    steps += beyond
     frame = Frame(rng, batch, steps, lengths, {})
     bare = fold_graph(graph)
     graph.graph["constraints"] = draw(constraints(bare))
@@ -192,4 +206,4 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False) -> Case:
             graph.nodes[node]["penalty"] = draw(st.sampled_from(({"l2": 0.6}, *factors)))
     if lengths is not None:
         frame.fields["lengths"] = lengths
-    return Case(graph, given, wanted, frame.fields, steps, seed)
+    return Case(graph, given, wanted, frame.fields, steps, seed, frozenset(frame.timed))

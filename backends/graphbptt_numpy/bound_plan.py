@@ -16,6 +16,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt_numpy.boundary import (
     bind_given,
     bind_initial_states,
+    clear_padding,
     draw_states_noise,
     fill_padding,
     gather_history,
@@ -126,6 +127,7 @@ class BoundPlan:
         return np.array([loss.mean(batch, differentiate=True) for loss in self._losses])
 
     def _run_backward(self) -> None:
+        clear_padding(self._plan, self._space)
         for tape in self._backward:
             tape.run()
 

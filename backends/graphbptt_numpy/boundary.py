@@ -23,6 +23,7 @@ from graphbptt_numpy.workspace import Workspace
 __all__ = [
     "bind_given",
     "bind_initial_states",
+    "clear_padding",
     "draw_states_noise",
     "fill_padding",
     "gather_history",
@@ -173,6 +174,15 @@ def fill_padding(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
     np.copyto(space.whole(placement.state), _padding(space.initial[name], _beyond(space, batch)), where=where)
     if placement.net is not None and space.keeps(placement.net):
         np.copyto(space.whole(placement.net), 0, where=where)
+
+
+def clear_padding(plan: Plan, space: Workspace) -> None:
+    """Zero what derivatives will be multiplied by behind the sequences' ends: they are zero, yet not times infinity."""
+    if space.padded is None:
+        return
+    for buffer in plan.buffers:
+        if buffer.kind == "saved":
+            space.buffer(buffer.name)[:, space.padded] = 0
 
 
 def gather_initial_gradients(plan: Plan, space: Workspace, batch: Batch) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from agreement import BACKENDS, assert_agreement, assert_single_agreement
-from hypothesis import assume, given
+from hypothesis import assume, example, given
+from padding import BEYOND, RUNAWAY, assert_padding_reaches_nothing
 from strategies import Case, cases
 
 from graphbptt.backend import find_backend
@@ -56,6 +57,14 @@ def test_constraints_change_neither_states_nor_derivatives(name: str, case: Case
         results.append([losses, gradient, *executable.run(vector, batch).values()])
     for one, other in zip(*results, strict=True):
         assert np.array_equal(one, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@given(case=cases(causal=True, beyond=BEYOND))
+@example(case=RUNAWAY)
+def test_what_overflows_behind_the_ends_reaches_nothing(name: str, case: Case) -> None:
+    plan = compile_network(case.fold())
+    assert_padding_reaches_nothing(plan, find_backend(name).build(plan, np.dtype(np.float64)), case)
 
 
 @pytest.mark.parametrize("name", [*BACKENDS, "reference"])
