@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -32,6 +33,11 @@ def toolchain() -> Toolchain:
         return find_toolchain(NOWHERE)
     except BackendError as error:
         pytest.skip(str(error))
+
+
+def hurry(found: Toolchain) -> Toolchain:
+    """Most of what a small network takes is its compilation: with -Og a quarter as long."""
+    return replace(found, flags=tuple("-Og" if flag == "-O3" else flag for flag in found.flags))
 
 
 def load_source(source: str) -> ctypes.CDLL:

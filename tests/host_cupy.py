@@ -15,9 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from compiled import NOWHERE
+from compiled import NOWHERE, hurry, toolchain
 from host_cublas import HostCublas
-from loopback import hurried
 
 from graphbptt_native.load import load_library
 
@@ -84,7 +83,7 @@ class HostCupy:
 
     def RawModule(self, code: str, options: tuple[str, ...]) -> SimpleNamespace:
         assert options == ("--std=c++17",)
-        library = load_library(code, hurried(), NOWHERE).functions
+        library = load_library(code, hurry(toolchain()), NOWHERE).functions
 
         def find(name: str) -> HostKernel:
             return HostKernel(self, self._fail if name == self.failing else getattr(library, name))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from compiled import NOWHERE, toolchain
+from compiled import NOWHERE, hurry, toolchain
 
 from graphbptt.codegen.device_limits import DeviceLimits
 from graphbptt.codegen.dialect import C
@@ -31,7 +31,6 @@ from graphbptt.codegen.verify_launches import verify_launches
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Array, Call, Memory
 from graphbptt_cupy.executable import DeviceExecutable
-from graphbptt_native.discover import Toolchain
 from graphbptt_native.load import load_library
 
 __all__ = ["LoopbackDevice", "build"]
@@ -72,7 +71,7 @@ class LoopbackDevice:
         loop, turned = (BLOCK_LOOP, BLOCK_REVERSED) if BLOCK_LOOP in text else (LOOP, REVERSED)
         assert loop in text
         source = text.replace(loop, turned) if self._in_reverse else text
-        return load_library(source, hurried(), NOWHERE).functions
+        return load_library(source, hurry(toolchain()), NOWHERE).functions
 
     def allocate(self, array: DeviceArray) -> Array:
         if array.values is not None:
@@ -118,13 +117,6 @@ def select(memory: Array, region: Region) -> Array:
     shape, strides = (region.rows, region.columns), (region.stride * step, step)
     assert region.stop <= memory.size
     return np.lib.stride_tricks.as_strided(memory[region.offset :], shape, strides)
-
-
-def hurried() -> Toolchain:
-    """Most of what a small network takes is its compilation: with -Og a quarter as long."""
-    found = toolchain()
-    flags = tuple("-Og" if flag == "-O3" else flag for flag in found.flags)
-    return Toolchain(found.command, found.version, flags, found.vectors)
 
 
 def _convert(argument: ArgumentValue, memory: Memory) -> ctypes.c_ssize_t | ctypes.c_void_p:

@@ -1,34 +1,39 @@
-"""How generated C is compiled where thousands of networks are: in a hurry, unless it is night. All of it is run."""
+"""How generated C is compiled where thousands of networks are: most of it in a hurry, unless it is night."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from zlib import crc32
 
 import pytest
 from agreement import BACKENDS
+from compiled import hurry
 from hypothesis import settings
 
-from graphbptt_native import Equipment, NativeBackend, backend, contraction, executable, threads
+from graphbptt_native import Equipment, NativeBackend, backend, contraction, executable, program, threads
 from graphbptt_native.cache import Cache
+from graphbptt_native.discover import Toolchain
+from graphbptt_native.load import Library, load_library
+
+FEW = 16
+"""Of so many sources one is compiled as it is for users: which one, the source itself says."""
+
+
+def load(source: str, toolchain: Toolchain, cache: Cache, seconds: float) -> Library:
+    hurried = crc32(source.encode()) % FEW
+    return load_library(source, hurry(toolchain) if hurried else toolchain, cache, seconds)
 
 
 @pytest.fixture(scope="module")
 def hurried_compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Most of what a small network takes is its compilation: with -Og a quarter as long.
-
-    Under the profile `nightly` flags are those of users. Nothing is kept in the user's cache.
-    """
+    """Under the profile `nightly` flags are those of users. Nothing is kept in the user's cache."""
     if "native" not in BACKENDS:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        toolchain = backend.toolchain
         if settings.default is not settings.get_profile("nightly"):
-            level = {"-O3": "-Og"}
-            flags = tuple(level.get(flag, flag) for flag in toolchain.flags)
-            toolchain = replace(toolchain, flags=flags)
-        equipment = Equipment(Cache(tmp_path_factory.mktemp("objects")), toolchain)
+            patch.setattr(program, "load_library", load)
+        equipment = Equipment(Cache(tmp_path_factory.mktemp("objects")), backend.toolchain)
         patch.setattr(NativeBackend, "equipment", equipment)
         yield
 
