@@ -20,14 +20,20 @@ __all__ = ["Sanitizer", "list_sanitizers"]
 
 TESTS = Path(__file__).parent
 WATCHED = (
-    "conformance",
+    *(
+        f"conformance/test_{part}.py"
+        for part in ("random_graphs", "streaming", "wide_networks", "named_networks", "cells")
+    ),
     *(
         f"backends/test_native_{part}.py"
-        for part in ("scans", "sparse", "noise", "threads", "contraction", "sweeps", "positions")
+        for part in (
+            "scans", "sparse", "noise", "threads", "contraction", "sweeps", "positions", "guards",
+        )
     ),
     "backends/test_cupy_persistent.py",
     *(f"codegen/test_{part}.py" for part in ("contraction", "product")),
-)
+)  # fmt: skip
+IN_PARALLEL = ("-q", "-s", "-p", "watched", "-n", "auto", "--dist", "worksteal", "--maxfail", "1")
 OPTIONS = {
     # An interpreter keeps much until it ends.
     "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1",
@@ -53,6 +59,7 @@ class Sanitizer:
             "CC": f"env -u LD_PRELOAD {words}{' -shared-libsan' if self.compiler == 'clang' else ''}",
             "LD_PRELOAD": first,
             "GRAPHBPTT_CACHE": str(cache),
+            "OPENBLAS_NUM_THREADS": "1",  # as conftest.py says, which comes after the plugin that loads NumPy
             "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
         }
 
@@ -90,8 +97,8 @@ def main() -> int:
     for sanitizer in sanitizers:
         print(f"{sanitizer.compiler} -fsanitize={sanitizer.checks}", flush=True)
         with tempfile.TemporaryDirectory() as cache:
-            command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "tight_memory", *chosen]
-            outcome = subprocess.run(command, env=os.environ | sanitizer.environment(Path(cache)))
+            environment = os.environ | sanitizer.environment(Path(cache))
+            outcome = subprocess.run([sys.executable, "-m", "pytest", *IN_PARALLEL, *chosen], env=environment)
         if outcome.returncode:
             failed.append(sanitizer)
     print(f"{len(failed)} of {len(sanitizers)} failed" if sanitizers else "no compiler here has sanitizers")

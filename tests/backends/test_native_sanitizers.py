@@ -17,7 +17,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import tight_memory
+import watched
 from named_networks import elman, draw_fields
 
 from graphbptt.compiler import compile_network
@@ -35,9 +35,7 @@ def plant(plan, precision, vectors):
 threads.FLOPS_WORTH_A_THREAD = 1.0
 program.write_source = plant
 plan = compile_network(elman())
-flags = tuple("-O1" if flag == "-O3" else flag for flag in backend.toolchain.flags)
-toolchain = replace(backend.toolchain, flags=flags)
-executable = NativeExecutable(plan, np.dtype(np.float64), toolchain, backend.cache, 2)
+executable = NativeExecutable(plan, np.dtype(np.float64), backend.toolchain, backend.cache, 2)
 fields = {name: field for name, field in draw_fields(12, 9, False).items() if name in ("x", "y")}
 vector = np.zeros(plan.layout.size)
 executable.loss_and_gradient(vector, bind_batch(plan.network, fields, 9, np.float64), vector.copy())
