@@ -7,13 +7,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 from named_networks import NETWORKS
+from strategies import Case, cases
 
 import graphbptt
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels import Kernels, write_kernels
 from graphbptt.codegen.launches import CopyIn, CopyOut, LaunchPlan, LaunchShape, Multiply
-from graphbptt.codegen.precision import FLOAT32
+from graphbptt.codegen.precision import FLOAT32, FLOAT64
 from graphbptt.codegen.schedule_launches import schedule_launches
 from graphbptt.codegen.verify_launches import verify_launches
 from graphbptt.compiler import compile_network
@@ -47,6 +49,14 @@ def test_plans_of_specs_are_right(path: Path) -> None:
     kernels = write_kernels(plan, FLOAT32, CUDA)
     for shape in SHAPES:
         verify_launches(schedule_launches(plan, kernels, FLOAT32, shape))
+
+
+@given(case=cases())
+def test_plans_of_random_graphs_are_right(case: Case) -> None:
+    plan = compile_network(case.fold())
+    kernels = write_kernels(plan, FLOAT64, CUDA)
+    for shape in SHAPES:
+        verify_launches(schedule_launches(plan, kernels, FLOAT64, shape))
 
 
 def test_products_of_whole_sequences_go_step_by_step_where_bits_must_not_depend_on_their_number() -> None:

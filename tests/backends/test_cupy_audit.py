@@ -1,0 +1,85 @@
+"""Every kernel reads and writes what its launch says: the verifier of launch plans goes by that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from agreement import assert_agreement
+from audited_device import AuditedDevice
+from hypothesis import given, settings
+from loopback import VerifiedExecutable
+from named_networks import NETWORKS, draw_fields
+from strategies import Case, cases
+
+from graphbptt.codegen.launches import Address, Launch, Region
+from graphbptt.compiler import compile_network
+from graphbptt.ir.data import Target
+from graphbptt.ir.layout import draw_parameters
+from graphbptt.ir.noise import Noise
+from graphbptt.ir.plan import Plan
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.fold_graph import fold_graph
+
+DOUBLE = np.dtype(np.float64)
+
+
+def audit(plan: Plan, vector: np.ndarray, *batches: Any) -> set[str]:
+    device = AuditedDevice()
+    executable = VerifiedExecutable(plan, DOUBLE, device)
+    for batch in batches:
+        assert_agreement(plan, executable, vector, batch)
+    return device.audited
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_named_networks(network: Any) -> None:
+    plan = compile_network(network())
+    vector = draw_parameters(plan.network, plan.layout, 1, DOUBLE)
+    batches = [
+        bind_batch(plan.network, draw_fields(3, steps, padded), steps, DOUBLE)
+        for steps, padded in ((1, False), (7, True))
+    ]
+    assert len(audit(plan, vector, *batches)) > 3
+
+
+@settings(max_examples=max(5, settings().max_examples // 20))
+@given(case=cases())
+def test_random_graphs(case: Case) -> None:
+    plan = compile_network(case.fold())
+    audit(plan, case.draw_vector(plan.layout.size), bind_batch(plan.network, case.fields, case.steps, DOUBLE))
+
+
+def test_noise_and_entries() -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=12, activation="tanh", initial="learned", noise=0.1)
+    graph.add_node("y", units=9)
+    sparse = {"sparse": {"density": 0.3}, "storage": "csr"}
+    graph.add_edge("h", "h", weight=sparse)
+    graph.add_edge("h", "y", delay=0, weight=sparse)
+    plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
+    vector = draw_parameters(plan.network, plan.layout, 0, DOUBLE)
+    batch = bind_batch(plan.network, {"y": np.ones((3, 6, 9))}, 6, DOUBLE, noise=Noise(2, example=3))
+    assert {"multiply_entries", "contract_entries", "gather_entries"} <= audit(plan, vector, batch)
+
+
+@pytest.mark.parametrize(("claim", "message"), [("reads", "is read, too"), ("writes", "is written, too")])
+def test_a_launch_that_does_not_say_all_is_found(claim: str, message: str) -> None:
+    """The audit itself, on a kernel that copies."""
+    device = AuditedDevice()
+    parameters = "ptrdiff_t threads, const double *in, double *out"
+    loop = "for (ptrdiff_t thread = 0; thread < threads; thread++)"
+    module = device.load(
+        f"#include <stddef.h>\nvoid copy({parameters}) {{ {loop} out[thread] = in[thread]; }}"
+    )
+    memory = {"in": np.arange(4.0), "out": np.zeros(4)}
+    whole = {name: Region(name, 0, 1, 4, 4) for name in memory}
+    launch = Launch("copy", 4, 1, 256, (4, Address("in"), Address("out")), (whole["in"],), (whole["out"],))
+    device.bind_launch(module, launch, memory)()
+    claims = {"reads": "in", "writes": "out"}
+    less = replace(launch, **{claim: (replace(whole[claims[claim]], columns=3),)})
+    with pytest.raises(AssertionError, match=message):
+        device.bind_launch(module, less, memory)()
