@@ -217,9 +217,10 @@ class Arguments:
             for index, (argument, name) in enumerate(self._names.items())
         ]
 
-    def parameters(self) -> list[str]:
-        """The pointers as parameters of a function."""
-        return [f"{_type_of(argument)}{name}" for argument, name in self._names.items()]
+    def parameters(self, qualifier: str = "") -> list[str]:
+        """The pointers as parameters of a function, each with a qualifier."""
+        before = f"{qualifier} " if qualifier else ""
+        return [f"{_type_of(argument)}{before}{name}" for argument, name in self._names.items()]
 
     def _new_name(self, argument: Argument) -> str:
         match argument:

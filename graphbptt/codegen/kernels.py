@@ -227,6 +227,8 @@ class _KernelWriter:
             ]
         elif not any("for (" in line for line in lines):
             place.append("const ptrdiff_t j = 0;")
-        parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *arguments.parameters()]
+        # Each leads to an array of its own, so what was stored by one need not be loaded again for another.
+        pointers = arguments.parameters(self.dialect.restrict)
+        parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *pointers]
         self.written.append((name, parameters, [*place, *lines]))
         return Kernel(name, columns, tuple(lines), tuple(arguments), reads, writes)

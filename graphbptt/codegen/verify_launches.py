@@ -5,7 +5,8 @@
 - A grid has as many blocks as its threads need and no more; a kernel is given what its parameters say: numbers, and
   arrays of their type.
 - What a launch says that it reads or writes is in arrays that it is given; it writes to no constant, to nothing that
-  its parameters say is constant, and to nothing that it reads by another pointer.
+  its parameters say is constant, and to nothing that it reads by another pointer. Where a pointer is to be the only
+  one to an array (``restrict``), it is.
 - Matrices fit each other, a product's result meets none of its factors, and leading dimensions fit their rows.
 - Every number that a command reads was written before it, by the same or an earlier section, number by number.
 - Sections that are recorded copy nothing from the host, or to it.
@@ -131,7 +132,7 @@ class _CommandChecks:
             f"{command.kernel} takes {len(parameters)} arguments, and is given {len(command.arguments)}",
         )
         _require(command.arguments[0] == threads, f"{command.kernel} is not told its number of threads")
-        pointers, writable = Counter[str](), set()
+        pointers, writable, alone = Counter[str](), set(), set()
         for parameter, argument in zip(parameters, command.arguments, strict=True):
             _require(
                 ("*" in parameter) != isinstance(argument, int),
@@ -142,6 +143,13 @@ class _CommandChecks:
                 pointers[argument.array] += 1
                 if not parameter.startswith("const "):
                     writable.add(argument.array)
+                if "restrict" in parameter:
+                    alone.add(argument.array)
+        for name in alone:
+            _require(
+                pointers[name] == 1,
+                f"{command.kernel}: another pointer leads to {name}, which may have one alone",
+            )
         for region in command.reads:
             _require(
                 region.array in pointers, f"{command.kernel} reads {region.array}, which it is not given"

@@ -64,3 +64,23 @@ def test_softmax_stays_alone() -> None:
 def test_slopes_are_silenced_width_by_width() -> None:
     silence = Silence((A, View("d", 0, 2), B))
     assert fuse_rows(PLAN, [silence], whole=True) == [(Silence((A, B)), Silence((View("d", 0, 2),)))]
+
+
+def test_gates_and_what_reads_them_share_a_kernel() -> None:
+    """With an assignment for each gate, so that every thread finds what it made itself."""
+    plan = compile_network(NETWORKS[1]())
+    (stage,) = (stage for stage in plan.stages if stage.mode == "forward")
+    for sweep, gates in ((stage.forward, 4), (stage.backward, 3)):
+        rows = [operation for _, operation in sweep.each if isinstance(operation, RowOperation)]
+        (group,) = fuse_rows(plan, rows, whole=False)
+        outs = [write.view for operation in group for write in operation.writes()]
+        assert {view.width for view in outs} == {5}
+        assert len([view for view in outs if plan.buffer[view.buffer].lanes == 4]) >= gates
+
+
+def test_columns_stay_together_where_no_kernel_is_saved() -> None:
+    plan = compile_network(NETWORKS[1]())
+    (wide,) = (buffer for buffer in plan.buffers if buffer.kind == "net" and buffer.lanes == 4)
+    whole = View(wide.name, 0, wide.width)
+    operation = Compute((Assignment(whole, Load(whole) + Load(whole)),))
+    assert fuse_rows(plan, [operation], whole=True) == [(operation,)]
