@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ __all__ = [
     "AUTO_ORDER",
     "Backend",
     "Executable",
+    "Explaining",
     "Stepper",
     "build_executable",
     "find_backend",
@@ -83,6 +84,14 @@ class Executable(Protocol):
 
     def stepper(self, size: int) -> Stepper:
         """Make ready to run `size` sequences one step at a time, where nothing looks ahead."""
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """An executable that has more to say of how it runs than the plan does."""
+
+    def explain(self, steps: int, size: int) -> str:
+        """What it does for batches of so many steps and examples."""
 
 
 class Backend(Protocol):

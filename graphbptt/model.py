@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.backend import build_executable
+from graphbptt.backend import Explaining, build_executable
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.source import write_source
 from graphbptt.codegen.vectors import SMALLEST
@@ -299,7 +299,8 @@ class Model:
 
         Before it stands what the populations are that single units were put together in, if there are any, and of
         which parameters the constraints leave nothing but 0.
-        Where `steps` and `batch` are given, totals for batches of that shape are numbers too.
+        Where `steps` and `batch` are given, totals for batches of that shape are numbers too, and a backend may add
+        what it does for them.
 
         Raises
         ------
@@ -320,7 +321,10 @@ class Model:
             head += [f"constraints and signs leave nothing but 0 for {', '.join(vanishing)}", ""] * bool(
                 vanishing
             )
-        return "\n".join([*head, format_plan(self.plan, steps, batch, self.dtype)])
+        lines = [*head, format_plan(self.plan, steps, batch, self.dtype)]
+        if steps is not None and batch is not None and isinstance(self._executable, Explaining):
+            lines += ["", self._executable.explain(steps, batch)]
+        return "\n".join(lines)
 
     def emit_c(self) -> str:
         """The loops over time as C: a function for each stage that has one, and for each direction.

@@ -10,6 +10,7 @@ from graphbptt.codegen.choose_persistent import choose_scans
 from graphbptt.codegen.kernels import write_kernels
 from graphbptt.codegen.launches import LaunchPlan, LaunchShape
 from graphbptt.codegen.persistent import NO_PERSISTENT, PersistentKernels, write_persistent
+from graphbptt.codegen.persistent_text import format_persistent
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.schedule_launches import schedule_launches
 from graphbptt.ir.plan import Plan
@@ -35,6 +36,13 @@ class DeviceExecutable(NumpyExecutable):
         module = device.load(self._kernels.text)
         self._modules = {signature.kernel: module for signature in self._kernels.signatures}
         self._persistent: dict[str, Module] = {}
+
+    def explain(self, steps: int, size: int) -> str:
+        """Which scans are one launch each on this device, and why others are not."""
+        limits = self._device.limits
+        if limits is None:
+            return "scans are launched step by step"
+        return format_persistent(self._plan, self._precision, steps, size, limits)
 
     def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
         shape = LaunchShape(steps, size, ragged, stepwise)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from graphbptt.cli.arguments import spec_arguments, steps_option
+from graphbptt.codegen.device_limits import DEVICES
 
 
 @click.command()
@@ -17,12 +18,23 @@ from graphbptt.cli.arguments import spec_arguments, steps_option
     type=click.Choice(["c"]),
     help="Print only the loops over time as source text, named and commented.",
 )
-def explain(spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str | None) -> None:
+@click.option(
+    "--device",
+    type=click.Choice(sorted(DEVICES)),
+    help="Add which scans a GPU of this kind would do in one launch each, and why not others.",
+)
+def explain(
+    spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str | None, device: str | None
+) -> None:
     """Print what SPEC is compiled to: the folded network, its layers and copies unrolled, and the plan."""
+    from graphbptt.codegen.persistent_text import format_persistent
+    from graphbptt.codegen.precision import precision_of
     from graphbptt.spec import load
 
     if emit and steps is not None:
         raise click.UsageError("the text of a loop holds for any number of steps: leave --steps out")
+    if emit and device is not None:
+        raise click.UsageError("the loops in C are for no GPU: leave --device out")
     declared = load(spec, overrides)
     if emit:  # text needs no compiler
         click.echo(declared.compile(backend="numpy").emit_c())
@@ -43,4 +55,8 @@ def explain(spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str
     for group, copies in unrolled.groups.items():
         click.echo(f"  group {group}: {len(copies)} copies")
     click.echo()
-    click.echo(model.explain(steps, declared.training.batch))
+    batch = declared.training.batch
+    click.echo(model.explain(steps, batch))
+    if device is not None:
+        click.echo()
+        click.echo(format_persistent(model.plan, precision_of(model.dtype), steps, batch, DEVICES[device]))

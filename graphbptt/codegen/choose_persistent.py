@@ -175,7 +175,7 @@ def _cost_round(
 ) -> float:
     """Clocks that a block takes for a round."""
     if not isinstance(one.work, Product):
-        return ROUND + count_flops(plan, one.work) * examples / limits.rate(precision)
+        return ROUND + count_flops(plan, one.work) * examples / limits.rate(precision.name)
     depth, columns, itemsize = one.work.source.width, one.work.out.width, _itemsize(precision)
     tile = choose_tile(columns, examples)
     items = columns * (examples // tile)
@@ -184,7 +184,7 @@ def _cost_round(
     whole = tile == examples
     weights, states = WARP * itemsize / BANKS, max(tile * itemsize / QUAD, 0 if whole else 1)
     reads = depth * warps * (weights + states)
-    arithmetic = depth * columns * examples / limits.rate(precision)
+    arithmetic = depth * columns * examples / limits.rate(precision.name)
     chain = depth * turns * ADDITION
     return 2 * ROUND + max(reads, arithmetic, chain)
 
@@ -192,7 +192,7 @@ def _cost_round(
 def _cost_launch(plan: Plan, one: Round, precision: Precision, size: int, limits: DeviceLimits) -> float:
     """Clocks of a product or a kernel of one step of all examples, launched."""
     operations = (one.work,) if isinstance(one.work, Product) else one.work
-    arithmetic = limits.multiprocessors * limits.rate(precision) * SHARE
+    arithmetic = limits.multiprocessors * limits.rate(precision.name) * SHARE
     return LAUNCH + count_flops(plan, operations) / 2 * size / arithmetic
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphbptt.codegen.precision import Precision
-
 __all__ = ["DEVICES", "KIB", "DeviceLimits", "describe_device"]
 
 KIB = 1024
@@ -38,14 +36,13 @@ class DeviceLimits:
     single: int
     double: int
 
-    def rate(self, precision: Precision) -> int:
+    def rate(self, dtype: str) -> int:
         """Multiplications with an addition in a clock of one multiprocessor.
 
-        >>> from graphbptt.codegen.precision import FLOAT64
-        >>> DEVICES["sm_89"].rate(FLOAT64)
+        >>> DEVICES["sm_89"].rate("float64")
         2
         """
-        return self.single if precision.name == "float32" else self.double
+        return self.single if dtype == "float32" else self.double
 
 
 DEVICES: dict[str, DeviceLimits] = {

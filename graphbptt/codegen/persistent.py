@@ -162,7 +162,7 @@ class _ScanWriter:
             step = f"i - {phase}" if phase else "i"
             time = f"const ptrdiff_t t = {f'steps - 1 - ({step})' if self.in_reverse else step};"
             lines = [time, *(line for one in group for line in self._write_round(one))]
-            inner += block(f"if ({step} >= 0 && {step} < steps)" if lag else "", lines)
+            inner += block(f"if ({step} >= 0 && {step} < steps)", lines) if lag else lines
         last = f"steps + {lag}" if lag else "steps"
         upward = f"ptrdiff_t i = 0; i < {last}; i++"
         yield from block(

@@ -33,6 +33,11 @@ class Resident:
     offset: int
 
     @property
+    def start(self) -> str:
+        """The address of its first number, as text."""
+        return f"shared + {self.offset}" if self.offset else "shared"
+
+    @property
     def stride(self) -> int:
         return self.columns | 1 if self.transposed else self.columns
 

@@ -44,10 +44,11 @@ def load_weights(resident: Resident, arguments: Arguments, threads: int) -> list
     inner = depth if resident.transposed else columns  # how much of each row of the packed matrix
     outer = columns if resident.transposed else depth
     k, j = ("column", "row") if resident.transposed else ("row", "column")
+    source = f"{arguments.name(Weights(resident.weights))}[row * {width} + column]"
     body = [
         f"const int row = item / {inner}, column = item % {inner};",
-        f"shared[{resident.offset} + {k} * {stride} + {j}] = "
-        f"{arguments.name(Weights(resident.weights))}[row * {width} + column];",
+        f"real *const weights = {resident.start};",
+        f"weights[{k} * {stride} + {j}] = {source};",
     ]
     return each_item(inner * outer, threads, body)
 
@@ -80,7 +81,7 @@ def multiply(
     split = f"j = item % {columns}, first = item / {columns} * {tile}"
     body = [
         f"const int {'j = item, first = 0' if tile == examples else split};",
-        f"const real *const weights = shared + {resident.offset} + j;",
+        f"const real *const weights = {resident.start} + j;",
         f"const real *const states = shared + {memory.staged} + first;",
         f"real sums[{tile}] = {{0}};",
         f"UNROLL({max(ALIGNED, READS // tile)})",

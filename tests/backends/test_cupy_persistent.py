@@ -18,6 +18,7 @@ from recurrent_cells import INPUTS, plan_cell
 from strategies import Case, cases
 from wide_networks import wide_cases
 
+import graphbptt
 from graphbptt.codegen.device_limits import DEVICES, DeviceLimits
 from graphbptt.codegen.launches import Launch, LaunchShape
 from graphbptt.codegen.persistent_rounds import find_obstacle
@@ -133,6 +134,16 @@ def test_blocks_have_the_shared_memory_that_they_use() -> None:
         numbers = re.search(r"real shared\[(\d+)\];", text)
         assert numbers
         assert launch.shared == 8 * int(numbers[1])
+
+
+def test_models_explain_what_their_device_does() -> None:
+    plan = compile_network(elman())
+    model = graphbptt.Model(plan, backend="numpy", dtype="float64", seed=0)
+    alone = model.explain(9, 4)
+    for limits, said in ((SMALL, "one launch for all steps"), (None, "scans are launched step by step")):
+        model._executable = build(plan, np.float64, limits=limits)
+        assert said in model.explain(9, 4).removeprefix(alone)
+        assert said not in model.explain()
 
 
 STRETCH = re.compile(r"\n *}\n *BARRIER\n *TOGETHER\(\d+\) {")

@@ -160,6 +160,21 @@ def test_explain_emits_c(capsys: pytest.CaptureFixture[str]) -> None:
     assert "leave --steps out" in capsys.readouterr().err
 
 
+def test_explain_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", ADDITION, "--device", "sm_90"]) == 0
+    plan, scans = capsys.readouterr().out.split(
+        "\n\non H100 SXM, for 12 steps of 64 examples in float32: scans"
+    )
+    assert "FLOPs per batch" not in scans
+    assert "stage 1 forward, hidden: one launch for all steps" in scans
+    assert "stage 1 backward, hidden: one launch for all steps" in scans
+    assert run(["explain", ADDITION]) == 0
+    assert capsys.readouterr().out == plan + "\n"
+    assert run(["explain", ADDITION, "--emit", "c", "--device", "sm_90"]) == 2
+    assert "leave --device out" in capsys.readouterr().err
+    assert run(["explain", ADDITION, "--device", "sm_10"]) == 2
+
+
 def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["backends"]) == 0
     assert "numpy: available" in capsys.readouterr().out
