@@ -1,0 +1,135 @@
+"""What a plan on a device has to compute, whatever the device: all of it beside the reference.
+
+`build` makes a plan ready to run in a precision, as `graphbptt_cupy.executable.DeviceExecutable` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from agreement import assert_agreement, assert_close, assert_single_agreement
+from hypothesis import assume
+from hypothesis import strategies as st
+from named_networks import draw_fields
+from strategies import Case
+
+from graphbptt.compiler import compile_network
+from graphbptt.ir.batch import CarriedState
+from graphbptt.ir.data import Target
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.layout import draw_parameters
+from graphbptt.ir.noise import Noise
+from graphbptt.ir.plan import Plan
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.cut_batch import cut_batch
+from graphbptt.passes.fold_graph import fold_graph
+from graphbptt.reference import run_reference
+from graphbptt.reference.forward import gather_history
+from graphbptt_cupy.executable import DeviceExecutable
+
+__all__ = [
+    "SHAPES",
+    "Build",
+    "check_case",
+    "check_entries",
+    "check_network",
+    "check_noise",
+    "check_single_steps",
+    "check_stretch",
+]
+
+Build = Callable[[Plan, Any], DeviceExecutable]
+
+SHAPES = ((4, 9, False), (1, 1, False), (3, 12, True), (4, 9, True), (4, 9, False))
+"""Batch, steps and whether sequences differ in length; one executable has to take them all, in this order."""
+
+
+def check_case(build: Build, case: Case, scale: float = 1.0) -> None:
+    """A random graph."""
+    plan = compile_network(case.fold())
+    vector = scale * case.draw_vector(plan.layout.size)
+    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
+    assert_agreement(plan, build(plan, np.float64), vector, batch)
+
+
+def check_network(build: Build, network: Callable[[], FoldedNetwork]) -> None:
+    """One of the named networks, in all shapes and in both precisions."""
+    plan = compile_network(network())
+    double, single = build(plan, np.float64), build(plan, np.float32)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    for seed, (batch, steps, padded) in enumerate(SHAPES):
+        fields = draw_fields(batch, steps, padded, seed)
+        assert_agreement(plan, double, vector, bind_batch(plan.network, fields, steps, np.float64))
+        assert_single_agreement(plan, single, vector, fields, steps)
+
+
+def check_stretch(build: Build, case: Case, data: st.DataObject) -> None:
+    """From states that were carried to them; what they hold at their end is what the next one begins with."""
+    plan = compile_network(case.fold())
+    executable = build(plan, np.float64)
+    vector = case.draw_vector(plan.layout.size)
+    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
+    start = data.draw(st.integers(0, case.steps - 1), "start")
+    carried = None
+    if start:
+        before = run_reference(plan.network, plan.layout, vector, cut_batch(plan.network, batch, 0, start))
+        carried = CarriedState(gather_history(before, start), start)
+    stretch = cut_batch(plan.network, batch, start, case.steps, start, carried)
+    assert_agreement(plan, executable, vector, stretch)
+    forward = run_reference(plan.network, plan.layout, vector, stretch)
+    largest = max([1.0, *(float(np.abs(state).max(initial=0)) for state in forward.states.values())])
+    executable.run(vector, stretch)
+    found = executable.history(case.steps - start)
+    for node, rows in gather_history(forward, case.steps - start).items():
+        assert_close(found[node], rows, largest, f"history of {node}")
+    assert_agreement(plan, executable, vector, batch)
+
+
+def check_single_steps(build: Build, case: Case) -> None:
+    """Steps one by one are those of the whole."""
+    assume("lengths" not in case.fields)
+    plan = compile_network(case.fold())
+    executable = build(plan, np.float64)
+    vector = case.draw_vector(plan.layout.size)
+    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
+    whole = {name: np.array(states) for name, states in executable.run(vector, batch).items()}
+    stepper = executable.stepper(batch.size)
+    for step in range(case.steps):
+        carried = CarriedState({}, step) if step else None
+        states = stepper.step(vector, cut_batch(plan.network, batch, step, step + 1, carried=carried))
+        for name, wanted in whole.items():
+            assert_close(states[name], wanted[step], 1.0 + float(np.abs(wanted).max()), name)
+
+
+def check_noise(build: Build) -> None:
+    """Noise is drawn in the kernels."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=5, activation="tanh", noise=0.5)
+    graph.add_node("y", units=2, noise=0.1)
+    graph.add_edge("h", "h")
+    graph.add_edge("h", "y", delay=0)
+    plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
+    executable = build(plan, np.float64)
+    vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
+    for noise in (Noise(1), None, Noise(2, example=3)):
+        batch = bind_batch(plan.network, {"y": np.ones((3, 8, 2))}, 8, np.float64, noise=noise)
+        assert_agreement(plan, executable, vector, batch)
+
+
+def check_entries(build: Build, delay: int) -> None:
+    """Weights are kept as entries."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=40, activation="tanh", initial="learned")
+    graph.add_node("y", units=30)
+    sparse = {"sparse": {"density": 0.1}, "storage": "csr"}
+    graph.add_edge("h", "h", weight=sparse)
+    graph.add_edge("h", "y", delay=delay, weight=sparse)
+    plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
+    assert plan.blocks
+    executable = build(plan, np.float64)
+    vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
+    batch = bind_batch(plan.network, {"y": np.ones((3, 6, 30))}, 6, np.float64)
+    assert_agreement(plan, executable, vector, batch)

@@ -1,0 +1,166 @@
+"""The cupy backend on a GPU: all that is checked without one, and what cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from device_checks import (
+    SHAPES,
+    check_case,
+    check_entries,
+    check_network,
+    check_noise,
+    check_single_steps,
+    check_stretch,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from named_networks import NETWORKS, draw_fields
+from strategies import Case, cases
+from wide_networks import wide_cases
+
+from graphbptt.compiler import compile_network
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.layout import draw_parameters
+from graphbptt.ir.plan import Plan
+from graphbptt.ir.product_precision import PRODUCT_BITS, ProductPrecision
+from graphbptt.passes.bind_batch import bind_batch
+from graphbptt_cupy.blas import Numbers
+from graphbptt_cupy.executable import DeviceExecutable
+from graphbptt_cupy.gpu import GpuDevice
+from graphbptt_cupy.presence import find_missing
+
+MISSING = find_missing()
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+
+NAMED = pytest.mark.parametrize("network", NETWORKS)
+FEW = settings(max_examples=max(10, settings().max_examples // 8))
+"""Every network is compiled for the GPU first."""
+
+
+def build(plan: Plan, dtype: Any, *, captured: bool = True, launched: bool = False) -> DeviceExecutable:
+    """A plan on the current GPU; with `launched` no scan is a persistent kernel."""
+    cupy = pytest.importorskip("cupy")
+    device = GpuDevice(cupy, Numbers(np.dtype(dtype), plan.precision), captured)
+    if launched:
+        device.limits = None
+    return DeviceExecutable(plan, np.dtype(dtype), device)
+
+
+@FEW
+@given(case=cases())
+def test_random_graphs_agree_with_the_reference(case: Case) -> None:
+    check_case(build, case)
+
+
+@FEW
+@given(case=wide_cases())
+def test_wide_networks_agree_with_the_reference(case: Case) -> None:
+    check_case(build, case, scale=0.3)
+
+
+@NAMED
+@pytest.mark.parametrize("launched", [False, True])
+def test_named_networks_agree_with_the_reference(
+    network: Callable[[], FoldedNetwork], launched: bool
+) -> None:
+    check_network(partial(build, launched=launched), network)
+
+
+@FEW
+@given(case=cases(causal=True), data=st.data())
+def test_stretches_agree_with_the_reference(case: Case, data: st.DataObject) -> None:
+    check_stretch(build, case, data)
+
+
+@FEW
+@given(case=cases(causal=True))
+def test_single_steps_are_the_whole(case: Case) -> None:
+    check_single_steps(build, case)
+
+
+def test_noise_is_drawn_in_the_kernels() -> None:
+    check_noise(build)
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_weights_kept_as_entries(delay: int) -> None:
+    check_entries(build, delay)
+
+
+@NAMED
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_captured_equals_plain_bit_for_bit(network: Callable[[], FoldedNetwork], dtype: Any) -> None:
+    """Every call of the captured one: the first is not yet a graph, the second makes it, the third repeats it."""
+    plan = compile_network(network())
+    plain, captured = (build(plan, dtype, captured=captured) for captured in (False, True))
+    vector = draw_parameters(plan.network, plan.layout, 1, dtype)
+    for batch, steps, padded in SHAPES[:3]:
+        bound = bind_batch(plan.network, draw_fields(batch, steps, padded), steps, dtype)
+        wanted = derive(plain, plan, vector, bound)
+        for _ in range(3):
+            assert derive(captured, plan, vector, bound) == wanted
+
+
+def derive(executable: DeviceExecutable, plan: Plan, vector: np.ndarray, batch: Any) -> list[bytes]:
+    """States, losses and derivatives, to the last bit."""
+    states = [state.tobytes() for state in executable.run(vector, batch).values()]
+    gradient = np.empty(plan.layout.free, vector.dtype)
+    losses = executable.loss_and_gradient(vector, batch, gradient)
+    return [*states, losses.tobytes(), gradient.tobytes()]
+
+
+@NAMED
+def test_a_step_allocates_nothing_and_waits_once(network: Callable[[], FoldedNetwork]) -> None:
+    plan = compile_network(network())
+    executable = build(plan, np.float32)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float32)
+    batch = bind_batch(plan.network, draw_fields(4, 30, padded=False), 30, np.float32)
+    gradient = np.empty(plan.layout.free, np.float32)
+    for _ in range(3):
+        executable.loss_and_gradient(vector, batch, gradient)
+    with count_calls() as counts:
+        executable.loss_and_gradient(vector, batch, gradient)
+    assert counts == {"allocate": 0, "wait": 1}
+
+
+@contextmanager
+def count_calls() -> Iterator[dict[str, int]]:
+    """How much memory is asked for, and how often the host waits."""
+    cupy = pytest.importorskip("cupy")
+    counts = {"allocate": 0, "wait": 0}
+    wait = cupy.cuda.runtime.streamSynchronize
+
+    class Hook(cupy.cuda.MemoryHook):
+        name = "count"
+
+        def malloc_preprocess(self, **_: Any) -> None:
+            counts["allocate"] += 1
+
+    def synchronize(stream: Any) -> None:
+        counts["wait"] += 1
+        wait(stream.ptr)
+
+    with pytest.MonkeyPatch.context() as patch, Hook():
+        patch.setattr(cupy.cuda.Stream, "synchronize", synchronize)
+        yield counts
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_products_keep_what_the_precision_says(precision: ProductPrecision) -> None:
+    """Of states that are sums of products, as many bits are right as products keep."""
+    plan = compile_network(NETWORKS[0]())
+    batch = bind_batch(plan.network, draw_fields(64, 6, padded=False), 6, np.float32)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float32)
+    exact, rounded = (
+        build(replace(plan, precision=kept), np.float32, launched=True).run(vector, batch)["y"].copy()
+        for kept in ("full", precision)
+    )
+    error = np.abs(rounded - exact).max() / np.abs(exact).max()
+    assert error * 2.0 ** PRODUCT_BITS[precision] < 2.0**2
