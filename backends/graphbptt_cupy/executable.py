@@ -24,6 +24,11 @@ from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["DeviceExecutable"]
 
+STEPWISE = (
+    "  states without derivatives: step by step, so that their bits do not depend on the number of steps"
+)
+"""Of float64 where nothing looks ahead."""
+
 
 class DeviceExecutable(NumpyExecutable):
     """Meets `graphbptt.backend.Executable`: sweeps run on the device, what stands at their edges is the host's."""
@@ -42,7 +47,8 @@ class DeviceExecutable(NumpyExecutable):
         limits = self._device.limits
         if limits is None:
             return "scans are launched step by step"
-        return format_persistent(self._plan, self._precision, steps, size, limits)
+        text = format_persistent(self._plan, self._precision, steps, size, limits)
+        return f"{text}\n{STEPWISE}" if self._stepwise else text
 
     def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
         shape = LaunchShape(steps, size, ragged, stepwise)

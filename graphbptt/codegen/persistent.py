@@ -23,7 +23,6 @@ from graphbptt.codegen.choose_persistent import Persistent
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.launches import Signature
-from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.persistent_memory import lay_out_shared
 from graphbptt.codegen.persistent_product import each_item, load_weights, multiply, stage_states
 from graphbptt.codegen.persistent_rounds import Round, list_rounds
@@ -83,20 +82,20 @@ def write_persistent(
     plan: Plan, choices: Mapping[tuple[int, bool], Persistent], precision: Precision, dialect: Dialect
 ) -> PersistentKernels:
     """A kernel for each sweep that one was chosen for."""
-    needs, noisy, lines = set[str](), False, list[str]()
+    needs, lines = set[str](), list[str]()
     kernels: dict[tuple[int, bool], PersistentKernel] = {}
     for (index, backward), shape in choices.items():
         name = f"persistent_{'backward' if backward else 'forward'}_{index}"
         writer = _ScanWriter(plan, plan.stages[index], backward, shape, precision, name)
         body = list(writer.write())
         needs |= writer.rows.needs
-        noisy |= writer.rows.noisy
+        # None of the pointers is restricted: what a thread stores by one others read behind a barrier, across which a
+        # compiler may move loads by a pointer that leads where no other does.
         parameters = (*COUNTS, *writer.arguments.parameters())
         kernels[index, backward] = PersistentKernel(name, parameters, tuple(writer.arguments), shape)
         lines += _frame(name, parameters, body, shape, writer.memory.numbers, dialect)
-    head = [prelude(needs.union(NOISE_NEEDS if noisy else ()), precision, dialect), "#define INDEPENDENT"]
-    noise = emit_normal(precision, dialect) if noisy else []
-    return PersistentKernels("\n".join([*head, *MACROS[dialect.name], *noise, *lines]), kernels)
+    head = [prelude(needs, precision, dialect), "#define INDEPENDENT", *MACROS[dialect.name]]
+    return PersistentKernels("\n".join([*head, *lines]), kernels)
 
 
 def _frame(

@@ -6,21 +6,23 @@ import ctypes
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from agreement import assert_agreement, assert_single_agreement
+from agreement import assert_agreement
+from audited_device import AuditedDevice
+from device_checks import check_case, check_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import BLOCK_LOOP, LoopbackDevice, build
+from loopback import BLOCK_LOOP, LoopbackDevice, VerifiedExecutable, build
 from named_networks import NETWORKS, draw_fields, elman
-from recurrent_cells import INPUTS, plan_cell
+from persistent_checks import check_cell, list_persistent
 from strategies import Case, cases
 from wide_networks import wide_cases
 
 import graphbptt
 from graphbptt.codegen.device_limits import DEVICES, DeviceLimits
-from graphbptt.codegen.launches import Launch, LaunchShape
 from graphbptt.codegen.persistent_rounds import find_obstacle
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch
@@ -33,19 +35,8 @@ from graphbptt_cupy.executable import DeviceExecutable
 NETWORKS_TRIED = max(10, settings().max_examples // 8)
 """Every network is compiled first, which takes a hundred times as long as to run it."""
 
-SHAPES = ((4, 9, False), (1, 1, False), (3, 12, True), (4, 9, True), (4, 9, False))
-"""Batch, steps and whether sequences differ in length; one executable has to take them all, in this order."""
-
 SMALL, LARGE = (replace(DEVICES["sm_90"], multiprocessors=number) for number in (1, 64))
 """A GPU on which a block has as many examples as it can, and one on which every example has a block of its own."""
-
-
-def list_persistent(executable: DeviceExecutable, steps: int, size: int) -> list[Launch]:
-    """The persistent kernels that are launched for a batch."""
-    shape = LaunchShape(steps, size)
-    plan = executable._schedule(shape, executable._write_persistent(shape))
-    launches = (command for command in plan.commands() if isinstance(command, Launch))
-    return [command for command in launches if command.kernel.startswith("persistent")]
 
 
 def count_scans(plan: Plan) -> int:
@@ -76,38 +67,23 @@ def test_random_graphs_agree_with_the_reference(in_reverse: bool, case: Case, li
 @settings(max_examples=NETWORKS_TRIED)
 @given(case=wide_cases())
 def test_wide_networks_agree_with_the_reference(case: Case) -> None:
-    plan = compile_network(case.fold())
-    vector = 0.3 * case.draw_vector(plan.layout.size)
-    batch = bind_batch(plan.network, case.fields, case.steps, np.float64)
-    assert_agreement(plan, build(plan, np.float64, limits=SMALL), vector, batch)
+    check_case(partial(build, limits=SMALL), case, scale=0.3)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_named_networks_agree_with_the_reference(network: Callable[[], FoldedNetwork]) -> None:
-    plan = compile_network(network())
-    double, single = (build(plan, dtype, limits=SMALL) for dtype in (np.float64, np.float32))
-    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
-    for seed, (batch, steps, padded) in enumerate(SHAPES):
-        fields = draw_fields(batch, steps, padded, seed)
-        assert_agreement(plan, double, vector, bind_batch(plan.network, fields, steps, np.float64))
-        assert_single_agreement(plan, single, vector, fields, steps)
+    check_network(partial(build, limits=SMALL), network)
 
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 def test_cells_agree_with_the_reference_whatever_a_block_has(kind: str) -> None:
     """One example, two, four or eight: of a batch of 11 the last block is not always full."""
-    plan, steps, size = plan_cell(kind, 48), 5, 11
-    numbers = np.random.default_rng(0)
-    fields = {"x": numbers.normal(size=(size, steps, INPUTS)), "y": numbers.normal(size=(size, steps, 2))}
-    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
-    batch = bind_batch(plan.network, fields, steps, np.float64)
     blocks = []
     for multiprocessors in (11, 6, 3, 1):
-        executable = build(plan, np.float64, limits=replace(SMALL, multiprocessors=multiprocessors))
-        forward, backward = list_persistent(executable, steps, size)
+        limits = replace(SMALL, multiprocessors=multiprocessors)
+        forward, backward = check_cell(partial(build, limits=limits), kind, 48, steps=5, size=11)
         assert forward.grid == backward.grid
         blocks.append(forward.grid)
-        assert_agreement(plan, executable, vector, batch)
     assert blocks == [11, 6, 3, 2]
 
 
@@ -134,6 +110,22 @@ def test_blocks_have_the_shared_memory_that_they_use() -> None:
         numbers = re.search(r"real shared\[(\d+)\];", text)
         assert numbers
         assert launch.shared == 8 * int(numbers[1])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_named_networks_read_and_write_what_their_launches_say(
+    network: Callable[[], FoldedNetwork],
+) -> None:
+    plan = compile_network(network())
+    device = AuditedDevice()
+    device.limits = SMALL
+    executable = VerifiedExecutable(plan, np.dtype(np.float64), device)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    for padded in (False, True):
+        batch = bind_batch(plan.network, draw_fields(3, 7, padded), 7, np.float64)
+        assert_agreement(plan, executable, vector, batch)
+    audited = [name for name in device.audited if name.startswith("persistent")]
+    assert len(audited) == count_scans(plan)
 
 
 def test_models_explain_what_their_device_does() -> None:

@@ -13,7 +13,7 @@ from recurrent_cells import plan_cell
 from strategies import Case, cases
 
 from graphbptt.codegen.choose_persistent import Choice, Persistent, choose_persistent, choose_scans
-from graphbptt.codegen.device_limits import DEVICES, KIB
+from graphbptt.codegen.device_limits import DEVICES, KIB, describe_device
 from graphbptt.codegen.persistent_text import format_persistent
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
 from graphbptt.compiler import compile_network
@@ -142,6 +142,24 @@ def test_blocks_fit_the_device_and_the_batch(
             assert choice.threads % 32 == 0
             assert 0 < choice.threads <= limits.threads
             assert size <= choice.blocks * choice.examples < size + choice.examples
+
+
+@pytest.mark.parametrize(
+    ("major", "minor", "kind"),
+    [(7, 5, "sm_80"), (8, 0, "sm_80"), (8, 7, "sm_86"), (9, 0, "sm_90"), (12, 0, "sm_90")],
+)
+def test_a_device_has_the_arithmetic_of_its_kind_or_the_latest_before_it(
+    major: int, minor: int, kind: str
+) -> None:
+    found = {
+        "name": b"GPU",
+        "major": major,
+        "minor": minor,
+        "multiProcessorCount": 7,
+        "maxThreadsPerBlock": 512,
+    }
+    limits = describe_device(found | {"sharedMemPerBlockOptin": 65536})
+    assert limits == replace(DEVICES[kind], name="GPU", multiprocessors=7, shared=65536, threads=512)
 
 
 def test_text() -> None:
