@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from graphbptt.ir import unit_losses
 from graphbptt.ir.data import Loss, Target
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.ir.penalties import Penalty, StatePenalty
+from graphbptt.ir.unit_losses import UnitLoss
 
 __all__ = ["LOSSES", "LossRule", "resolve_loss"]
 
@@ -35,7 +37,9 @@ class LossRule:
     (steps, batch, units). `wanted` has that shape too, or is (steps, batch) integers where `labels` is True. `bounds`
     is the closed range the states, and real-valued targets, must lie in. Where the activation equals `canonical`, the
     rule `on_net` is applied to the net input instead; where clamps forbid that, `on_state`, if there is one, is applied
-    to the states. `options` are positive numbers, with their defaults, that `measure` takes by name.
+    to the states. `options` are positive numbers, with their defaults, that `measure` takes by name. `unit` says what
+    `measure` says of one unit, as expressions; it is None where units meet: in the losses with labels, whose states are
+    logits or, where `of_probabilities` is True, add up to 1 already.
     """
 
     measure: Callable[..., tuple[Array, Array]]
@@ -45,6 +49,8 @@ class LossRule:
     on_net: LossRule | None = None
     options: Mapping[str, float] = field(default_factory=dict)
     on_state: LossRule | None = None
+    unit: UnitLoss | None = None
+    of_probabilities: bool = False
 
 
 def _squared_error(predicted: Array, wanted: Array) -> tuple[Array, Array]:
@@ -117,27 +123,31 @@ def _penalty(states: Array, wanted: Array, penalty: Penalty) -> tuple[Array, Arr
 
 
 LOSSES: dict[str, LossRule] = {
-    "squared_error": LossRule(_squared_error),
+    "squared_error": LossRule(_squared_error, unit=unit_losses.squared_error),
     "cross_entropy": LossRule(
         _cross_entropy,
         labels=True,
         canonical=ACTIVATIONS["softmax"],
         on_net=LossRule(_cross_entropy, labels=True),
-        on_state=LossRule(_cross_entropy_of_probabilities, labels=True),
+        on_state=LossRule(_cross_entropy_of_probabilities, labels=True, of_probabilities=True),
     ),
     "binary_cross_entropy": LossRule(
         _binary_cross_entropy,
         bounds=(0, 1),
         canonical=ACTIVATIONS["logistic"],
-        on_net=LossRule(_binary_cross_entropy_on_net, bounds=(0, 1)),
+        on_net=LossRule(
+            _binary_cross_entropy_on_net, bounds=(0, 1), unit=unit_losses.binary_cross_entropy_on_net
+        ),
+        unit=unit_losses.binary_cross_entropy,
     ),
     "poisson": LossRule(
         _poisson,
         bounds=(0, np.inf),
         canonical=ACTIVATIONS["exp"],
-        on_net=LossRule(_poisson_on_net, bounds=(0, np.inf)),
+        on_net=LossRule(_poisson_on_net, bounds=(0, np.inf), unit=unit_losses.poisson_on_net),
+        unit=unit_losses.poisson,
     ),
-    "huber": LossRule(_huber, options={"delta": 1.0}),
+    "huber": LossRule(_huber, options={"delta": 1.0}, unit=unit_losses.huber),
 }
 
 
@@ -149,11 +159,13 @@ def resolve_loss(
     A node with clamps other than at the start is read at its state, since there a clamp may stand for the activation.
     """
     if isinstance(target, StatePenalty):
-        return LossRule(partial(_penalty, penalty=target.penalty)), "state"
+        unit = partial(unit_losses.penalize, penalty=target.penalty)
+        return LossRule(partial(_penalty, penalty=target.penalty), unit=unit), "state"
     rule = LOSSES[target.loss_name]
     options = dict(target.loss.options) if isinstance(target.loss, Loss) else {}
     if options:
-        rule = replace(rule, measure=partial(rule.measure, **options))
+        own = None if rule.unit is None else partial(rule.unit, **options)
+        rule = replace(rule, measure=partial(rule.measure, **options), unit=own)
     clamped = any(clamp.node == target.node and clamp.at != "start" for clamp in network.clamps)
     if network.population[target.node].activation == rule.canonical:
         if rule.on_net is not None and not clamped:
