@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from typing import Any, Protocol, runtime_checkable
@@ -19,13 +20,17 @@ from graphbptt.ir.batch import Batch
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
+from graphbptt.ir.updates import UpdateRule
 
 __all__ = [
     "AUTO_ORDER",
     "Backend",
     "Executable",
     "Explaining",
+    "Outcome",
     "Stepper",
+    "Updater",
+    "Updating",
     "build_executable",
     "find_backend",
     "list_backends",
@@ -92,6 +97,52 @@ class Explaining(Protocol):
 
     def explain(self, steps: int, size: int) -> str:
         """What it does for batches of so many steps and examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an update.
+
+    Attributes
+    ----------
+    losses : array
+        The mean of each term of the network's loss, before its weight, for the parameters before the update.
+    penalty : float
+        The penalties on parameters, for the same.
+    norm : float
+        The length that the gradient had, these penalties' derivatives included.
+    finite : bool
+        Whether all that the update has left is finite. Where the losses or the norm are not, there was none.
+    """
+
+    losses: Array
+    penalty: float
+    norm: float
+    finite: bool
+
+
+class Updater(Protocol):
+    """Parameters that stay where a plan is run, and are updated there.
+
+    After `load`, and until they are fetched, the executable runs nothing else.
+    """
+
+    def load(self, parameters: Array) -> None:
+        """Go on from this flat vector."""
+
+    def update(self, batch: Batch) -> Outcome:
+        """Run forward and backward, and update the free parameters."""
+
+    def fetch(self, parameters: Array, previous: Array, gradient: Array) -> None:
+        """Write there the free parameters, those before the last update, and the gradient that it was made from."""
+
+
+@runtime_checkable
+class Updating(Protocol):
+    """An executable that can keep the parameters."""
+
+    def bind_update(self, rule: UpdateRule, limit: float | None) -> Updater:
+        """Make ready to follow a rule, with gradients whose norm is at most `limit` or is shrunk to it."""
 
 
 class Backend(Protocol):

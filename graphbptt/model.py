@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.backend import Explaining, build_executable
+from graphbptt.backend import Explaining, Updater, Updating, build_executable
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.source import write_source
 from graphbptt.codegen.vectors import SMALLEST
@@ -28,6 +28,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_text import format_plan
 from graphbptt.ir.product_precision import ProductPrecision, refuse_precision
 from graphbptt.ir.unrolled import UnrolledGraph
+from graphbptt.ir.updates import UpdateRule
 from graphbptt.keeper import Keeper
 from graphbptt.keeper.start import find_unmet, find_vanishing, start_inside
 from graphbptt.named import Gradients, Parameters, States
@@ -278,6 +279,13 @@ class Model:
         gradient = np.zeros(self.plan.layout.free, self.dtype)
         loss = self.loss_and_gradient(self.bind(fields, steps, noise=noise), gradient)
         return loss, Gradients(self.plan.layout, self.aliases, self.network, gradient)
+
+    def bind_update(self, rule: UpdateRule, limit: float | None) -> Updater | None:
+        """What follows a rule where the plan is run, with the penalties on parameters; None where the backend leaves
+        that to others, or parameters are kept inside constraints and signs."""
+        if self.plan.projection is not None or not isinstance(self._executable, Updating):
+            return None
+        return self._executable.bind_update(rule, limit)
 
     def keep(self) -> Keeper | None:
         """What moves the parameters, after each of a series of updates, to the nearest point that meets the constraints

@@ -1,24 +1,24 @@
-"""A plan bound to memory of a device: parameters and data go up, the sweeps run there, derivatives come down.
-
-What stands at the edges, copies of parameters, clamps, losses, is the host's, as the numpy backend has it.
-"""
+"""A plan bound to memory of a device: data go up, all is computed there, what one asks for comes down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.launches import LaunchPlan
+from graphbptt.backend import Outcome
+from graphbptt.codegen.launches import LaunchPlan, SectionName
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Module
 from graphbptt_cupy.program import Program
 from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
-from graphbptt_numpy.boundary import hold_states
+from graphbptt_numpy.boundary import draw_states_noise, hold_clamps, mark_padding
+from graphbptt_numpy.copies import count_copies
 
 __all__ = ["DevicePlan"]
 
@@ -27,39 +27,123 @@ Call = Callable[[], object]
 
 
 class DevicePlan(BoundPlan):
-    """A plan bound to the memory of one shape of batch, on the host and on a device."""
+    """A plan bound to the memory of one shape of batch, on the host and on a device.
+
+    With `moves` a batch of one step may follow another one, whose states the host has moved to the rows before it; so
+    the host says what all populations start from.
+    """
 
     def __init__(
-        self, plan: Plan, space: HostSpace, launches: LaunchPlan, modules: Mapping[str, Module]
+        self,
+        plan: Plan,
+        space: HostSpace,
+        launches: LaunchPlan,
+        modules: Mapping[str, Module],
+        shared: dict[str, Any],
+        moves: bool = False,
     ) -> None:
         super().__init__(plan, space, lambda *_: _Elsewhere())
-        self._host = space
-        self._program = Program(launches, modules, space.device, space.twins(launches))
-        deltas = dict.fromkeys(site.delta for site in plan.losses)
-        self._slopes = [delta for delta in deltas if delta is not None]
+        self._host, self._moves = space, moves
+        self._program = Program(launches, modules, space.device, space.twins(launches), shared)
+        self._fetched = False
+        self._divisors: dict[tuple[int, bool], Array] = {}
 
     def count_bytes(self) -> int:
         return super().count_bytes() + self._program.bytes
 
+    def load(self, parameters: Array) -> None:
+        """Take the parameters, of which the host makes copies only where it says what is started from."""
+        if self._moves:
+            super().load(parameters)
+        np.copyto(self._host.parameters, parameters)
+
+    def start(self, batch: Batch) -> None:
+        """Take what a batch starts from."""
+        given = self._moves or batch.carried is not None
+        mark_padding(self._host, batch)
+        self._host.take_starts(batch)
+        if given:
+            super().start(batch)
+        self._host.flag_starts(given, past=batch.carried is None)
+
     def walking(self, batch: Batch) -> Iterator[Call]:
         """What computes the states of all steps and brings them down."""
+        yield from self._taking(batch)
+        yield partial(self._run, "load", "upload", "prepare", "forward", "states")
+
+    def _taking(self, batch: Batch) -> Iterator[Call]:
+        """What takes a batch's data."""
         yield partial(self._host.take_lengths, batch)
-        if self._host.steps == 1:
+        if self._moves:
             yield self._host.take_rows
         for name in self._host.held:
-            yield partial(hold_states, self._plan, self._host, batch, name)
+            yield partial(hold_clamps, self._plan, self._host, batch, name)
         for stage in self._plan.stages:
             if stage.mode == "given":
                 yield from self._given[stage.populations[0]](batch)
-        yield partial(self._program.run, "upload", "prepare", "forward", "states")
 
-    @cached_property
-    def _cleared(self) -> list[Array]:
-        """What losses add to; all else is cleared on the device."""
-        return [self._host.whole(view) for view in self._slopes]
+    def _run(self, *sections: SectionName) -> None:
+        self._program.run(*sections)
+        self._fetched = "states" in sections
 
-    def _run_backward(self) -> None:
-        self._program.run("measure", "backward", "combine", "download")
+    def _take(self, batch: Batch) -> None:
+        self.start(batch)
+        draw_states_noise(self._host, batch.noise, batch.offset)
+        for call in self._taking(batch):
+            call()
+        self._host.take_targets(batch)
+
+    def loss(self, parameters: Array, batch: Batch) -> Array:
+        self.load(parameters)
+        self._take(batch)
+        self._run("load", "upload", "targets", "prepare", "forward", "measure", "report")
+        return self._host.losses.copy()
+
+    def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
+        self.load(parameters)
+        self._take(batch)
+        self._take_divisors(batch)
+        self._run(
+            "load", "upload", "targets", "prepare", "forward", "measure", "backward", "combine", "report", "download"
+        )  # fmt: skip
+        np.copyto(gradient, self._host.gradient)
+        return self._host.losses.copy()
+
+    def update(self, batch: Batch) -> Outcome:
+        """Go on from the parameters that are there, and leave them updated."""
+        self._take(batch)
+        self._take_divisors(batch)
+        self._run(
+            "upload", "targets", "prepare", "forward", "measure", "backward", "combine", "update", "report", "outcome"
+        )  # fmt: skip
+        norm, left = self._host.report
+        penalty = float(self._host.penalties.sum())
+        return Outcome(self._host.losses.copy(), penalty, float(norm), finite=not left)
+
+    def put_parameters(self, parameters: Array) -> None:
+        self.load(parameters)
+        self._run("load")
+
+    def fetch_parameters(self, parameters: Array, previous: Array, gradient: Array) -> None:
+        """The free ones, those before the last update, and the gradient that it was made from."""
+        self._run("parameters", "download")
+        np.copyto(parameters, self._host.parameters[: parameters.size])
+        np.copyto(previous, self._host.previous)
+        np.copyto(gradient, self._host.gradient)
+
+    def _take_divisors(self, batch: Batch) -> None:
+        """What derivatives of copies are divided by, where they are averaged."""
+        key = min(batch.offset, self._last_fixed), batch.carried is None
+        if key not in self._divisors:
+            self._divisors[key] = np.ones_like(self._host.divisors)
+            for group, number in count_copies(self._plan, self._host.steps, *key).items():
+                self._plan.layout.view(self._divisors[key], group)[...] = number
+        np.copyto(self._host.divisors, self._divisors[key])
+
+    def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
+        if not self._fetched:
+            self._run("states")
+        return super().history(batch, step)
 
 
 class _Elsewhere:

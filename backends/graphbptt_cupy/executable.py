@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from graphbptt.backend import Outcome
 from graphbptt.codegen.choose_persistent import choose_scans
 from graphbptt.codegen.kernels import write_kernels
 from graphbptt.codegen.launches import LaunchPlan, LaunchShape
@@ -13,16 +16,22 @@ from graphbptt.codegen.persistent import NO_PERSISTENT, PersistentKernels, write
 from graphbptt.codegen.persistent_text import format_persistent
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.schedule_launches import schedule_launches
+from graphbptt.codegen.update_kernels import UpdateKernels, write_update
+from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
+from graphbptt.ir.updates import UpdateRule
 from graphbptt_cupy.bound_plan import DevicePlan
 from graphbptt_cupy.device import Device, Module
 from graphbptt_cupy.memory import explain_memory
 from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
 from graphbptt_numpy.executable import NumpyExecutable
+from graphbptt_numpy.stepper import NumpyStepper
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["DeviceExecutable"]
+__all__ = ["DeviceExecutable", "DeviceUpdater"]
+
+Array = npt.NDArray[Any]
 
 STEPWISE = (
     "  states without derivatives: step by step, so that their bits do not depend on the number of steps"
@@ -31,16 +40,43 @@ STEPWISE = (
 
 
 class DeviceExecutable(NumpyExecutable):
-    """Meets `graphbptt.backend.Executable`: sweeps run on the device, what stands at their edges is the host's."""
+    """Meets `graphbptt.backend.Executable`: parameters and data go to the device, and what is asked for comes back.
+
+    Batches of all shapes share the parameters there, and what updates of them keep.
+    """
 
     def __init__(self, plan: Plan, dtype: np.dtype[Any], device: Device) -> None:
         super().__init__(plan, dtype)
         self._device = device
         self._precision = precision_of(dtype)
         self._kernels = write_kernels(plan, self._precision, device.dialect)
+        self._update: UpdateKernels | None = None
         module = device.load(self._kernels.text)
-        self._modules = {signature.kernel: module for signature in self._kernels.signatures}
+        self._modules: dict[str, Module] = {item.kernel: module for item in self._kernels.signatures}
         self._persistent: dict[str, Module] = {}
+        self._shared: dict[str, Any] = {}
+
+    def stepper(self, size: int) -> NumpyStepper:
+        space = self._allocate(1, size, ragged=False)
+        return NumpyStepper(self._plan, space, self._attach(space, moves=True))
+
+    def bind_update(self, rule: UpdateRule, limit: float | None) -> DeviceUpdater:
+        """As `graphbptt.backend.Updating` says; moments begin anew, and the updater before this one has an end."""
+        penalties = {
+            group.name: group.penalty for group in self._plan.network.groups if group.penalty is not None
+        }
+        self._update = write_update(rule, limit, penalties, self._precision, self._device.dialect)
+        module = self._device.load(self._update.text)
+        self._modules |= {item.kernel: module for item in self._update.signatures}
+        self._bound.clear()
+        self._shared.clear()
+        return DeviceUpdater(self)
+
+    def bind_batch(self, batch: Batch) -> DevicePlan:
+        """The plan bound to memory for the shape of a batch."""
+        bound = self._bind(batch)
+        assert isinstance(bound, DevicePlan)
+        return bound
 
     def explain(self, steps: int, size: int) -> str:
         """Which scans are one launch each on this device, and why others are not."""
@@ -54,17 +90,18 @@ class DeviceExecutable(NumpyExecutable):
         shape = LaunchShape(steps, size, ragged, stepwise)
         return HostSpace(self._plan, shape, self._dtype, self._device)
 
-    def _attach(self, space: Workspace) -> BoundPlan:
+    def _attach(self, space: Workspace, moves: bool = False) -> BoundPlan:
         assert isinstance(space, HostSpace)
         persistent = self._write_persistent(space.shape)
         launches = self._schedule(space.shape, persistent)
         modules = self._modules | self._load(persistent)
+        attach = partial(DevicePlan, self._plan, space, launches, modules, self._shared, moves)
         try:
-            return DevicePlan(self._plan, space, launches, modules)
+            return attach()
         except MemoryError:
             self._forget()
         try:
-            return DevicePlan(self._plan, space, launches, modules)
+            return attach()
         except MemoryError:
             free = self._device.measure_free()
         raise explain_memory(launches, free)
@@ -76,7 +113,7 @@ class DeviceExecutable(NumpyExecutable):
         self._device.measure_free()
 
     def _schedule(self, shape: LaunchShape, persistent: PersistentKernels) -> LaunchPlan:
-        return schedule_launches(self._plan, self._kernels, self._precision, shape, persistent)
+        return schedule_launches(self._plan, self._kernels, self._precision, shape, persistent, self._update)
 
     def _write_persistent(self, shape: LaunchShape) -> PersistentKernels:
         """Kernels for the scans that one launch does best. Where bits must not depend on the number of steps there are
@@ -96,3 +133,27 @@ class DeviceExecutable(NumpyExecutable):
             self._persistent[persistent.text] = self._device.load(persistent.text)
         module = self._persistent[persistent.text]
         return {kernel.name: module for kernel in persistent.kernels.values()}
+
+
+class DeviceUpdater:
+    """Meets `graphbptt.backend.Updater`."""
+
+    def __init__(self, executable: DeviceExecutable) -> None:
+        self._executable = executable
+        self._parameters: Array | None = None
+        self._bound: DevicePlan | None = None
+
+    def load(self, parameters: Array) -> None:
+        self._parameters = parameters.copy()
+
+    def update(self, batch: Batch) -> Outcome:
+        self._bound = self._executable.bind_batch(batch)
+        if self._parameters is not None:
+            self._bound.put_parameters(self._parameters)
+            self._parameters = None
+        return self._bound.update(batch)
+
+    def fetch(self, parameters: Array, previous: Array, gradient: Array) -> None:
+        if self._parameters is not None or self._bound is None:
+            raise AssertionError("nothing was updated yet")
+        self._bound.fetch_parameters(parameters, previous, gradient)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
+from typing import Any
 
 from graphbptt.codegen.fixed_launches import clear_rows
 from graphbptt.codegen.launches import (
@@ -21,19 +22,33 @@ from graphbptt_cupy.device import Array, Call, Device, Module
 
 __all__ = ["Program"]
 
+SHARED = ("parameter", "kept")
+"""Kinds of arrays that do not depend on the shape of batches."""
+
 
 class Program:
     """All of a plan's memory, taken once, and what works on it.
 
-    `modules` are compiled kernels, by the name of each; `twins` are flat arrays of the host, one for each array that is
-    copied from there or to it, under its name.
+    `modules` have the kernels by name. `twins` are flat arrays of the host, one for each array that is copied from
+    there or to it, under its name. `shared` is the memory that plans for all shapes of batches have in common.
     """
 
     def __init__(
-        self, plan: LaunchPlan, modules: Mapping[str, Module], device: Device, twins: Mapping[str, Array]
+        self,
+        plan: LaunchPlan,
+        modules: Mapping[str, Module],
+        device: Device,
+        twins: Mapping[str, Array],
+        shared: dict[str, Any],
     ) -> None:
         self._plan, self._modules, self._device, self._twins = plan, modules, device, twins
-        self._memory = {array.name: device.allocate(array) for array in plan.arrays}
+        for array in plan.arrays:
+            if array.kind in SHARED and array.name not in shared:
+                shared[array.name] = device.allocate(array)
+        self._memory = {
+            array.name: shared[array.name] if array.kind in SHARED else device.allocate(array)
+            for array in plan.arrays
+        }
         self._bound: dict[SectionName, list[Call]] = {}
         self._runs: dict[tuple[SectionName, ...], list[Call]] = {}
         self.bytes = plan.bytes

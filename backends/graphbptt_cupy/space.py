@@ -1,23 +1,33 @@
-"""What batches and parameters bring, on the host, before it is put on the device; and what comes back from it."""
+"""What batches and parameters bring, on the host, before it is put on the device; and what comes back from it.
+
+All that is copied lies where the device copies from fastest.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.launches import LaunchPlan, LaunchShape
-from graphbptt.codegen.place_arrays import NOISE_WORDS
+from graphbptt.codegen.launches import CopyIn, CopyOut, LaunchPlan, LaunchShape
+from graphbptt.codegen.place_arrays import GIVEN, NO_PAST, NOISE_WORDS
+from graphbptt.codegen.update_kernels import REPORT
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.noise import Noise
-from graphbptt.ir.plan import Plan
+from graphbptt.ir.plan import Matrix, Plan
 from graphbptt_cupy.device import Device
+from graphbptt_numpy.boundary import put_values
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["HostSpace"]
+
+PLAIN = (
+    "parameters", "previous", "gradient", "lengths", "flags", "counts", "losses", "divisors", "report", "penalties",
+)  # fmt: skip
+"""Arrays that are called as their twins are."""
 
 Array = npt.NDArray[Any]
 
@@ -25,27 +35,71 @@ Array = npt.NDArray[Any]
 class HostSpace(Workspace):
     """The host's part of the memory for one shape of batch.
 
-    Buffers are allocated as they are asked for: those of states, and those that losses read and add to. `noise` has
-    what kernels draw the noise from, not the numbers.
+    Buffers are allocated as they are asked for: those of states. `noise` has what kernels draw the noise from, not the
+    numbers; `initial` what populations are given to start from, at the places that `started` marks, and what they have
+    started from where states were brought down. `wanted`, `weights` and `counts` are those of the terms of the loss.
     """
 
     def __init__(self, plan: Plan, shape: LaunchShape, dtype: np.dtype[Any], device: Device) -> None:
         self.device, self.shape = device, shape
         super().__init__(plan, shape.steps, shape.size, shape.ragged, dtype, shape.stepwise)
         self.noise = {population.name: np.zeros(NOISE_WORDS, np.uint64) for population in plan.network.noisy}
-        self.lengths = np.zeros(shape.size, np.int64)
+        self.lengths = self._allocate((shape.size,), np.int64)
+        self.flags = self._allocate((2,), np.float64)
+        self.divisors = self.allocate(plan.layout.free)
+        self.started = {
+            clamp.node: self._allocate(self.initial[clamp.node].shape, bool)
+            for clamp in plan.network.clamps
+            if clamp.at == "start"
+        }
+        self.previous = self.allocate(plan.layout.free)
+        penalties = sum(group.penalty is not None for group in plan.network.groups)
+        self.report, self.penalties = (self._allocate((size,), np.float64) for size in (REPORT, penalties))
+        terms = len(plan.network.terms)
+        self.losses, self.counts = (self._allocate((terms,), np.float64) for _ in range(2))
+        self.weights: dict[int, Array] = {}
+        self.wanted: dict[int, Array] = {}
 
     def allocate(self, *shape: int) -> Array:
-        """Zeros where the device copies from."""
-        memory = self.device.allocate_host(math.prod(shape) * self.dtype.itemsize)
+        return self._allocate(shape, self.dtype)
+
+    def _allocate(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        kind = np.dtype(dtype)
+        memory = self.device.allocate_host(math.prod(shape) * kind.itemsize)
         self.bytes += memory.nbytes
-        return memory.view(self.dtype).reshape(shape)
+        return memory.view(kind).reshape(shape)
+
+    def _matrix(self, matrix: Matrix) -> Array:
+        """Weights are packed on the device; here they take memory where something is written."""
+        return np.zeros((1, matrix.rows, matrix.columns), self.dtype)
 
     def lanes(self, name: str) -> int:  # noqa: ARG002 - kernels do not mind populations side by side
         return 1
 
     def draw_noise(self, noise: Noise, population: str, first: int) -> None:
         self.noise[population][...] = [*noise.key(population), noise.example, first - 1, 1]
+
+    def flag_starts(self, given: bool, past: bool) -> None:
+        """Say whether all starting rows are given, and whether derivatives pass to them."""
+        self.flags[GIVEN], self.flags[NO_PAST] = given, not past
+
+    def take_starts(self, batch: Batch) -> None:
+        """Take what clamps give to start from; no derivative passes there."""
+        for started in self.started.values():
+            started[...] = False
+        for clamp, bound in zip(self.plan.network.clamps, batch.clamps, strict=True):
+            if clamp.at == "start":
+                put_values(self.initial[clamp.node], clamp.units, bound.values, bound.mask)
+                everywhere = np.ones(bound.values.shape, bool) if bound.mask is None else bound.mask
+                put_values(self.started[clamp.node], clamp.units, everywhere, bound.mask)
+
+    def take_targets(self, batch: Batch) -> None:
+        """Take what the terms of the loss are measured by."""
+        for number, term in enumerate(batch.terms):
+            self.counts[number] = term.count
+            np.copyto(self.weights[number], term.weights)
+            if number in self.wanted:
+                np.copyto(self.wanted[number], term.values)
 
     def take_lengths(self, batch: Batch) -> None:
         """Keep the sequences' own lengths, if they have some."""
@@ -62,20 +116,27 @@ class HostSpace(Workspace):
 
     def twins(self, launches: LaunchPlan) -> dict[str, Array]:
         """What stands for each array of the device that is copied, flat."""
-        found = dict(self._list_arrays())
-        for array in launches.arrays:
-            if array.kind == "buffer":
-                found[array.name] = self.buffer(array.name)
+        for command in launches.commands():
+            if isinstance(command, CopyIn | CopyOut):
+                array = launches.array[command.region.array]
+                kind, _, label = array.name.partition(":")
+                if kind in ("wanted", "weights"):
+                    getattr(self, kind)[int(label)] = self._allocate(array.shape, array.dtype)
+                elif array.kind == "buffer":
+                    self.buffer(array.name)
+        found = self._buffers | dict(self._list_arrays())
         return {name: array.reshape(-1) for name, array in found.items()}
 
     def _list_arrays(self) -> Iterator[tuple[str, Array]]:
-        yield from (("vector", self.vector), ("dvector", self.vector_gradient), ("lengths", self.lengths))
+        yield from ((name, getattr(self, name)) for name in PLAIN)
         if self.padded is not None:
             yield "padded", self.padded
-        for name, matrix in self.matrices.items():
-            yield from ((name, matrix), (f"d{name}", self.matrix_gradients[name]))
-        for name, block in self.blocks.items():
-            yield from ((f"{name}:values", block.values), (f"d{name}", block.gradient))
-        by_population = {"initial": self.initial, "held": self.held, "holds": self.holds, "noise": self.noise}
-        for kind, arrays in by_population.items():
+        labelled: dict[str, Mapping[Any, Array]] = {
+            "starts": self.initial,
+            **{
+                kind: getattr(self, kind)
+                for kind in ("initial", "started", "held", "holds", "noise", "wanted", "weights")
+            },
+        }
+        for kind, arrays in labelled.items():
             yield from ((f"{kind}:{name}", array) for name, array in arrays.items())

@@ -53,7 +53,6 @@ class BoundPlan:
         self._plan = plan
         self._space = space
         self._tape = tape
-        self._packing = bind_packing(plan, space)
         self._changing = bind_initial_states(plan, space)
         self._forward = [tape(space, index, False) for index in range(len(plan.stages))]
         self._given = {
@@ -64,7 +63,14 @@ class BoundPlan:
         self._tapes = list(self._forward)
         self._averaging: dict[tuple[int, bool], list[Any]] = {}
         self._last_fixed = max(chain((0,), *plan.network.fixed_steps.values()))
-        self._losses = [TermLoss(plan, space, site) for site in plan.losses]
+
+    @cached_property
+    def _packing(self) -> list[Any]:
+        return bind_packing(self._plan, self._space)
+
+    @cached_property
+    def _losses(self) -> list[TermLoss]:
+        return [TermLoss(self._plan, self._space, site) for site in self._plan.losses]
 
     # What only derivatives need is bound, and its memory taken, when they are first asked for.
 

@@ -28,7 +28,10 @@ __all__ = [
     "fill_padding",
     "gather_history",
     "gather_initial_gradients",
+    "hold_clamps",
     "hold_states",
+    "mark_padding",
+    "put_values",
     "set_initial_states",
 ]
 
@@ -49,13 +52,18 @@ def bind_initial_states(plan: Plan, space: Workspace) -> list[Population]:
     return changing
 
 
+def mark_padding(space: Workspace, batch: Batch) -> None:
+    """Mark the steps behind the sequences' ends."""
+    if space.padded is not None and batch.lengths is not None:
+        np.greater_equal(np.arange(space.steps)[:, None], batch.lengths, out=space.padded)
+
+
 def set_initial_states(plan: Plan, space: Workspace, batch: Batch, changing: Iterable[Population]) -> None:
     """Fill the initial rows of some populations, start clamps included, and the rows around their steps with them.
 
     What is carried stands for those of all populations; the next batch that starts anew fills them all again.
     """
-    if space.padded is not None and batch.lengths is not None:
-        np.greater_equal(np.arange(space.steps)[:, None], batch.lengths, out=space.padded)
+    mark_padding(space, batch)
     if batch.carried is not None:
         space.overwritten = True
         for population in plan.network.populations:
@@ -72,7 +80,7 @@ def set_initial_states(plan: Plan, space: Workspace, batch: Batch, changing: Ite
             space.initial[population.name][...] = value.scale * _rows_of(space.copy_of(value))
     for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
         if clamp.at == "start":
-            _put(space.initial[clamp.node], clamp.units, bound.values, bound.mask)
+            put_values(space.initial[clamp.node], clamp.units, bound.values, bound.mask)
     for population in changing:
         _fill_around(plan, space, batch.lengths, population)
 
@@ -82,7 +90,7 @@ def _rows_of(values: Array) -> Array:
     return values.reshape(-1, 1, values.shape[-1]) if values.ndim else values
 
 
-def _put(
+def put_values(
     rows: Array, units: tuple[int, ...] | None, values: Array, mask: npt.NDArray[np.bool_] | None
 ) -> None:
     """Set the units of (rows, batch, unit), where the mask allows."""
@@ -142,19 +150,27 @@ def bind_given(plan: Plan, space: Workspace, name: str) -> Callable[[Batch], Ite
             if units is None and bound.mask is None:
                 yield partial(np.copyto, state, bound.values)
             else:
-                yield partial(_put, state, units, bound.values, bound.mask)
+                yield partial(put_values, state, units, bound.values, bound.mask)
 
     return bind
 
 
 def hold_states(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
     """Collect which states of a restrained population are set inside the loop, and their values."""
+    hold_clamps(plan, space, batch, name)
+    if space.padded is not None:
+        rows = _padding(space.initial[name], _beyond(space, batch))
+        np.copyto(space.holds[name], rows, where=space.padded[:, :, None])
+
+
+def hold_clamps(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
+    """The same, but for the values at padded steps, where the initial state is held."""
     held, holds = space.held[name], space.holds[name]
     held[...] = False
     for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
         if clamp.node == name and clamp.at != "start":
-            _put(holds, clamp.units, bound.values, bound.mask)
-            _put(
+            put_values(holds, clamp.units, bound.values, bound.mask)
+            put_values(
                 held,
                 clamp.units,
                 np.ones_like(bound.values, bool) if bound.mask is None else bound.mask,
@@ -162,7 +178,6 @@ def hold_states(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
             )
     if space.padded is not None:
         held |= space.padded[:, :, None]
-        np.copyto(holds, _padding(space.initial[name], _beyond(space, batch)), where=space.padded[:, :, None])
 
 
 def fill_padding(plan: Plan, space: Workspace, batch: Batch, name: str) -> None:
@@ -195,7 +210,7 @@ def gather_initial_gradients(plan: Plan, space: Workspace, batch: Batch) -> None
         rows = _gather_rows(plan, space, batch, site)
         for clamp, bound in zip(plan.network.clamps, batch.clamps, strict=True):
             if clamp.at == "start" and clamp.node == site.population:
-                _put(rows, clamp.units, np.zeros_like(bound.values), bound.mask)
+                put_values(rows, clamp.units, np.zeros_like(bound.values), bound.mask)
         np.add.reduce(rows, axis=1, out=space.initial_gradients[site.population])
 
 

@@ -1,6 +1,7 @@
 """The operations of a plan on rows as kernels: neighbours that one thread can do for itself are one kernel.
 
-    kernels := Kernels(text, signatures, sweeps)    the sweeps by the index of their stage and whether they run backward
+    kernels := Kernels(text, signatures, sweeps, losses, copies)    the sweeps by the index of their stage and whether
+                                                    they run backward, and what stands at their edges
     sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
     work    := Kernel | Product | Contract | Reduction
     kernel  := Kernel(name, columns, lines, arguments, reads, writes)       a thread for each row and each of `columns`
@@ -16,22 +17,26 @@ its threads; these do not depend on each other, so any order has the same result
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from graphbptt.codegen.accesses import find_accesses
 from graphbptt.codegen.arguments import Argument, Arguments, Summands
 from graphbptt.codegen.columns import ColumnWriter
+from graphbptt.codegen.copy_maps import CopyMaps, map_copies
 from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.edge_kernels import COPY_KERNELS, START_KERNELS
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.fusion import fuse_rows
 from graphbptt.codegen.launches import THREADS, Signature
+from graphbptt.codegen.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.row_groups import GroupWriter, SequenceArguments, count_columns
 from graphbptt.codegen.rows import RowOperation
+from graphbptt.codegen.sums import SUM_PARAMETERS, emit_adding
 from graphbptt.codegen.text import block
 from graphbptt.ir.expression import Load
 from graphbptt.ir.operations import (
@@ -95,6 +100,8 @@ class Kernels:
     text: str
     signatures: tuple[Signature, ...]
     sweeps: dict[tuple[int, bool], KernelSweep]
+    losses: tuple[LossKernel, ...]
+    copies: CopyMaps = field(compare=False)
 
     def kernels(self) -> Iterator[Kernel]:
         """Every kernel of the plan."""
@@ -113,10 +120,11 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
         for index, stage in enumerate(plan.stages)
         for backward in (False, True)
     }
-    needs = writer.needs.union(NOISE_NEEDS if writer.noisy else ())
+    losses = tuple(write_loss(plan, site, precision, dialect) for site in plan.losses)
+    needs = writer.needs.union(NOISE_NEEDS if writer.noisy else (), *(loss.needs for loss in losses))
     lines = emit_normal(precision, dialect) if writer.noisy else []
     signatures = []
-    fixed = (*EDGE_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
+    fixed = (*EDGE_KERNELS, *COPY_KERNELS, *START_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
     for name, parameters, body in (
         *((item.name, item.parameters, item.lines) for item in fixed),
         *writer.written,
@@ -124,7 +132,11 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
         lines += frame_kernel(name, parameters, body, dialect)
         signatures.append(Signature(name, (COUNT, *parameters)))
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
-    return Kernels("\n".join([*head, *lines]), tuple(signatures), sweeps)
+    lines += emit_adding(dialect)
+    for loss in losses:
+        lines += loss.lines
+        signatures.append(Signature(loss.name, (COUNT, *SUM_PARAMETERS, *loss.parameters)))
+    return Kernels("\n".join([*head, *lines]), tuple(signatures), sweeps, losses, map_copies(plan))
 
 
 def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dialect: Dialect) -> list[str]:

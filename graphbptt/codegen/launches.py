@@ -3,7 +3,7 @@
     plan     := LaunchPlan(precision, shape, arrays, signatures, sections)
     shape    := LaunchShape(steps, size, ragged, stepwise)
     array    := DeviceArray(name, kind, shape, dtype, values)       memory that lives as long as the plan
-    kind     := constant | parameter | field | weight | initial | buffer | scratch | derivative | gradient | loss
+    kind     := constant | kept | parameter | field | weight | initial | buffer | scratch | derivative | gradient | loss
     section  := Section(name, (command, ...))           one of SECTIONS, in their order
     command  := Launch(kernel, threads, grid, block, arguments, reads, writes, shared)
               | Multiply(out, a, b, transpose_a, transpose_b, accumulate)       out (+)= a @ b
@@ -64,21 +64,26 @@ THREADS = 256
 """The threads of a block."""
 
 ArrayKind = Literal[
-    "constant", "parameter", "field", "weight", "initial", "buffer", "scratch", "derivative", "gradient", "loss"
+    "constant", "kept", "parameter", "field", "weight", "initial", "buffer", "scratch", "derivative", "gradient",
+    "loss",
 ]  # fmt: skip
-"""What an array holds: numbers that never change; the flat vector of parameters; what a batch brings; packed copies of
-parameters; the rows that sequences start from; a buffer of the plan; what is used up at once; derivatives by packed
-copies; the derivative by the free parameters; the means of the loss's terms. Only constants hold anything at first."""
+"""What an array holds: numbers that never change; what a run leaves for the next one; the flat vector of parameters;
+what a batch brings; packed copies of parameters; the rows that sequences start from; a buffer of the plan; what is used
+up at once; derivatives by packed copies; the derivative by the free parameters; the means of the loss's terms. What is
+constant or kept begins with its values, all else with nothing."""
 
 SectionName = Literal[
-    "upload", "prepare", "forward", "states", "measure", "backward", "combine", "download"
+    "load", "upload", "targets", "prepare", "forward", "states", "measure", "backward", "combine", "update",
+    "report", "outcome", "download", "parameters",
 ]  # fmt: skip
 SECTIONS: tuple[SectionName, ...] = get_args(SectionName)
-"""In the order in which they run: copies of what a batch brings; weights packed, states set, rows filled around the
-steps; the states of all steps; copies of these for the host, where it asks for them; the terms of the loss and their
-derivatives by states; the derivatives of all steps; derivatives of copies added up; copies of what was asked for."""
+"""In the order in which they run: a copy of the parameters; copies of what a batch brings; of what is wanted; weights
+packed, states set, rows filled around the steps; the states of all steps; copies of these for the host, where it asks
+for them; the terms of the loss and their derivatives by states; the derivatives of all steps; derivatives of copies
+added up; the parameters updated; copies of the terms, of what became of the update, of the derivative, and of the
+parameters."""
 
-CAPTURED: tuple[SectionName, ...] = ("prepare", "forward", "backward", "combine")
+CAPTURED: tuple[SectionName, ...] = ("prepare", "forward", "measure", "backward", "combine", "update")
 """Sections that are recorded and repeated: nothing in them waits for the host or meets its memory."""
 
 
@@ -95,7 +100,7 @@ class LaunchShape:
 
 @dataclass(frozen=True, slots=True)
 class DeviceArray:
-    """Memory of the device in C order; that of a constant holds `values`."""
+    """Memory of the device in C order; `values` are those with which it begins."""
 
     name: str
     kind: ArrayKind

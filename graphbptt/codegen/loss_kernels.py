@@ -27,6 +27,9 @@ from graphbptt.ir.plan import LossSite, Plan
 
 __all__ = ["LossKernel", "write_loss"]
 
+FACTOR = "const real factor = weight * scale;"
+"""What the derivative of an example at a step is multiplied by."""
+
 PREDICTED, WANTED = Load("predicted"), Load("wanted")
 
 
@@ -70,10 +73,11 @@ def write_loss(plan: Plan, site: LossSite, precision: Precision, dialect: Dialec
         "const real *const weights", "const double *const count", "real *const delta",
         "const ptrdiff_t delta_stride", "double *const mean",
     )  # fmt: skip
-    writer = _LossWriter(rule, width, term.units is not None, site.accumulate, term.weight, precision)
+    writer = _LossWriter(rule, width, term.units is not None, site.accumulate, precision)
     summand = list(writer.write_labels() if rule.labels else writer.write_unit())
     finish = ["mean[0] = count[0] > 0 ? total / count[0] : 0;"]
-    lines = frame_sum(name, parameters, summand, finish, dialect)
+    head = [f"const real scale = (real)({FLOAT64.literal(term.weight)} / count[0]);"]
+    lines = frame_sum(name, parameters, summand, finish, dialect, head)
     return LossKernel(
         name, 1 if rule.labels else width, term.units, rule.labels, parameters, tuple(lines), writer.needs()
     )
@@ -87,7 +91,6 @@ class _LossWriter:
     width: int
     selects: bool
     accumulate: bool
-    weight: float
     precision: Precision
 
     def needs(self) -> tuple[str, ...]:
@@ -102,10 +105,6 @@ class _LossWriter:
 
     def _column(self, index: str) -> str:
         return f"columns[{index}]" if self.selects else index
-
-    def _factor(self) -> str:
-        """What the derivative of a row is multiplied by."""
-        return f"const real factor = weight * (real)({FLOAT64.literal(self.weight)} / count[0]);"
 
     def write_unit(self) -> Iterator[str]:
         """A thread for each unit."""
@@ -124,7 +123,7 @@ class _LossWriter:
                 "real loss, slope;",
                 *lines,
                 "sum += (double)weight * loss;",
-                self._factor(),
+                FACTOR,
                 f"if (delta) {target} {'+=' if self.accumulate else '='} slope * factor;",
             ],
         )
@@ -152,7 +151,7 @@ class _LossWriter:
         yield "real whole = 0;"
         yield f"{each} whole += real_exp(x[{j}] - largest);"
         yield f"sum += (double)weight * (real_log(whole) + (largest - x[{right}]));"
-        yield self._factor()
+        yield FACTOR
         yield from self._write_slopes(each, f"real_exp(x[{j}] - largest) / whole", "1")
 
     def _write_probabilities(self, each: str) -> Iterator[str]:
@@ -164,7 +163,7 @@ class _LossWriter:
         yield f"const real chosen = x[{self._column('wanted[row]')}];"
         yield f"const real right = chosen > {tiny} ? chosen : {tiny};"
         yield "sum += (double)weight * (real_log(whole) - real_log(right));"
-        yield self._factor()
+        yield FACTOR
         yield from self._write_slopes(each, "1 / whole", "(right == chosen ? 1 / right : 0)")
 
     def _write_slopes(self, each: str, slope: str, at_right: str) -> Iterator[str]:

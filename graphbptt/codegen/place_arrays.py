@@ -1,8 +1,9 @@
 """Memory of a device for one shape of batch: an array for all that a plan computes or is given, and views as its parts.
 
-Buffers have axes (step and example, unit): row ``(before + t) * size + b`` is that of example b at step t + 1. Weights
-that are kept as entries lie there by row and by column. A name with a colon belongs to a population or to weights, as
-``initial:h``; one with a d in front holds the derivative.
+Buffers have axes (step and example, unit): row ``(before + t) * size + b`` is that of example b at step t + 1. All
+packed copies of parameters lie in one array, and the derivatives by them in another one. Weights that are kept as
+entries lie there by row, and by column in an array of their own. A name with a colon belongs to a population or to
+weights, as ``initial:h``, or to a term of the loss, as ``wanted:0``.
 """
 
 from __future__ import annotations
@@ -11,13 +12,43 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from graphbptt.codegen.copy_maps import VECTOR, CopyMaps
 from graphbptt.codegen.launches import Address, ArrayKind, DeviceArray, LaunchShape, Region
 from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.sums import MOST_BLOCKS
 from graphbptt.ir.lifetimes import find_same
+from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import Row, View
+from graphbptt.ir.penalties import StatePenalty
 from graphbptt.ir.plan import Clear, Plan, SparseBlock
 
-__all__ = ["NOISE_WORDS", "Places", "place_arrays"]
+__all__ = [
+    "ARRIVED",
+    "COPIES",
+    "COUNTS",
+    "DERIVATIVES",
+    "FLAGS",
+    "GIVEN",
+    "LOSSES",
+    "NOISE_WORDS",
+    "NO_PAST",
+    "PARTIAL",
+    "Places",
+    "place_arrays",
+]
+
+COPIES, DERIVATIVES = "copies", "dcopies"
+"""All packed copies of parameters, and the derivatives by them."""
+
+FLAGS, GIVEN, NO_PAST = "flags", 0, 1
+"""Two numbers of a batch, not 0 where its starting rows are all given, and where no derivative passes to them."""
+
+COUNTS, LOSSES = "counts", "losses"
+"""The sum of the weights of each term of the loss, and its mean."""
+
+PARTIAL = DeviceArray("partial", "scratch", (MOST_BLOCKS,), "float64")
+ARRIVED = DeviceArray("arrived", "kept", (1,), "uint32", np.zeros(1, np.uint32))
+"""What sums are made with."""
 
 NOISE_WORDS = 5
 """A key of two words, how many examples and steps come before, and whether there is noise at all."""
@@ -26,18 +57,25 @@ NOISE_WORDS = 5
 class Places:
     """Where the views of a plan lie."""
 
-    def __init__(self, plan: Plan, precision: Precision, shape: LaunchShape) -> None:
-        self.plan, self.shape = plan, shape
-        self.arrays = {array.name: array for array in place_arrays(plan, precision, shape)}
+    def __init__(self, plan: Plan, copies: CopyMaps, precision: Precision, shape: LaunchShape) -> None:
+        self.plan, self.copies, self.shape = plan, copies, shape
+        self.arrays = {array.name: array for array in place_arrays(plan, copies, precision, shape)}
         self._same = find_same(plan)
 
     def whole(self, array: str) -> Region:
         """All of an array."""
         return self.arrays[array].whole()
 
+    def copy(self, name: str, derivative: bool = False) -> Region:
+        """A block of packed copies, row by row, or the derivatives by them."""
+        block = self.copies.block[name]
+        width = block.shape[-1]
+        rows = block.size // width if width else 0
+        return Region(DERIVATIVES if derivative else COPIES, block.offset, rows, width, width)
+
     def entries(self, block: str, part: str) -> Region:
         """One of the arrays of weights that are kept as entries."""
-        return self.whole(f"{block}:{part}")
+        return self.copy(block) if part == "values" else self.whole(f"{block}:{part}")
 
     def home(self, buffer: str) -> str:
         """The buffer in whose memory another one lies: net inputs that states are a copy of are theirs."""
@@ -78,7 +116,8 @@ class Places:
 
     def vector(self, row: Row, derivative: bool = False) -> Region:
         """A part of the packed vector, or of its derivative."""
-        return Region("dvector" if derivative else "vector", row.start, 1, row.width, row.width)
+        whole = self.copy(VECTOR, derivative)
+        return Region(whole.array, whole.offset + row.start, 1, row.width, row.width)
 
     def cleared(self) -> Iterator[Region]:
         """What of the deltas starts at zero: the rows around the steps, and what the plan lists."""
@@ -95,31 +134,26 @@ class Places:
         return self.rows(item.view, first, last)
 
 
-def place_arrays(plan: Plan, precision: Precision, shape: LaunchShape) -> Iterator[DeviceArray]:
+def place_arrays(
+    plan: Plan, copies: CopyMaps, precision: Precision, shape: LaunchShape
+) -> Iterator[DeviceArray]:
     """All arrays that sweeps work on."""
 
     def numbers(name: str, kind: ArrayKind, *sizes: int) -> DeviceArray:
         return DeviceArray(name, kind, sizes, precision.name)
 
-    yield numbers("vector", "weight", plan.vector_width)
-    yield numbers("dvector", "derivative", plan.vector_width)
-    for matrix in plan.matrices:
-        yield numbers(matrix.name, "weight", matrix.rows, matrix.columns)
-        yield numbers(f"d{matrix.name}", "derivative", matrix.rows, matrix.columns)
+    yield numbers(COPIES, "weight", copies.size)
+    yield numbers(DERIVATIVES, "derivative", copies.size)
     for block in plan.blocks:
-        yield numbers(f"{block.name}:values", "weight", block.pattern.size)
         yield numbers(f"{block.name}:column_values", "weight", block.pattern.size)
-        yield numbers(f"d{block.name}", "derivative", block.pattern.size)
         yield from _place_indices(block)
     same = find_same(plan)
     for buffer in plan.buffers:
         if buffer.name not in same:
             rows = (buffer.before + shape.steps + buffer.after) * shape.size
             yield numbers(buffer.name, "buffer", rows, buffer.width)
-    for population in plan.network.populations:
-        yield numbers(
-            f"initial:{population.name}", "initial", population.history, shape.size, population.units
-        )
+    yield from _place_starts(plan, precision, shape)
+    yield from _place_targets(plan, precision, shape)
     for name in _find_held(plan, shape):
         sizes = (shape.steps, shape.size, plan.placement[name].state.width)
         yield DeviceArray(f"held:{name}", "field", sizes, "bool")
@@ -129,6 +163,44 @@ def place_arrays(plan: Plan, precision: Precision, shape: LaunchShape) -> Iterat
     if shape.ragged:
         yield DeviceArray("padded", "field", (shape.steps, shape.size), "bool")
         yield DeviceArray("lengths", "field", (shape.size,), "int64")
+
+
+def _place_starts(plan: Plan, precision: Precision, shape: LaunchShape) -> Iterator[DeviceArray]:
+    """What populations start from, what they are given to start from, and where clamps give it."""
+    clamped = {clamp.node for clamp in plan.network.clamps if clamp.at == "start"}
+    for population in plan.network.populations:
+        name, sizes = population.name, (population.history, shape.size, population.units)
+        yield DeviceArray(f"initial:{name}", "initial", sizes, precision.name)
+        yield DeviceArray(f"starts:{name}", "field", sizes, precision.name)
+        if name in clamped:
+            yield DeviceArray(f"started:{name}", "field", sizes, "bool")
+    yield DeviceArray(FLAGS, "field", (2,), "float64")
+
+
+def _place_targets(plan: Plan, precision: Precision, shape: LaunchShape) -> Iterator[DeviceArray]:
+    """What the terms of the loss are measured by, and what they are; derivatives by parameters."""
+    for site in plan.losses:
+        term = plan.network.terms[site.term]
+        rule, _ = resolve_loss(plan.network, term)
+        number, width = site.term, site.predicted.width if term.units is None else len(term.units)
+        sizes = (shape.steps, shape.size)
+        yield DeviceArray(f"weights:{number}", "field", sizes, precision.name)
+        if rule.labels:
+            yield DeviceArray(f"wanted:{number}", "field", sizes, "int64")
+        elif not isinstance(term, StatePenalty):
+            yield DeviceArray(f"wanted:{number}", "field", (*sizes, width), precision.name)
+        if term.units is not None:
+            columns = np.array(term.units, np.int32)
+            yield DeviceArray(f"columns:{number}", "constant", columns.shape, "int32", columns)
+    terms = len(plan.network.terms)
+    yield DeviceArray(COUNTS, "field", (terms,), "float64")
+    yield DeviceArray(LOSSES, "loss", (terms,), "float64")
+    yield PARTIAL
+    yield ARRIVED
+    yield DeviceArray("parameters", "parameter", (plan.layout.size,), precision.name)
+    yield DeviceArray("gradient", "gradient", (plan.layout.free,), precision.name)
+    if any(group.trainable and group.combine == "mean" for group in plan.network.groups):
+        yield DeviceArray("divisors", "field", (plan.layout.free,), precision.name)
 
 
 def _place_indices(block: SparseBlock) -> Iterator[DeviceArray]:

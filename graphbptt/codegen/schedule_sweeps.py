@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import isqrt
 
 from graphbptt.codegen.arguments import (
@@ -17,6 +18,7 @@ from graphbptt.codegen.arguments import (
     Weights,
 )
 from graphbptt.codegen.assemble_launches import Part
+from graphbptt.codegen.copy_maps import VECTOR
 from graphbptt.codegen.fixed_launches import (
     EntryParts,
     contract_entries,
@@ -40,7 +42,7 @@ from graphbptt.codegen.persistent_launch import launch_persistent
 from graphbptt.codegen.place_arrays import Places
 from graphbptt.codegen.precision import Precision
 from graphbptt.ir.operations import Contract, Product, View
-from graphbptt.ir.plan import Plan, Stage
+from graphbptt.ir.plan import Plan, SparseBlock, Stage
 
 __all__ = ["schedule_sweeps"]
 
@@ -137,10 +139,10 @@ class _SweepScheduler:
             case Reduction():
                 yield from self._reduce(work, first, last)
             case Product():
-                sparse = work.weights not in self.places.arrays
+                sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
                 yield (self._multiply_entries if sparse else self._multiply)(work, first, last)
             case Contract():
-                sparse = work.weights not in self.places.arrays
+                sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
                 yield (self._contract_entries if sparse else self._contract)(work, first, last)
 
     def _launch(self, kernel: Kernel, first: int, last: int, summands: Region | None = None) -> Launch:
@@ -173,9 +175,9 @@ class _SweepScheduler:
             case NoiseKey(population):
                 return Address(f"noise:{population}")
             case Vector():
-                return Address("vector")
+                return self.places.copy(VECTOR).address
             case Weights(matrix):
-                return Address(matrix)
+                return self.places.copy(matrix).address
             case Summands():
                 return Address(SUMMANDS)
         raise AssertionError(f"{argument} belongs to no kernel")
@@ -211,14 +213,14 @@ class _SweepScheduler:
 
     def _multiply(self, product: Product, first: int, last: int) -> Multiply:
         source, out = (self.places.rows(view, first, last) for view in (product.source, product.out))
-        weights = self.places.whole(product.weights)
+        weights = self.places.copy(product.weights)
         if product.transposed:  # of which only as many columns are needed as `out` has
-            weights = Region(weights.array, 0, out.columns, weights.columns, weights.stride)
+            weights = replace(weights, rows=out.columns)
         return Multiply(out, source, weights, transpose_b=product.transposed, accumulate=product.accumulate)
 
     def _contract(self, contract: Contract, first: int, last: int) -> Multiply:
         source, delta = (self.places.rows(view, first, last) for view in (contract.source, contract.delta))
-        gradient = self.places.whole(f"d{contract.weights}")
+        gradient = self.places.copy(contract.weights, derivative=True)
         return Multiply(gradient, source, delta, transpose_a=True)
 
     def _multiply_entries(self, product: Product, first: int, last: int) -> Launch:
@@ -232,4 +234,5 @@ class _SweepScheduler:
     def _contract_entries(self, contract: Contract, first: int, last: int) -> Launch:
         source, delta = (self.places.rows(view, first, last) for view in (contract.source, contract.delta))
         rows, columns = (self.places.entries(contract.weights, part) for part in ("rows", "columns"))
-        return contract_entries(source, delta, rows, columns, self.places.whole(f"d{contract.weights}"))
+        out = self.places.copy(contract.weights, derivative=True)
+        return contract_entries(source, delta, rows, columns, out)

@@ -14,12 +14,10 @@ from collections.abc import Iterable
 from string import Template
 
 from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.launches import THREADS
 from graphbptt.codegen.text import block
 
-__all__ = ["LANES", "MOST_BLOCKS", "SUM_PARAMETERS", "count_threads", "emit_adding", "frame_sum"]
-
-LANES = 256
-"""The threads of a block."""
+__all__ = ["MOST_BLOCKS", "SUM_PARAMETERS", "count_threads", "emit_adding", "frame_sum"]
 
 MOST_BLOCKS = 512
 """More blocks than a GPU runs at a time have no use."""
@@ -57,25 +55,31 @@ def count_threads(numbers: int) -> int:
     >>> count_threads(1), count_threads(3000), count_threads(10**9)
     (256, 768, 131072)
     """
-    blocks = -(-numbers // (LANES * NUMBERS_PER_LANE))
-    return LANES * min(max(blocks, 1), MOST_BLOCKS)
+    blocks = -(-numbers // (THREADS * NUMBERS_PER_LANE))
+    return THREADS * min(max(blocks, 1), MOST_BLOCKS)
 
 
 def emit_adding(dialect: Dialect) -> list[str]:
     """What all such kernels call."""
-    return Template(_ADDING[dialect.name]).substitute(lanes=LANES).splitlines()
+    return Template(_ADDING[dialect.name]).substitute(lanes=THREADS).splitlines()
 
 
 def frame_sum(
-    name: str, parameters: Iterable[str], summand: Iterable[str], finish: Iterable[str], dialect: Dialect
+    name: str,
+    parameters: Iterable[str],
+    summand: Iterable[str],
+    finish: Iterable[str],
+    dialect: Dialect,
+    head: Iterable[str] = (),
 ) -> list[str]:
     """A function whose `summand` adds to ``sum`` what belongs to the number ``thread``, and whose `finish`, which one
-    thread runs, knows the ``total``."""
+    thread runs, knows the ``total``; what stands in the `head` is the same for all numbers."""
     listed = ["const ptrdiff_t threads", *SUM_PARAMETERS, *parameters]
-    adding = block("for (ptrdiff_t thread = first; thread < numbers; thread += threads)", summand)
+    loop = block("for (ptrdiff_t thread = first; thread < numbers; thread += threads)", summand)
+    adding = [*head, "double sum = 0;", *loop]
     write = _write_cuda if dialect.name == "CUDA" else _write_c
     head = (
-        f'extern "C" __global__ void __launch_bounds__({LANES}) {name}('
+        f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}('
         if dialect.name == "CUDA"
         else f"void {name}("
     )
@@ -87,10 +91,9 @@ def frame_sum(
 def _write_cuda(adding: list[str], finish: list[str]) -> list[str]:
     """The last block is that which finds all others counted; what they wrote before they were counted is there."""
     return [
-        f"__shared__ double sums[{LANES}];",
+        f"__shared__ double sums[{THREADS}];",
         "__shared__ int last;",
         "const ptrdiff_t lane = threadIdx.x, blocks = gridDim.x, first = (ptrdiff_t)blockIdx.x * blockDim.x + lane;",
-        "double sum = 0;",
         *adding,
         "sums[lane] = sum;",
         "add_lanes(sums, lane);",
@@ -105,7 +108,7 @@ def _write_cuda(adding: list[str], finish: list[str]) -> list[str]:
         "__syncthreads();",
         "if (!last) return;",
         "sum = 0;",
-        f"for (ptrdiff_t k = lane; k < blocks; k += {LANES}) sum += ((volatile double *)partial)[k];",
+        f"for (ptrdiff_t k = lane; k < blocks; k += {THREADS}) sum += ((volatile double *)partial)[k];",
         "sums[lane] = sum;",
         "add_lanes(sums, lane);",
         *block("if (lane == 0)", finish),
@@ -113,19 +116,18 @@ def _write_cuda(adding: list[str], finish: list[str]) -> list[str]:
 
 
 def _write_c(adding: list[str], finish: list[str]) -> list[str]:
-    lanes = f"for (ptrdiff_t lane = 0; lane < {LANES}; lane++)"
-    blocks = f"for (ptrdiff_t block = 0; block < threads / {LANES}; block++)"
+    lanes = f"for (ptrdiff_t lane = 0; lane < {THREADS}; lane++)"
+    blocks = f"for (ptrdiff_t block = 0; block < threads / {THREADS}; block++)"
     return [
         "(void)arrived;",
-        f"double sums[{LANES}];",
+        f"double sums[{THREADS}];",
         *block(
             blocks,
             [
                 *block(
                     lanes,
                     [
-                        f"const ptrdiff_t first = block * {LANES} + lane;",
-                        "double sum = 0;",
+                        f"const ptrdiff_t first = block * {THREADS} + lane;",
                         *adding,
                         "sums[lane] = sum;",
                     ],
@@ -138,7 +140,7 @@ def _write_c(adding: list[str], finish: list[str]) -> list[str]:
             lanes,
             [
                 "sums[lane] = 0;",
-                f"for (ptrdiff_t k = lane; k < threads / {LANES}; k += {LANES}) sums[lane] += partial[k];",
+                f"for (ptrdiff_t k = lane; k < threads / {THREADS}; k += {THREADS}) sums[lane] += partial[k];",
             ],
         ),
         "add_lanes(sums);",

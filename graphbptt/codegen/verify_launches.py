@@ -8,7 +8,8 @@
   its parameters say is constant, and to nothing that it reads by another pointer. Where a pointer is to be the only
   one to an array (``restrict``), it is.
 - Matrices fit each other, a product's result meets none of its factors, and leading dimensions fit their rows.
-- Every number that a command reads was written before it, by the same or an earlier section, number by number.
+- Every number that a command reads was written before it, by the same or an earlier section, number by number, or is
+  kept from an earlier run.
 - Sections that are recorded copy nothing from the host, or to it.
 """
 
@@ -38,7 +39,8 @@ from graphbptt.errors import VerificationError
 __all__ = ["verify_launches"]
 
 C_TYPES = {
-    "int": "int32", "long long": "int64", "word": "uint64", "unsigned char": "bool",
+    "int": "int32", "long long": "int64", "word": "uint64", "unsigned char": "bool", "double": "float64",
+    "unsigned int": "uint32",
 }  # fmt: skip
 """The dtypes of C's types, but for that of real numbers."""
 
@@ -197,11 +199,12 @@ class _CommandChecks:
 
 
 class _Ledger:
-    """Which numbers of each array were written so far; constants are there."""
+    """Which numbers of each array were written so far; constants and what is kept are there."""
 
     def __init__(self, plan: LaunchPlan) -> None:
         self.arrays = plan.array
-        self.there = {array.name: np.full(array.size, array.kind == "constant") for array in plan.arrays}
+        given = ("constant", "kept")
+        self.there = {array.name: np.full(array.size, array.kind in given) for array in plan.arrays}
 
     def follow(self, command: Command) -> None:
         for region in command.reads:

@@ -108,13 +108,16 @@ class LossTally:
         self._counts = np.zeros(len(model.network.terms))
         self._penalty = self.pairs = 0.0
 
-    def add(self, bound: Batch, losses: Array) -> None:
-        """Add the means of all terms of the loss over one batch, and the penalties on the parameters as they are."""
+    def add(self, bound: Batch, losses: Array, penalty: float | None = None) -> None:
+        """Add the means of all terms of the loss over one batch, and the penalties on parameters: on the model's as
+        they are, unless these are given."""
         counts = np.array([term.count for term in bound.terms])
         self._sums += np.asarray(losses, np.float64) * counts
         self._counts += counts
         pairs = float(counts.sum()) if counts.size else 1.0  # without terms, one loss is like another
-        self._penalty += pairs * sum(self._model.penalties().values())
+        if penalty is None:
+            penalty = sum(self._model.penalties().values())
+        self._penalty += pairs * penalty
         self.pairs += pairs
 
     def means(self) -> Array:

@@ -23,7 +23,7 @@ from graphbptt.training.admission import check_parts, check_purpose
 from graphbptt.training.dataset import Dataset, Parts
 from graphbptt.training.divergence import explain_divergence
 from graphbptt.training.evaluation import LossTally, bind_chunks, measure_loss
-from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer
+from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer, make_rule
 from graphbptt.training.windows import cut_windows
 
 __all__ = ["Epoch", "History", "train"]
@@ -160,6 +160,9 @@ class _Run:
         # Noise has a generator of its own, so that it leaves the order of the examples alone.
         (self.noise,) = generator.spawn(1)
         self.free: Array = model.vector[: model.plan.layout.free]
+        # Truncated and stateful training goes on from states, for which the host asks after every window.
+        alone = settings.truncate is None and not settings.stateful
+        self.updater = model.bind_update(make_rule(settings.optimizer), settings.clip) if alone else None
         self.rule: Optimizer = make_optimizer(settings.optimizer)
         self.state: State = self.rule.init(self.free)
         self.keeper = model.keep()
@@ -170,7 +173,11 @@ class _Run:
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
 
     def run_epoch(self, number: int) -> Epoch:
+        if self.updater is not None:
+            self.updater.load(self.model.vector)
         losses = [self._train_on(bound, number) * bound.size for bound in self._bind_batches()]
+        if self.updater is not None:
+            self.updater.fetch(self.free, self.candidate, self.gradient)
         train_loss = sum(losses) / len(self.parts.train)
         self._check_kept()
         validation_loss = None
@@ -207,8 +214,8 @@ class _Run:
         bound = replace(bound, noise=Noise(int(self.noise.integers(2**63))))
         for window in cut_windows(self.model, bound, self.settings.truncate):
             if any(term.count for term in window.terms):
-                self._update(window, number, tally)
-            else:
+                (self._update if self.updater is None else self._update_there)(window, number, tally)
+            elif self.updater is None:
                 self.model.losses(window)  # for the states that the next one goes on from
         return tally.total() if tally.pairs else 0.0
 
@@ -231,6 +238,19 @@ class _Run:
         except FloatingPointError:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, bound, number)
+
+    def _update_there(self, bound: Batch, number: int, tally: LossTally) -> None:
+        """The same where the plan is run; the model's own parameters are those that the epoch began with."""
+        assert self.updater is not None
+        outcome = self.updater.update(bound)
+        loss = self.model.network.total_loss(outcome.losses) + outcome.penalty
+        if not outcome.finite:  # a finite derivative whose square, or whose step, is not
+            self.updater.fetch(self.candidate, self.free, self.gradient)
+            self._check_finite(math.inf, bound, number)
+        if not math.isfinite(loss + outcome.norm):
+            self.updater.fetch(self.free, self.candidate, self.gradient)
+            self._check_finite(math.inf, bound, number)
+        tally.add(bound, outcome.losses, outcome.penalty)
 
     def _check_kept(self) -> None:
         """Whether constraints and signs hold: Newton's method for both together has no bound on its steps."""

@@ -44,7 +44,7 @@ class Updates:
     """A rule's kernels with their memory."""
 
     def __init__(self, choice: OptimizerChoice, limit: float | None, parameters: Array) -> None:
-        kernels = write_update(make_rule(choice), limit, precision_of(parameters.dtype), C)
+        kernels = write_update(make_rule(choice), limit, {}, precision_of(parameters.dtype), C)
         self.library = load(kernels.text)
         self.parameters = parameters
         self.moments = [np.zeros_like(parameters) for _ in kernels.moments]
@@ -58,8 +58,8 @@ class Updates:
             losses.size, self.progress, self.report,
         )  # fmt: skip
         self._call(
-            self.library.update_parameters, size, gradient, self.parameters, self.progress, self.report,
-            *self.moments,
+            self.library.update_parameters, size, gradient, self.parameters, np.zeros_like(gradient), self.progress,
+            self.report, *self.moments,
         )  # fmt: skip
 
     def _call(self, function: Callable[..., object], *arguments: int | Array) -> None:

@@ -12,6 +12,7 @@ from named_networks import NETWORKS
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels import write_kernels
 from graphbptt.codegen.launches import (
+    CAPTURED,
     Address,
     Clear,
     Command,
@@ -103,8 +104,8 @@ def test_a_plan_that_is_right_is_returned(plan: LaunchPlan) -> None:
         (give(4, Address("nothing")), "there is no array nothing"),
         (give(4, Address("state0", 10**6)), "number 1000000 lies outside of the 18"),
         (give(4, Address("state1")), "another pointer leads to state1, which may have one alone"),
-        (lambda launch: replace(launch, reads=(Region("W0", 0, 1, 1, 1),)), "reads W0, which it is not given"),
-        (lambda launch: replace(launch, writes=(Region("W0", 0, 1, 1, 1),)), "writes W0, which it may not"),
+        (lambda launch: replace(launch, reads=(Region("copies", 0, 1, 1, 1),)), "reads copies, which it is not given"),
+        (lambda launch: replace(launch, writes=(Region("copies", 0, 1, 1, 1),)), "writes copies, which it may not"),
         (lambda launch: replace(launch, reads=(Region("state0", 0, 7, 3, 3),)), "outside of the 18 numbers of state0"),
         (lambda launch: replace(launch, reads=(Region("state0", 0, 3, 3, 2),)), "overlap"),
     ],
@@ -148,13 +149,15 @@ def test_types_of_arrays(plan: LaunchPlan) -> None:
 
 
 def test_a_constant_is_not_written(plan: LaunchPlan) -> None:
-    arrays = tuple(replace(array, kind="constant") if array.name == "W0" else array for array in plan.arrays)
-    assert_refused(replace(plan, arrays=arrays), "W0 is constant, and written")
+    arrays = tuple(
+        replace(array, kind="constant") if array.name == "copies" else array for array in plan.arrays
+    )
+    assert_refused(replace(plan, arrays=arrays), "copies is constant, and written")
 
 
 def test_names_are_unique(plan: LaunchPlan) -> None:
-    twice = (*plan.arrays, DeviceArray("W0", "weight", (1,), "float32"))
-    assert_refused(replace(plan, arrays=twice), "two arrays have one name: W0")
+    twice = (*plan.arrays, DeviceArray("copies", "weight", (1,), "float32"))
+    assert_refused(replace(plan, arrays=twice), "two arrays have one name: copies")
 
 
 def test_sections_stand_in_order(plan: LaunchPlan) -> None:
@@ -164,8 +167,8 @@ def test_sections_stand_in_order(plan: LaunchPlan) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("upload", CopyIn, "forward, command .*: vector is read before"),
-        ("prepare", Launch, "state1.* is read before"),
+        ("load", CopyIn, "prepare, command 0: parameters is read before"),
+        ("prepare", Launch, "copies.* is read before"),
         ("measure", Clear, "delta1.* is read before"),
         ("backward", Multiply, "delta1.* is read before"),
     ],
@@ -177,7 +180,7 @@ def test_what_is_read_was_written(
 
 
 @pytest.mark.parametrize("copy", [CopyIn, CopyOut])
-@pytest.mark.parametrize("name", ["prepare", "forward", "backward", "combine"])
+@pytest.mark.parametrize("name", CAPTURED)
 def test_what_is_recorded_meets_no_host(plan: LaunchPlan, name: SectionName, copy: type[Command]) -> None:
-    commands = (*plan.section[name], copy(plan.array["W0"].whole()))
+    commands = (*plan.section[name], copy(plan.array["copies"].whole()))
     assert_refused(replace_section(plan, name, commands), "the host's memory has no place")

@@ -1,0 +1,110 @@
+"""The update of an optimizer as launches, behind the derivatives that it is made from.
+
+Parameters and what the rule keeps of all updates are the same memory for batches of every shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from graphbptt.codegen.assemble_launches import Part
+from graphbptt.codegen.launches import (
+    Address,
+    ArrayKind,
+    Command,
+    CopyOut,
+    DeviceArray,
+    Region,
+    Section,
+    launch,
+)
+from graphbptt.codegen.place_arrays import ARRIVED, LOSSES, PARTIAL, Places
+from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.sums import count_threads
+from graphbptt.codegen.update_kernels import REPORT, UpdateKernels
+
+__all__ = ["schedule_update"]
+
+
+def schedule_update(kernels: UpdateKernels, precision: Precision, places: Places) -> Part:
+    """Penalties are added, the gradient is measured, and the parameters are updated."""
+    free = places.plan.layout.free
+
+    def place(name: str, kind: ArrayKind, size: int, dtype: str) -> DeviceArray:
+        return DeviceArray(name, kind, (size,), dtype, np.zeros(size, dtype) if kind == "kept" else None)
+
+    moments = [place(f"moment:{name}", "kept", free, precision.name) for name in kernels.moments]
+    progress = place("progress", "kept", kernels.progress, "float64")
+    previous = place("previous", "kept", free, precision.name)
+    report = place("report", "loss", REPORT, "float64")
+    penalties = place("penalties", "loss", len(kernels.penalized), "float64")
+    arrays = (*moments, progress, previous, report, penalties)
+    update = (
+        *_add_penalties(kernels, places, penalties),
+        _measure_gradient(places, progress, report),
+        _update_parameters(places, previous, progress, report, moments),
+    )
+    outcome = tuple(CopyOut(array.whole()) for array in (report, penalties))
+    fetched = (CopyOut(places.whole("parameters")), CopyOut(previous.whole()))
+    return Part(
+        arrays, (Section("update", update), Section("outcome", outcome), Section("parameters", fetched))
+    )
+
+
+def _add_penalties(kernels: UpdateKernels, places: Places, penalties: DeviceArray) -> Iterator[Command]:
+    for number, group in enumerate(kernels.penalized):
+        slot = places.plan.layout.slot[group]
+        size = slot.stop - slot.offset
+        numbers, slopes = (Region(name, slot.offset, 1, size, size) for name in ("parameters", "gradient"))
+        penalty = Region(penalties.name, number, 1, 1, 1)
+        arguments = (
+            size, Address(PARTIAL.name), Address(ARRIVED.name), numbers.address, slopes.address, penalty.address,
+        )  # fmt: skip
+        yield launch(
+            f"penalize_{number}",
+            count_threads(size),
+            arguments,
+            reads=(ARRIVED.whole(), numbers, slopes),
+            writes=(PARTIAL.whole(), ARRIVED.whole(), slopes, penalty),
+        )
+
+
+def _measure_gradient(places: Places, progress: DeviceArray, report: DeviceArray) -> Command:
+    gradient, losses = places.whole("gradient"), places.arrays[LOSSES]
+    arguments = (
+        gradient.size, Address(PARTIAL.name), Address(ARRIVED.name), gradient.address,
+        Address(LOSSES) if losses.size else None, losses.size, Address(progress.name), Address(report.name),
+    )  # fmt: skip
+    measured = (losses.whole(),) if losses.size else ()
+    return launch(
+        "measure_gradient",
+        count_threads(gradient.size),
+        arguments,
+        reads=(ARRIVED.whole(), gradient, progress.whole(), *measured),
+        writes=(PARTIAL.whole(), ARRIVED.whole(), progress.whole(), report.whole()),
+    )
+
+
+def _update_parameters(
+    places: Places,
+    previous: DeviceArray,
+    progress: DeviceArray,
+    report: DeviceArray,
+    moments: list[DeviceArray],
+) -> Command:
+    gradient = places.whole("gradient")
+    free = Region("parameters", 0, 1, gradient.size, gradient.size)
+    kept = [moment.whole() for moment in moments]
+    arguments = (
+        gradient.address, free.address, Address(previous.name), Address(progress.name), Address(report.name),
+        *(region.address for region in kept),
+    )  # fmt: skip
+    return launch(
+        "update_parameters",
+        gradient.size,
+        arguments,
+        reads=(gradient, free, progress.whole(), report.whole(), *kept),
+        writes=(free, previous.whole(), report.whole(), *kept),
+    )
