@@ -22,6 +22,10 @@ from graphbptt_numpy.copies import count_copies
 
 __all__ = ["DevicePlan"]
 
+MEASURING: tuple[SectionName, ...] = ("targets", "prepare", "forward", "measure")
+DERIVING: tuple[SectionName, ...] = ("backward", "combine")
+"""What the terms of the loss take, and what derivatives take then."""
+
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
 
@@ -46,6 +50,7 @@ class DevicePlan(BoundPlan):
         self._host, self._moves = space, moves
         self._program = Program(launches, modules, space.device, space.twins(launches), shared)
         self._fetched = False
+        self._begin: tuple[SectionName, ...] = ("upload",)
         self._divisors: dict[tuple[int, bool], Array] = {}
 
     def count_bytes(self) -> int:
@@ -65,11 +70,12 @@ class DevicePlan(BoundPlan):
         if given:
             super().start(batch)
         self._host.flag_starts(given, past=batch.carried is None)
+        self._begin = ("carry", "upload") if given else ("upload",)
 
     def walking(self, batch: Batch) -> Iterator[Call]:
         """What computes the states of all steps and brings them down."""
         yield from self._taking(batch)
-        yield partial(self._run, "load", "upload", "prepare", "forward", "states")
+        yield partial(self._run, "load", *self._begin, "prepare", "forward", "states")
 
     def _taking(self, batch: Batch) -> Iterator[Call]:
         """What takes a batch's data."""
@@ -96,16 +102,14 @@ class DevicePlan(BoundPlan):
     def loss(self, parameters: Array, batch: Batch) -> Array:
         self.load(parameters)
         self._take(batch)
-        self._run("load", "upload", "targets", "prepare", "forward", "measure", "report")
+        self._run("load", *self._begin, *MEASURING, "report")
         return self._host.losses.copy()
 
     def loss_and_gradient(self, parameters: Array, batch: Batch, gradient: Array) -> Array:
         self.load(parameters)
         self._take(batch)
         self._take_divisors(batch)
-        self._run(
-            "load", "upload", "targets", "prepare", "forward", "measure", "backward", "combine", "report", "download"
-        )  # fmt: skip
+        self._run("load", *self._begin, *MEASURING, *DERIVING, "report", "download")
         np.copyto(gradient, self._host.gradient)
         return self._host.losses.copy()
 
@@ -113,9 +117,7 @@ class DevicePlan(BoundPlan):
         """Go on from the parameters that are there, and leave them updated."""
         self._take(batch)
         self._take_divisors(batch)
-        self._run(
-            "upload", "targets", "prepare", "forward", "measure", "backward", "combine", "update", "report", "outcome"
-        )  # fmt: skip
+        self._run(*self._begin, *MEASURING, *DERIVING, "update", "report", "outcome")
         norm, left = self._host.report
         penalty = float(self._host.penalties.sum())
         return Outcome(self._host.losses.copy(), penalty, float(norm), finite=not left)

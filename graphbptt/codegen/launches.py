@@ -73,15 +73,15 @@ up at once; derivatives by packed copies; the derivative by the free parameters;
 constant or kept begins with its values, all else with nothing."""
 
 SectionName = Literal[
-    "load", "upload", "targets", "prepare", "forward", "states", "measure", "backward", "combine", "update",
+    "load", "carry", "upload", "targets", "prepare", "forward", "states", "measure", "backward", "combine", "update",
     "report", "outcome", "download", "parameters",
 ]  # fmt: skip
 SECTIONS: tuple[SectionName, ...] = get_args(SectionName)
-"""In the order in which they run: a copy of the parameters; copies of what a batch brings; of what is wanted; weights
-packed, states set, rows filled around the steps; the states of all steps; copies of these for the host, where it asks
-for them; the terms of the loss and their derivatives by states; the derivatives of all steps; derivatives of copies
-added up; the parameters updated; copies of the terms, of what became of the update, of the derivative, and of the
-parameters."""
+"""In the order in which they run: a copy of the parameters; copies of what a batch goes on from, where it does; of what
+it brings; of what is wanted; weights packed, states set, rows filled around the steps; the states of all steps; copies
+of these for the host, where it asks for them; the terms of the loss and their derivatives by states; the derivatives of
+all steps; derivatives of copies added up; the parameters updated; copies of the terms, of what became of the update, of
+the derivative, and of the parameters."""
 
 CAPTURED: tuple[SectionName, ...] = ("prepare", "forward", "measure", "backward", "combine", "update")
 """Sections that are recorded and repeated: nothing in them waits for the host or meets its memory."""

@@ -39,6 +39,7 @@ def schedule_edges(
     """All but the `sweeps` themselves."""
     uploads = (
         Section("load", (CopyIn(places.whole("parameters")),)),
+        Section("carry", tuple(map(CopyIn, _list_starts(places, clamped=False)))),
         Section("upload", tuple(_upload(plan, places))),
         Section("targets", tuple(CopyIn(array.whole()) for array in _list_fields(places, targets=True))),
     )
@@ -65,10 +66,21 @@ def _list_fields(places: Places, targets: bool) -> list[DeviceArray]:
     ]
 
 
+def _list_starts(places: Places, clamped: bool) -> list[Region]:
+    """What populations are given to start from: by clamps, or where a batch goes on from earlier steps alone."""
+    return [
+        places.whole(f"starts:{population.name}")
+        for population in places.plan.network.populations
+        if (f"started:{population.name}" in places.arrays) == clamped
+    ]
+
+
 def _upload(plan: Plan, places: Places) -> Iterator[Command]:
-    """What sequences start from, what sets states and noise, and states that are given."""
-    for array in _list_fields(places, targets=False):
-        yield CopyIn(array.whole())
+    """Where clamps give what sequences start from, what sets states and noise, and states that are given."""
+    starts = [*_list_starts(places, clamped=True), *_list_starts(places, clamped=False)]
+    fields = [array.whole() for array in _list_fields(places, targets=False)]
+    yield from map(CopyIn, _list_starts(places, clamped=True))
+    yield from (CopyIn(field) for field in fields if field not in starts)
     for stage in plan.stages:
         for name in stage.populations if stage.mode == "given" else ():
             yield CopyIn(places.steps(plan.placement[name].state))
