@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from graphbptt.codegen.copy_maps import LinearMap, initial_block
-from graphbptt.codegen.launches import Address, DeviceArray, Launch, Region, launch
+from graphbptt.codegen.launches import (
+    THREADS,
+    Address,
+    ArgumentValue,
+    DeviceArray,
+    Launch,
+    Region,
+    launch,
+)
 from graphbptt.codegen.loss_kernels import LossKernel
 from graphbptt.codegen.place_arrays import ARRIVED, COUNTS, FLAGS, GIVEN, LOSSES, NO_PAST, PARTIAL, Places
 from graphbptt.codegen.precision import Precision
@@ -18,6 +26,7 @@ from graphbptt.ir.plan import InitialSite, LossSite
 __all__ = [
     "apply_map",
     "gather_starts",
+    "launch_sum",
     "measure_loss",
     "place_map",
     "start_states",
@@ -54,6 +63,21 @@ def apply_map(
     )  # fmt: skip
     known = (region for region in (*given, *reads, divisors) if region is not None and region.size)
     return launch("apply_map", out.size, arguments, reads=known, writes=(out,))
+
+
+def launch_sum(
+    kernel: str,
+    numbers: int,
+    arguments: Sequence[ArgumentValue],
+    reads: Iterable[Region],
+    writes: Iterable[Region],
+) -> Launch:
+    """A kernel of `graphbptt.codegen.sums` over so many numbers; the arguments are those behind what all have."""
+    threads, arrived = count_threads(numbers), ARRIVED.whole()
+    blocks = threads // THREADS
+    partial = Region(PARTIAL.name, 0, 1, blocks, blocks)
+    given = (numbers, partial.address, arrived.address, *arguments)
+    return launch(kernel, threads, given, reads=(arrived, *reads), writes=(partial, arrived, *writes))
 
 
 def start_states(places: Places, population: str) -> Launch:
@@ -98,22 +122,19 @@ def measure_loss(places: Places, kernel: LossKernel, site: LossSite) -> Launch:
     delta = None if site.delta is None else places.steps(site.delta)
     columns, wanted = _find(places, f"columns:{number}"), _find(places, f"wanted:{number}")
     weights, counts = places.whole(f"weights:{number}"), Region(COUNTS, number, 1, 1, 1)
-    mean, arrived, partial = Region(LOSSES, number, 1, 1, 1), ARRIVED.whole(), PARTIAL.whole()
-    numbers = predicted.rows * kernel.per_row
+    mean = Region(LOSSES, number, 1, 1, 1)
     arguments = (
-        numbers, partial.address, arrived.address, predicted.address, predicted.stride, _address(columns),
-        _address(wanted), weights.address, counts.address, _address(delta), 0 if delta is None else delta.stride,
-        mean.address,
+        predicted.address, predicted.stride, _address(columns), _address(wanted), weights.address, counts.address,
+        _address(delta), 0 if delta is None else delta.stride, mean.address,
     )  # fmt: skip
     added = delta if site.accumulate else None
-    reads = (arrived, predicted, columns, wanted, weights, counts, added)
-    writes = (partial, arrived, delta, mean)
-    return launch(
+    reads = (predicted, columns, wanted, weights, counts, added)
+    return launch_sum(
         kernel.name,
-        count_threads(numbers),
+        predicted.rows * kernel.per_row,
         arguments,
         reads=[region for region in reads if region is not None],
-        writes=[region for region in writes if region is not None],
+        writes=[region for region in (delta, mean) if region is not None],
     )
 
 

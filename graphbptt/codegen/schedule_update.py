@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from graphbptt.codegen.assemble_launches import Part
+from graphbptt.codegen.edge_launches import launch_sum
 from graphbptt.codegen.launches import (
     Address,
     ArrayKind,
@@ -20,9 +21,8 @@ from graphbptt.codegen.launches import (
     Section,
     launch,
 )
-from graphbptt.codegen.place_arrays import ARRIVED, LOSSES, PARTIAL, Places
+from graphbptt.codegen.place_arrays import LOSSES, Places
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.sums import count_threads
 from graphbptt.codegen.update_kernels import REPORT, UpdateKernels
 
 __all__ = ["schedule_update"]
@@ -59,32 +59,17 @@ def _add_penalties(kernels: UpdateKernels, places: Places, penalties: DeviceArra
         size = slot.stop - slot.offset
         numbers, slopes = (Region(name, slot.offset, 1, size, size) for name in ("parameters", "gradient"))
         penalty = Region(penalties.name, number, 1, 1, 1)
-        arguments = (
-            size, Address(PARTIAL.name), Address(ARRIVED.name), numbers.address, slopes.address, penalty.address,
-        )  # fmt: skip
-        yield launch(
-            f"penalize_{number}",
-            count_threads(size),
-            arguments,
-            reads=(ARRIVED.whole(), numbers, slopes),
-            writes=(PARTIAL.whole(), ARRIVED.whole(), slopes, penalty),
-        )
+        arguments = (numbers.address, slopes.address, penalty.address)
+        yield launch_sum(f"penalize_{number}", size, arguments, (numbers, slopes), (slopes, penalty))
 
 
 def _measure_gradient(places: Places, progress: DeviceArray, report: DeviceArray) -> Command:
     gradient, losses = places.whole("gradient"), places.arrays[LOSSES]
     arguments = (
-        gradient.size, Address(PARTIAL.name), Address(ARRIVED.name), gradient.address,
-        Address(LOSSES) if losses.size else None, losses.size, Address(progress.name), Address(report.name),
+        gradient.address, Address(LOSSES), losses.size, Address(progress.name), Address(report.name),
     )  # fmt: skip
-    measured = (losses.whole(),) if losses.size else ()
-    return launch(
-        "measure_gradient",
-        count_threads(gradient.size),
-        arguments,
-        reads=(ARRIVED.whole(), gradient, progress.whole(), *measured),
-        writes=(PARTIAL.whole(), ARRIVED.whole(), progress.whole(), report.whole()),
-    )
+    reads, writes = (gradient, losses.whole(), progress.whole()), (progress.whole(), report.whole())
+    return launch_sum("measure_gradient", gradient.size, arguments, reads, writes)
 
 
 def _update_parameters(
@@ -105,6 +90,6 @@ def _update_parameters(
         "update_parameters",
         gradient.size,
         arguments,
-        reads=(gradient, free, progress.whole(), report.whole(), *kept),
+        reads=(gradient, free, previous.whole(), progress.whole(), report.whole(), *kept),
         writes=(free, previous.whole(), report.whole(), *kept),
     )
