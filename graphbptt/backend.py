@@ -157,6 +157,10 @@ class Backend(Protocol):
     def missing(self) -> str | None:
         """Why it cannot run here, in one sentence, which more lines may explain; None if it can."""
 
+    def awaited(self) -> bool:
+        """Whether its users would wonder why ``auto`` passes over it, where it cannot run: some of what it needs is
+        there, or should be."""
+
     def describe(self) -> Iterable[str]:
         """What it runs with here, if it can: a line for each thing that its users may want to know, ``name: value``.
 
@@ -206,8 +210,8 @@ def find_backend(name: str = "auto") -> Backend:
 def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, Executable]:
     """Make a plan ready to run by the backend called `name`; also tell which one it was.
 
-    ``auto`` goes on to the next of `AUTO_ORDER` where one cannot run here or cannot make the plan ready, and logs one
-    line about that, once in a process: it is no warning of Python's, which some turn into errors.
+    ``auto`` goes on to the next of `AUTO_ORDER` where one cannot run here or cannot make the plan ready, and logs a
+    line about each that is awaited, once in a process: it is no warning of Python's, which some turn into errors.
 
     Raises
     ------
@@ -225,11 +229,11 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
                 raise
             reasons[backend.name] = str(error)
             continue
-        if reasons:
-            faster, reason = list(reasons.items())[-1]
-            log_once(
-                f"graphbptt runs on {backend.name}, not on the faster {faster}: {_shorten(reason, faster)}"
-            )
+        for faster, reason in reasons.items():
+            if _is_awaited(faster):
+                log_once(
+                    f"graphbptt runs on {backend.name}, not on the faster {faster}: {_shorten(reason, faster)}"
+                )
         return backend.name, executable
     raise _explain_none(name, reasons, plan.precision)
 
@@ -247,6 +251,14 @@ def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
                 reasons[candidate] = backend
             else:
                 yield backend
+
+
+def _is_awaited(name: str) -> bool:
+    try:
+        backend: Backend = list_backends()[name].load()
+    except Exception:  # as `load_backend` has it
+        return True
+    return backend.awaited()
 
 
 def _check_precision(backend: Backend, plan: Plan) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -63,6 +65,14 @@ def test_auto_says_what_it_tried(install: Install) -> None:
         find_backend()
 
 
+def test_every_backend_of_the_package_can_be_loaded() -> None:
+    with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["entry-points"][GROUP]
+    assert set(backend.AUTO_ORDER) <= set(AUTO_ORDER) <= set(declared)
+    for name, value in declared.items():
+        assert metadata.EntryPoint(name, value, GROUP).load().name == name
+
+
 @pytest.mark.parametrize("name", ["nunpy", 3])
 def test_unknown_backend(name: str) -> None:
     assert "numpy" in list_backends()
@@ -107,6 +117,9 @@ class FailingBackend:
     def missing(self) -> str | None:
         return None
 
+    def awaited(self) -> bool:
+        return True
+
     def describe(self) -> tuple[str, ...]:
         return ("compiler: on fire",)
 
@@ -124,6 +137,16 @@ class MissingBackend(FailingBackend):
 
 
 missing = MissingBackend()
+
+
+class StrangeBackend(MissingBackend):
+    """Nothing on this machine has to do with it."""
+
+    def awaited(self) -> bool:
+        return False
+
+
+strange = StrangeBackend()
 
 
 @pytest.fixture
@@ -152,6 +175,24 @@ def test_auto_goes_on_to_numpy_and_says_so_once(
     assert [record.getMessage() for record in said.records] == [
         f"graphbptt runs on numpy, not on the faster native: {reason}"
     ]
+
+
+def test_auto_says_nothing_of_what_nobody_awaits(install: Install, said: pytest.LogCaptureFixture) -> None:
+    install(cupy=f"{HERE}:strange", native=f"{HERE}:missing", numpy=INSTALLED["numpy"])
+    assert graphbptt.compile(nx.DiGraph([("h", "h")])).backend == "numpy"
+    assert [record.getMessage() for record in said.records] == [
+        "graphbptt runs on numpy, not on the faster native: there is no C compiler; install one"
+    ]
+    with pytest.raises(BackendError, match="backend 'cupy' cannot run here: there is no C compiler"):
+        graphbptt.compile(nx.DiGraph([("h", "h")]), backend="cupy")
+
+
+def test_auto_says_why_of_each_that_is_awaited(install: Install, said: pytest.LogCaptureFixture) -> None:
+    install(cupy=BROKEN, native=f"{HERE}:missing", numpy=INSTALLED["numpy"])
+    graphbptt.compile(nx.DiGraph([("h", "h")]))
+    broken, absent = [record.getMessage() for record in said.records]
+    assert broken.startswith("graphbptt runs on numpy, not on the faster cupy: it cannot be imported")
+    assert absent.startswith("graphbptt runs on numpy, not on the faster native: there is no C compiler")
 
 
 def test_auto_says_nothing_where_the_first_runs(install: Install, said: pytest.LogCaptureFixture) -> None:

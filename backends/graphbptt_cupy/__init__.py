@@ -1,7 +1,4 @@
-"""The cupy backend: the sweeps of a plan on an NVIDIA GPU, as generated kernels and products of cuBLAS.
-
-It is not offered to users yet: no entry point names it.
-"""
+"""The cupy backend: the sweeps of a plan on an NVIDIA GPU, as generated kernels and products of cuBLAS."""
 
 from __future__ import annotations
 
@@ -12,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from graphbptt.backend import Executable
 from graphbptt.errors import BackendError
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
-from graphbptt_cupy.blas import Numbers
-from graphbptt_cupy.executable import DeviceExecutable
-from graphbptt_cupy.gpu import open_gpu
-from graphbptt_cupy.presence import describe_gpu, find_missing, judge_precision
+from graphbptt_cupy.presence import describe_gpu, find_missing, find_traces, judge_precision
 
-__all__ = ["CupyBackend", "DeviceExecutable", "backend"]
+__all__ = ["CupyBackend", "backend"]
 
 
 class CupyBackend:
@@ -32,10 +27,18 @@ class CupyBackend:
     def missing(self) -> str | None:
         return find_missing()
 
+    def awaited(self) -> bool:
+        return find_traces()
+
     def describe(self) -> Iterator[str]:
         return describe_gpu(importlib.import_module("cupy"))
 
-    def build(self, plan: Plan, dtype: np.dtype[Any]) -> DeviceExecutable:
+    def build(self, plan: Plan, dtype: np.dtype[Any]) -> Executable:
+        # Imported where there is a GPU, and not wherever `auto` asks for one.
+        from graphbptt_cupy.blas import Numbers
+        from graphbptt_cupy.executable import DeviceExecutable
+        from graphbptt_cupy.gpu import open_gpu
+
         refusal = judge_precision(importlib.import_module("cupy"), dtype, plan.precision, os.environ)
         if refusal is not None:
             raise BackendError(refusal)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graphbptt.ir.product_precision import ProductPrecision
 
-__all__ = ["OLDEST", "describe_gpu", "find_missing", "judge", "judge_precision"]
+__all__ = ["OLDEST", "describe_gpu", "find_missing", "find_traces", "judge", "judge_precision"]
 
 OLDEST = (13, 6)
 """The oldest CuPy whose kernels and products the backend knows."""
@@ -22,6 +24,15 @@ TOOLKITS = (12, 13)
 
 ROUNDS_SINCE = 8
 """The compute capability from which on GPUs multiply in TF32 and bfloat16 (Ampere)."""
+
+
+DRIVER = Path("/proc/driver/nvidia/version")
+"""What the kernel shows where NVIDIA's driver is loaded."""
+
+
+def find_traces() -> bool:
+    """Whether someone has installed CuPy, or the driver of a GPU."""
+    return importlib.util.find_spec("cupy") is not None or DRIVER.exists()
 
 
 def find_missing() -> str | None:

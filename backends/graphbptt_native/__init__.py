@@ -77,6 +77,9 @@ class NativeBackend:
         found = self.equipment.compiler
         return found if isinstance(found, str) else None
 
+    def awaited(self) -> bool:
+        return True
+
     def describe(self) -> Iterator[str]:
         """The compiler, its flags, where objects are kept, and between how many threads a batch is split at most."""
         toolchain = self.toolchain

@@ -24,6 +24,9 @@ class NumpyBackend:
     def missing(self) -> str | None:
         return None
 
+    def awaited(self) -> bool:
+        return True
+
     def describe(self) -> Iterator[str]:
         return describe_libraries()
 

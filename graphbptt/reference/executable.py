@@ -87,6 +87,9 @@ class ReferenceBackend:
     def missing(self) -> str | None:
         return None
 
+    def awaited(self) -> bool:
+        return True
+
     def describe(self) -> tuple[str, ...]:
         return ("purpose: to be compared with; it is slow",)
 

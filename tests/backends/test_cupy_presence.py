@@ -20,7 +20,7 @@ from graphbptt.compiler import compile_network
 from graphbptt.errors import BackendError
 from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt.passes.fold_graph import fold_graph
-from graphbptt_cupy import backend
+from graphbptt_cupy import backend, presence
 from graphbptt_cupy.presence import judge, judge_precision
 
 
@@ -106,6 +106,20 @@ def test_no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.missing() == (
         "CuPy is not installed; pip install 'graphbptt[cuda13]', or cuda12 for a driver that knows no CUDA 13"
     )
+
+
+def test_it_is_awaited_where_cupy_or_a_driver_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whether CuPy can be imported is another question."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(presence, "DRIVER", tmp_path / "version")
+    assert not backend.awaited()
+    (tmp_path / "version").touch()
+    assert backend.awaited()
+    (tmp_path / "version").unlink()
+    monkeypatch.delitem(sys.modules, "cupy")
+    (tmp_path / "cupy.py").write_text("raise ImportError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert backend.awaited()
 
 
 def test_another_system(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,16 @@ def test_a_kept_spec_finds_its_data_from_anywhere(here: Path) -> None:
 
 
 def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
-    command = [sys.executable, "-m", "graphbptt", "train", ADDITION, *QUICK, "training.epochs=1000000"]
+    command = [
+        sys.executable,
+        "-m",
+        "graphbptt",
+        "train",
+        ADDITION,
+        *QUICK,
+        "training.epochs=1000000",
+        "backend=numpy",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stderr is not None
@@ -295,7 +304,7 @@ def test_a_description_is_printed(capsys: pytest.CaptureFixture[str], arguments:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_output_that_cannot_be_written_is_one_line() -> None:
-    command = [sys.executable, "-m", "graphbptt", "explain", ADDITION]
+    command = [sys.executable, "-m", "graphbptt", "explain", ADDITION, "backend=numpy"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.stderr == "No space left on device\n"

@@ -24,10 +24,13 @@ DIES = 'case "$*" in *source.c*) kill -9 $$;; esac'
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory, in which `bin` is all of the path and `cache` what is kept; no package `ziglang`."""
+    """A working directory, in which `bin` is all of the path and `cache` what is kept; no package `ziglang`, no GPU."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['ziglang'] = None\n")
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['ziglang'] = None\n"
+        "from graphbptt import backend\nbackend.AUTO_ORDER = ('native', 'numpy')\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "hidden"), *sys.path]))
     monkeypatch.setenv("GRAPHBPTT_CACHE", str(tmp_path / "cache"))
