@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.errors import BackendError
 from graphbptt.ir.indices import Indices
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import Matrix, Plan
@@ -33,6 +34,9 @@ VECTOR = "vector"
 
 ALIGNED = 32
 """Blocks begin at multiples of so many numbers: products are fastest where matrices begin at multiples of 128 bytes."""
+
+MOST = 2**31
+"""What an `int` of C does not count, of which the maps are made on a device."""
 
 LONGEST = 256
 """The most entries of a row that one thread adds up."""
@@ -125,6 +129,11 @@ def map_copies(plan: Plan) -> CopyMaps:
     for name, shape in shapes.items():
         blocks.append(PackedBlock(name, offset, shape))
         offset += -(-blocks[-1].size // ALIGNED) * ALIGNED
+    if max(offset, plan.layout.size) >= MOST:
+        raise BackendError(
+            f"the network's weights are {offset} numbers, and a device counts up to {MOST - 1}; keep sparse weights "
+            "as entries ('storage: csr'), or take another backend"
+        )
     writer = _MapWriter(plan, {block.name: block for block in blocks})
     parts = list(writer.write())
     places, sources, factors = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
+from named_networks import NETWORKS
 from strategies import Case, cases
 
 from graphbptt.codegen import copy_maps
 from graphbptt.codegen.copy_maps import VECTOR, CopyMaps, LinearMap, initial_block, map_copies, shorten
 from graphbptt.compiler import compile_network
+from graphbptt.errors import BackendError
 from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Plan
 from graphbptt_numpy.copies import bind_combining, bind_packing
@@ -72,6 +75,14 @@ def test_copies_and_derivatives_are_those_of_numpy(case: Case) -> None:
     maps, space = map_copies(plan), OneLane(plan, 3, 2, False, np.dtype(np.float64))
     check_packing(plan, maps, space, case.draw_vector(plan.layout.size))
     check_combining(plan, maps, space)
+
+
+def test_more_weights_than_a_device_counts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copy_maps, "MOST", 64)
+    with pytest.raises(
+        BackendError, match="weights are 224 numbers, and a device counts up to 63; keep sparse"
+    ):
+        map_copies(compile_network(NETWORKS[0]()))
 
 
 def test_long_rows_are_cut_with_empty_ones_between_them() -> None:

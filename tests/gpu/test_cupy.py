@@ -23,14 +23,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from named_networks import NETWORKS, draw_fields
 from strategies import Case, cases
+from updating import OPTIMIZERS, assert_same_course, build_model, train_both
+from updating import draw_fields as draw_sums
 from wide_networks import wide_cases
 
 from graphbptt.compiler import compile_network
+from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import PRODUCT_BITS, ProductPrecision
 from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.training.optimizers import make_rule
 from graphbptt_cupy.blas import Numbers
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import GpuDevice
@@ -127,6 +131,24 @@ def test_a_step_allocates_nothing_and_waits_once(network: Callable[[], FoldedNet
         executable.loss_and_gradient(vector, batch, gradient)
     with count_calls() as counts:
         executable.loss_and_gradient(vector, batch, gradient)
+    assert counts == {"allocate": 0, "wait": 1}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda choice: next(iter(choice)))
+def test_training_takes_the_course_of_the_host(optimizer: dict[str, Any]) -> None:
+    assert_same_course(*train_both(build, penalty=True, optimizer=optimizer, epochs=6, clip=0.5))
+
+
+def test_an_update_allocates_nothing_and_waits_once() -> None:
+    model = build_model(build)
+    updater = model.bind_update(make_rule(OptimizerChoice(adam={})), 1.0)
+    assert updater is not None
+    updater.load(model.vector)
+    batch = model.bind(draw_sums(4))
+    for _ in range(3):
+        updater.update(batch)
+    with count_calls() as counts:
+        updater.update(batch)
     assert counts == {"allocate": 0, "wait": 1}
 
 
