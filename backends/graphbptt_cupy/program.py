@@ -22,7 +22,7 @@ from graphbptt_cupy.device import Array, Call, Device, Module
 
 __all__ = ["Program"]
 
-SHARED = ("parameter", "kept")
+SHARED = ("constant", "parameter", "kept")
 """Kinds of arrays that do not depend on the shape of batches."""
 
 

@@ -5,7 +5,7 @@ what their lanes have; the block that comes last adds up what the blocks have. I
 other, the order of all additions is the same, so that the sums are.
 
 A kernel is called as ``name(threads, numbers, partial, arrived, ...)``: `threads` are those of `count_threads`,
-`partial` has room for `MOST_BLOCKS` numbers, and `arrived` points to a zero, which is one again when the kernel ends.
+`partial` has room for `MOST_BLOCKS` numbers, and `arrived` leads to a zero, which is there again when the kernel ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SUM_PARAMETERS = ("const ptrdiff_t numbers", "double *const partial", "unsigned 
 _ADDING = {
     "CUDA": """
 /* The sum of what the lanes of a block have, in sums[0]. */
-static __device__ __forceinline__ void add_lanes(double *sums, const ptrdiff_t lane) {
+$inline void add_lanes(double *sums, const ptrdiff_t lane) {
     __syncthreads();
     for (int width = $lanes / 2; width > 0; width /= 2) {
         if (lane < width) sums[lane] += sums[lane + width];
@@ -41,7 +41,7 @@ static __device__ __forceinline__ void add_lanes(double *sums, const ptrdiff_t l
 """,
     "C": """
 /* The sum of what the lanes of a block have, in sums[0]. */
-static void add_lanes(double *sums) {
+$inline void add_lanes(double *sums) {
     for (int width = $lanes / 2; width > 0; width /= 2)
         for (int lane = 0; lane < width; lane++) sums[lane] += sums[lane + width];
 }
@@ -61,7 +61,7 @@ def count_threads(numbers: int) -> int:
 
 def emit_adding(dialect: Dialect) -> list[str]:
     """What all such kernels call."""
-    return Template(_ADDING[dialect.name]).substitute(lanes=THREADS).splitlines()
+    return Template(_ADDING[dialect.name]).substitute(lanes=THREADS, inline=dialect.inline).splitlines()
 
 
 def frame_sum(
