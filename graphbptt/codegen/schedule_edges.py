@@ -99,6 +99,8 @@ def _prepare(plan: Plan, places: Places) -> Iterator[Command]:
         parts = ("order", "values", "column_values")
         yield gather_entries(*(places.entries(block.name, part) for part in parts))
     for population in plan.network.populations:
+        if not _reads_starts(places, population.name):
+            continue
         yield start_states(places, population.name)
         yield from fill_around(places, population.name)
         holds = f"holds:{population.name}"
@@ -115,9 +117,17 @@ def _flatten(region: Region, width: int) -> Region:
     return Region(region.array, region.offset, region.size // width if width else 0, width, width)
 
 
+def _reads_starts(places: Places, population: str) -> bool:
+    """Whether anything that is computed reads what a population starts from."""
+    buffer = places.plan.buffer[places.plan.placement[population].state.buffer]
+    return places.shape.ragged or buffer.before + buffer.after > 0
+
+
 def _fetch_states(plan: Plan, places: Places) -> Iterator[Command]:
     """All states, with the rows that they start from, from which the history of a step may come."""
     for placement in plan.placements:
+        if not _reads_starts(places, placement.population):
+            yield start_states(places, placement.population)
         yield CopyOut(places.whole(f"initial:{placement.population}"))
         yield CopyOut(places.before(placement.state))
         yield CopyOut(places.steps(placement.state))
