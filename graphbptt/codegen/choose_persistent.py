@@ -1,6 +1,6 @@
 """Whether a scan is better done by one kernel that keeps its weights in shared memory, and by blocks of what shape.
 
-    choice := Persistent(examples, threads, blocks, shared, cycles, launched)       what to launch, and why
+    choice := Persistent(examples, threads, blocks, shared, kept, cycles, launched)     what to launch, and why
             | str                                                                   why not
 
 Both ways are costed in clocks of a multiprocessor. A persistent kernel takes, for each step, what its slowest part
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphbptt.codegen.device_limits import KIB, DeviceLimits
-from graphbptt.codegen.persistent_memory import lay_out_shared
+from graphbptt.codegen.persistent_memory import ALIGNED, SharedMemory, find_largest, lay_out_shared
 from graphbptt.codegen.persistent_product import choose_tile
 from graphbptt.codegen.persistent_rounds import Round, find_obstacle, list_rounds
 from graphbptt.codegen.precision import Precision
@@ -40,6 +40,12 @@ ROUND = 400
 """Clocks of a read from the second cache and of a barrier, for which all threads of a block wait: an estimate."""
 ADDITION = 4
 """Clocks until a sum can be added to (Jia et al., Dissecting the NVIDIA Volta GPU Architecture, 2018)."""
+REGISTERS = 65536
+"""Of a multiprocessor, 32 bits each (CUDA C++ Programming Guide)."""
+BESIDE = 64
+"""Registers that a thread needs beside weights that it keeps, about."""
+MOST_KEPT = 96
+"""Registers with weights that a thread has at most: it may have 255, and its text grows with them."""
 BANKS = 128
 """Bytes that shared memory delivers in a clock: 32 banks of 4 bytes (CUDA C++ Programming Guide)."""
 QUAD = 16
@@ -60,6 +66,8 @@ class Persistent:
         How many blocks there are.
     shared : int
         The bytes of shared memory that a block takes.
+    kept : int
+        The rows of its largest weights that it keeps in registers.
     cycles, launched : int
         Estimates, in clocks, for all steps: of this kernel, and of launches step by step.
     """
@@ -68,6 +76,7 @@ class Persistent:
     threads: int
     blocks: int
     shared: int
+    kept: int
     cycles: int
     launched: int
 
@@ -149,10 +158,12 @@ def _cost_persistent(
     examples: int,
 ) -> Persistent:
     """A kernel of blocks of so many examples. Blocks beyond one for each multiprocessor wait for others to end."""
-    memory, threads = lay_out_shared(sweep, examples), shape_block(plan, sweep, examples, limits)
-    itemsize = _itemsize(precision)
+    itemsize, threads = _itemsize(precision), shape_block(plan, sweep, examples, limits)
+    kept = _count_kept(sweep, precision, limits, examples, threads)
+    memory = lay_out_shared(sweep, examples, kept)
     step = sum(
-        _cost_round(plan, one, precision, limits, examples, threads) for one in list_rounds(plan, sweep)
+        _cost_round(plan, one, precision, limits, examples, threads, memory)
+        for one in list_rounds(plan, sweep)
     )
     load = ROUND + memory.staged * itemsize / BANKS
     blocks = -(-size // examples)
@@ -165,13 +176,36 @@ def _cost_persistent(
         threads,
         blocks,
         memory.numbers * itemsize,
+        kept,
         round(waves * (load + steps * step)),
         round(launched),
     )
 
 
+def _count_kept(sweep: Sweep, precision: Precision, limits: DeviceLimits, examples: int, threads: int) -> int:
+    """The fewest rows of the largest weights that have to be kept in registers for the others to fit, if they are not
+    too many: a thread keeps them of one column, so that each must have no more than one."""
+    words, largest, itemsize = _itemsize(precision) // 4, find_largest(sweep), _itemsize(precision)
+    if largest is None:
+        return 0
+    columns = largest.out.width
+    items = columns * (examples // choose_tile(columns, examples))
+    spare = (REGISTERS // threads - BESIDE) // words if items <= threads else 0
+    rows = range(0, min(spare, MOST_KEPT // words, largest.source.width) + 1, ALIGNED)
+    return next(
+        (kept for kept in rows if lay_out_shared(sweep, examples, kept).numbers * itemsize <= limits.shared),
+        0,
+    )
+
+
 def _cost_round(
-    plan: Plan, one: Round, precision: Precision, limits: DeviceLimits, examples: int, threads: int
+    plan: Plan,
+    one: Round,
+    precision: Precision,
+    limits: DeviceLimits,
+    examples: int,
+    threads: int,
+    memory: SharedMemory,
 ) -> float:
     """Clocks that a block takes for a round."""
     if not isinstance(one.work, Product):
@@ -183,7 +217,7 @@ def _cost_round(
     # Where one thread takes all examples, what it reads of them at one depth lies beside that of the next.
     whole = tile == examples
     weights, states = WARP * itemsize / BANKS, max(tile * itemsize / QUAD, 0 if whole else 1)
-    reads = depth * warps * (weights + states)
+    reads = warps * ((depth - memory.find(one.work).kept) * weights + depth * states)
     arithmetic = depth * columns * examples / limits.rate(precision.name)
     chain = depth * turns * ADDITION
     return 2 * ROUND + max(reads, arithmetic, chain)

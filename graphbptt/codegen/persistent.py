@@ -42,14 +42,19 @@ MACROS = {
         "#define BARRIER __syncthreads();",
         "#define PRAGMA(text) _Pragma(#text)",
         "#define UNROLL(times) PRAGMA(unroll times)",
+        "#define KEEP(name, threads, count) real name[count];",
+        "#define OWN(name)",
     ),
     "C": (
         "#define TOGETHER(threads) for (int thread = 0; thread < threads; thread++)",
         "#define BARRIER",
         "#define UNROLL(times)",
+        "#define KEEP(name, threads, count) real all_##name[threads][count];",
+        "#define OWN(name) real *const name = all_##name[thread];",
     ),
 }
-"""What the threads of a block do up to a barrier, the barrier, and how often a loop is written out, by dialect."""
+"""What the threads of a block do up to a barrier, the barrier, how often a loop is written out, and numbers that each
+thread keeps for itself from one stretch to another, by dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ class _ScanWriter:
         self.backward = backward
         self.sweep: Sweep = stage.backward if backward else stage.forward
         self.shape = shape
-        self.memory = lay_out_shared(self.sweep, shape.examples)
+        self.memory = lay_out_shared(self.sweep, shape.examples, shape.kept)
         self.arguments = SequenceArguments(plan)
         self.rows = GroupWriter(self.arguments, precision, name)
 
@@ -148,6 +153,8 @@ class _ScanWriter:
         """The body of the kernel."""
         examples, threads = self.shape.examples, self.shape.threads
         yield f"const int count = size - begin < {examples} ? (int)(size - begin) : {examples};"
+        kept = [resident for resident in self.memory.residents if resident.kept]
+        yield from (f"KEEP({resident.own}, {threads}, {resident.kept})" for resident in kept)
         loads = [load_weights(resident, self.arguments, threads) for resident in self.memory.residents]
         yield from self._together([line for lines in loads for line in lines]) if loads else ()
         yield from self._write_iterations()

@@ -38,19 +38,37 @@ def each_item(count: int | str, threads: int, body: list[str]) -> list[str]:
 
 
 def load_weights(resident: Resident, arguments: Arguments, threads: int) -> list[str]:
-    """Copy the weights of a product as it reads them; threads that are neighbours read neighbouring numbers."""
-    depth, columns, stride = resident.depth, resident.columns, resident.stride
+    """Copy the weights of a product as it reads them; threads that are neighbours read neighbouring numbers.
+
+    Of the rows that are kept in registers each thread copies its own column.
+    """
+    depth, columns, stride, kept = (
+        resident.depth - resident.kept,
+        resident.columns,
+        resident.stride,
+        resident.kept,
+    )
     width = next(item.columns for item in arguments.plan.matrices if item.name == resident.weights)
     inner = depth if resident.transposed else columns  # how much of each row of the packed matrix
     outer = columns if resident.transposed else depth
     k, j = ("column", "row") if resident.transposed else ("row", "column")
-    source = f"{arguments.name(Weights(resident.weights))}[row * {width} + column]"
+    matrix = arguments.name(Weights(resident.weights))
+    here = f"({k} + {kept})" if kept else k
+    place = f"{j} * {width} + {here}" if resident.transposed else f"{here} * {width} + {j}"
     body = [
         f"const int row = item / {inner}, column = item % {inner};",
         f"real *const weights = {resident.start};",
-        f"weights[{k} * {stride} + {j}] = {source};",
+        f"weights[{k} * {stride} + {j}] = {matrix}[{place}];",
     ]
-    return each_item(inner * outer, threads, body)
+    place = (
+        f"thread % {columns} * {width} + k" if resident.transposed else f"k * {width} + thread % {columns}"
+    )
+    own = [
+        f"OWN({resident.own})",
+        f"UNROLL({kept})",
+        f"for (int k = 0; k < {kept}; k++) {resident.own}[k] = {matrix}[{place}];",
+    ]
+    return [*each_item(inner * outer, threads, body), *(own if kept else ())]
 
 
 def stage_states(
@@ -77,6 +95,12 @@ def multiply(
         f"{arguments.column(product.out, 'j')} {'+=' if product.accumulate else '='} sums[e];",
     ]
     each_example = f"for (int e = 0; e < {tile}; e++)"
+    kept, depth = resident.kept, product.source.width
+    own = [
+        f"UNROLL({kept})",
+        f"for (int k = 0; k < {kept}; k++)",
+        f"    {each_example} sums[e] += {resident.own}[k] * states[k * {examples} + e];",
+    ]
     # Where one thread takes all examples the compiler sees that the states it reads lie side by side.
     split = f"j = item % {columns}, first = item / {columns} * {tile}"
     body = [
@@ -84,9 +108,14 @@ def multiply(
         f"const real *const weights = {resident.start} + j;",
         f"const real *const states = shared + {memory.staged} + first;",
         f"real sums[{tile}] = {{0}};",
+        *(own if kept else ()),
         f"UNROLL({max(ALIGNED, READS // tile)})",
-        f"for (int k = 0; k < {product.source.width}; k++)",
-        f"    {each_example} sums[e] += weights[k * {resident.stride}] * states[k * {examples} + e];",
+        f"for (int k = {kept}; k < {depth}; k++)",
+        f"    {each_example} sums[e] += weights[{f'(k - {kept})' if kept else 'k'} * {resident.stride}] "
+        f"* states[k * {examples} + e];",
         *block(each_example, block("if (first + e < count)", store)),
     ]
-    return each_item(columns * examples // tile, threads, body)
+    items = columns * examples // tile
+    if not kept:
+        return each_item(items, threads, body)
+    return [f"OWN({resident.own})", *block(f"if (thread < {items})", ["const int item = thread;", *body])]

@@ -29,7 +29,8 @@ def _format_choice(choice: Choice) -> str:
     if isinstance(choice, str):
         return f"launched step by step: {choice}"
     examples = f"{choice.examples} example{'s' if choice.examples > 1 else ''}"
+    kept = f", {choice.kept} rows of weights in registers" if choice.kept else ""
     return (
         f"one launch for all steps, {choice.blocks} blocks of {examples} and {choice.threads} threads, "
-        f"{choice.shared / KIB:.1f} KiB each; about {choice.cycles:,} clocks, {choice.launched:,} step by step"
+        f"{choice.shared / KIB:.1f} KiB each{kept}; about {choice.cycles:,} clocks, {choice.launched:,} step by step"
     )

@@ -87,6 +87,19 @@ def test_cells_agree_with_the_reference_whatever_a_block_has(kind: str) -> None:
     assert blocks == [11, 6, 3, 2]
 
 
+@pytest.mark.parametrize("in_reverse", [False, True])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_cells_whose_weights_are_partly_in_registers_agree_with_the_reference(
+    kind: str, in_reverse: bool
+) -> None:
+    for multiprocessors in (11, 3):
+        limits = replace(SMALL, multiprocessors=multiprocessors)
+        whole = max(launch.shared for launch in check_cell(partial(build, limits=limits), kind, 48, 5, 11))
+        less = replace(limits, shared=whole * 9 // 10)
+        for launch in check_cell(partial(build, in_reverse=in_reverse, limits=less), kind, 48, 5, 11):
+            assert launch.shared <= less.shared
+
+
 def test_what_does_not_fit_is_launched_step_by_step() -> None:
     plan, vector, batch = bind_elman()
     executable = build(plan, np.float64, limits=replace(SMALL, shared=64))

@@ -34,30 +34,35 @@ def choose(plan: Plan, precision: Precision, size: int, device: str, backward: b
 
 
 @pytest.mark.parametrize(
-    ("kind", "units", "precision", "fitting"),
+    ("kind", "units", "precision", "device", "kept"),
     [
-        ("rnn", 64, FLOAT32, {"sm_80", "sm_86", "sm_89", "sm_90"}),
-        ("lstm", 64, FLOAT32, {"sm_80", "sm_86", "sm_89", "sm_90"}),
-        ("lstm", 64, FLOAT64, {"sm_80", "sm_90"}),  # 129 KiB
-        ("lstm", 96, FLOAT32, {"sm_80", "sm_90"}),  # 144 KiB
-        ("gru", 128, FLOAT32, {"sm_90"}),  # 193 KiB
-        ("rnn", 200, FLOAT32, {"sm_80", "sm_90"}),  # 157 KiB
-        ("rnn", 256, FLOAT32, set()),  # 257 KiB
-        ("lstm", 128, FLOAT32, set()),  # 257 KiB
+        ("rnn", 64, FLOAT32, "sm_86", (0, 0)),
+        ("lstm", 64, FLOAT64, "sm_90", (0, 0)),  # 129 KiB
+        ("lstm", 64, FLOAT64, "sm_86", (16, None)),
+        ("lstm", 96, FLOAT32, "sm_80", (0, 0)),  # 144 KiB
+        ("gru", 128, FLOAT32, "sm_90", (0, 0)),  # 193 KiB
+        ("gru", 128, FLOAT32, "sm_80", (20, 64)),
+        ("rnn", 256, FLOAT32, "sm_90", (32, 32)),  # 257 KiB
+        ("rnn", 256, FLOAT32, "sm_86", (None, None)),
+        ("lstm", 128, FLOAT32, "sm_90", (16, 68)),  # 257 KiB
+        ("rnn", 300, FLOAT32, "sm_90", (None, None)),  # 353 KiB
     ],
 )
-def test_weights_have_to_fit(kind: str, units: int, precision: Precision, fitting: set[str]) -> None:
-    plan = plan_cell(kind, units)
-    for device, limits in DEVICES.items():
-        for backward in (False, True):
-            choice = choose(plan, precision, 32, device, backward)
-            if device in fitting:
-                assert isinstance(choice, Persistent)
-                assert choice.shared <= limits.shared
-                assert choice.cycles < choice.launched
-            else:
-                assert isinstance(choice, str)
-                assert choice.endswith(f"of shared memory, a block has {limits.shared // KIB} KiB")
+def test_weights_have_to_fit(
+    kind: str, units: int, precision: Precision, device: str, kept: tuple[int | None, int | None]
+) -> None:
+    """Into shared memory but for the rows that are kept in registers; None where these would be too many."""
+    limits = DEVICES[device]
+    for backward, rows in enumerate(kept):
+        choice = choose(plan_cell(kind, units), precision, 32, device, bool(backward))
+        if rows is None:
+            assert isinstance(choice, str)
+            assert choice.endswith(f"of shared memory, a block has {limits.shared // KIB} KiB")
+        else:
+            assert isinstance(choice, Persistent)
+            assert choice.kept == rows
+            assert choice.shared <= limits.shared
+            assert choice.cycles < choice.launched
 
 
 @pytest.mark.parametrize(
@@ -85,17 +90,12 @@ def test_shared_memory_is_that_of_the_weights_and_of_the_states_that_they_meet()
     assert backward.shared == 4 * (256 * 65 + 256)  # rows of 64, turned, lie 65 apart
 
 
-def test_where_weights_leave_little_room_blocks_have_fewer_examples() -> None:
-    plan, limits = plan_cell("rnn", 240), DEVICES["sm_90"]
-    sweep = next(stage.forward for stage in plan.stages if stage.forward.each)
-    for examples, shared in ((2, limits.shared), (1, 4 * (240 * 240 + 240))):
-        choice = choose_persistent(plan, sweep, FLOAT32, STEPS, 200, replace(limits, shared=shared))
-        assert isinstance(choice, Persistent)
-        assert choice.examples == examples
-
-
 def test_few_launches_of_much_work_stay_launches() -> None:
-    choice = choose(plan_cell("gru", 96), FLOAT64, 4096, "sm_90", backward=True)
+    """Where there is room for one example beside the weights, and none in the registers of as many threads."""
+    plan, limits = plan_cell("lstm", 130), replace(DEVICES["sm_90"], shared=4 * (130 * 520 + 130))
+    sweep = next(stage.forward for stage in plan.stages if stage.forward.each)
+    assert isinstance(choose_persistent(plan, sweep, FLOAT32, STEPS, 100, limits), Persistent)
+    choice = choose_persistent(plan, sweep, FLOAT32, STEPS, 4096, limits)
     assert isinstance(choice, str)
     assert "launched step by step" in choice
 
@@ -168,4 +168,5 @@ def test_text() -> None:
     assert [line.split(",")[0] for line in lines[1:]] == ["  stage 1 forward", "  stage 1 backward"]
     assert all("one launch for all steps, 32 blocks of 1 example and " in line for line in lines[1:])
     lines = format_persistent(plan_cell("lstm", 96), FLOAT32, STEPS, 32, DEVICES["sm_86"]).splitlines()
-    assert all(": launched step by step: its weights and states take 14" in line for line in lines[1:])
+    assert ", 32 rows of weights in registers; about " in lines[1]
+    assert ": launched step by step: its weights and states take 14" in lines[2]

@@ -45,6 +45,24 @@ def test_cells_spill_nothing(kind: str, units: int, size: int, examples: int, pr
     assert [shape.examples for shape in shapes] == [examples] * 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "units", "size", "precision"),
+    [
+        ("rnn", 256, 64, FLOAT32),
+        ("lstm", 128, 32, FLOAT32),
+        ("lstm", 128, 300, FLOAT32),
+        ("rnn", 180, 64, FLOAT64),
+    ],
+)
+def test_cells_with_weights_in_registers_spill_nothing(
+    kind: str, units: int, size: int, precision: Precision
+) -> None:
+    """They are as wide as the benchmark's, or nearly so."""
+    shapes = check_usage(plan_cell(kind, units), precision, size)
+    assert all(shape.kept for shape in shapes)
+    assert len(shapes) == 2
+
+
 @BOTH
 def test_random_graphs_spill_nothing(precision: Precision) -> None:
     @settings(max_examples=4)
