@@ -7,13 +7,7 @@ done, and would take a core from whoever comes next.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import select
-import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,23 +20,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.problem import Array
-from benchmarks.registry import ALONE, Workload, draw_problem
+from benchmarks.process import Process
+from benchmarks.registry import Workload, draw_problem
 
 __all__ = ["SLOW", "SLOW_ROUNDS", "Manner", "Measurement", "Timing", "measure_workload"]
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 SAMPLE_SECONDS = 0.02
 """Calls are repeated within a sample until it lasts this long, so that the clock and the waking cost nothing."""
-CACHES = ("GRAPHBPTT_CACHE", "TORCHINDUCTOR_CACHE_DIR")
 SLOW, SLOW_ROUNDS = 20, 3
 """Who takes so many times as long as the fastest is not timed again after so many rounds."""
-
-ON_DEVICE: dict[str, dict[str, str]] = {
-    "cpu": {},
-    "gpu": {"NVIDIA_TF32_OVERRIDE": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
-}
-"""On a GPU all keep to true single precision in NVIDIA's libraries, and none takes most of the memory in advance."""
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,77 +76,6 @@ class Measurement:
     difference: float
 
 
-class _Process:
-    """A contender's process; see `benchmarks.worker`."""
-
-    def __init__(
-        self, workload: Workload, contender: str, problem: Path, result: Path, manner: Manner
-    ) -> None:
-        self.result = result
-        command = [sys.executable, "-m", "benchmarks.worker"]
-        command += [workload.name, contender, manner.device, str(problem), str(result)]
-        self.errors = result.with_suffix(".txt")
-        # Empty, so that the time to compile is the same in every run.
-        caches = {name: str(result.with_suffix("") / name) for name in CACHES}
-        with self.errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={
-                    **os.environ,
-                    **caches,
-                    **ON_DEVICE[manner.device],
-                    **(ONE_THREAD if contender in ALONE else {}),
-                },
-            )
-        self.compile_s = self._read(manner.patience)["compile_s"]
-        self.process.send_signal(signal.SIGSTOP)
-
-    def ask(self, seconds: float) -> float:
-        assert self.process.stdin is not None
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        answer = self._read(None)["seconds"]
-        self.process.send_signal(signal.SIGSTOP)
-        return answer
-
-    def close(self) -> float:
-        assert self.process.stdin is not None
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.close()
-        peak = self._read(None)["peak_mb"]
-        self.process.wait()
-        return peak
-
-    def kill(self) -> None:
-        with self.process:  # which closes its pipes
-            self.process.kill()
-
-    def _read(self, patience: float | None) -> dict[str, float]:
-        """The next answer.
-
-        Raises
-        ------
-        RuntimeError
-            The process ended, or did not answer in time; says why.
-        """
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], patience)
-        line = self.process.stdout.readline() if ready else ""
-        if line:
-            answer: dict[str, float] = json.loads(line)
-            return answer
-        self.kill()
-        reasons = self.errors.read_text().strip().splitlines()
-        raise RuntimeError(
-            reasons[-1].partition(": ")[2] if ready and reasons else f"not ready after {patience:g} s"
-        )
-
-
 def measure_workload(workload: Workload, contenders: tuple[str, ...], manner: Manner) -> Measurement:
     """Start the contenders, let them agree, and time them.
 
@@ -173,9 +89,16 @@ def measure_workload(workload: Workload, contenders: tuple[str, ...], manner: Ma
         path = Path(folder, "problem.npz")
         problem.save(path)
 
-        def start(name: str) -> _Process | str:
+        def start(name: str) -> Process | str:
             try:
-                process = _Process(workload, name, path, Path(folder, f"{name}.npz"), manner)
+                process = Process(
+                    workload,
+                    name,
+                    path,
+                    Path(folder, f"{name}.npz"),
+                    device=manner.device,
+                    patience=manner.patience,
+                )
             except RuntimeError as error:
                 return str(error)
             running.callback(process.kill)
@@ -184,35 +107,42 @@ def measure_workload(workload: Workload, contenders: tuple[str, ...], manner: Ma
         with ThreadPoolExecutor(1 if manner.device == "cpu" else max(1, len(contenders))) as starting:
             started = dict(zip(contenders, starting.map(start, contenders), strict=True))
         absent = {name: reason for name, reason in started.items() if isinstance(reason, str)}
-        processes = {name: process for name, process in started.items() if isinstance(process, _Process)}
+        processes = {name: process for name, process in started.items() if isinstance(process, Process)}
         results = {name: process.result for name, process in processes.items() if name != "floor"}
         difference = _compare(workload, results, manner.dtype)
         asks = {name: partial(process.ask, SAMPLE_SECONDS) for name, process in processes.items()}
-        samples = _take_turns(asks, manner.seconds, manner.rounds)
-        timings = {
-            name: Timing(tuple(samples[name]), process.compile_s, process.close())
-            for name, process in processes.items()
-        }
-    return Measurement(workload, manner.dtype, timings, absent, difference)
+        samples, lost = _take_turns(asks, manner.seconds, manner.rounds)
+        timings: dict[str, Timing] = {}
+        for name in [name for name in processes if name not in lost]:
+            try:
+                peak_mb = processes[name].close()
+                timings[name] = Timing(tuple(samples[name]), processes[name].compile_s, peak_mb)
+            except RuntimeError as error:
+                lost[name] = str(error)
+    return Measurement(workload, manner.dtype, timings, absent | lost, difference)
 
 
 def _take_turns(
     asks: Mapping[str, Callable[[], float]], seconds: float, rounds: int
-) -> dict[str, list[float]]:
-    """What each has answered, in rounds that each begin with the next one."""
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """What each has answered, in rounds that each begin with the next one; and why some were lost on the way."""
     samples: dict[str, list[float]] = {name: [] for name in asks}
+    lost: dict[str, str] = {}
     names = list(asks)
     end = time.perf_counter() + seconds
     done = 0
-    while done < rounds or time.perf_counter() < end:
+    while names and (done < rounds or time.perf_counter() < end):
         for name in names:
-            samples[name].append(asks[name]())
-        names = [*names[1:], *names[:1]]
+            try:
+                samples[name].append(asks[name]())
+            except RuntimeError as error:
+                lost[name] = str(error)
+        names = [name for name in (*names[1:], *names[:1]) if name not in lost]
         done += 1
         if done == SLOW_ROUNDS:
             fastest = min((min(samples[name]) for name in names if name != "floor"), default=0.0)
             names = [name for name in names if min(samples[name]) <= SLOW * fastest or name == "floor"]
-    return samples
+    return samples, lost
 
 
 def _compare(workload: Workload, results: Mapping[str, Path], dtype: str) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import numpy as np
 import graphbptt
 from benchmarks.connectome import GIVEN, WANTED, draw_connectome
 from benchmarks.machine import describe_machine
+from benchmarks.memory import measure_peak
 from benchmarks.report import RESULTS
 
 NODES, EDGES, BATCH, STEPS = 50_000, 1_500_000, 4, 20
@@ -53,12 +53,12 @@ def measure(nodes: int, edges: int) -> dict[str, Any]:
     small, inputs, targets = draw_connectome(3 * GIVEN, 10 * GIVEN)
     graphbptt.compile(small, inputs, targets, backend="numpy")  # imports what is imported once
     record: dict[str, Any] = {"nodes": nodes, "edges": edges, "batch": BATCH, "steps": STEPS}
-    record["graph_gib"] = _peak()
+    record["graph_gib"] = measure_peak() / 2**30
     start, used = time.perf_counter(), time.process_time()
     model = graphbptt.compile(graph, given, wanted, backend="numpy")
     record["compile_seconds"] = time.perf_counter() - start
     record["compile_processor_seconds"] = time.process_time() - used
-    record["compile_gib"] = _peak()
+    record["compile_gib"] = measure_peak() / 2**30
     record["scales"] = int(model.parameters["ties0"].size)
     rng = np.random.default_rng(0)
     fields = {
@@ -76,13 +76,9 @@ def measure(nodes: int, edges: int) -> dict[str, Any]:
     record["first_pass_seconds"], record["pass_seconds"] = seconds[0], min(seconds)
     record["first_pass_processor_seconds"], record["pass_processor_seconds"] = processor[0], min(processor)
     record["load"] = os.getloadavg()[0]
-    record["pass_gib"] = _peak()
+    record["pass_gib"] = measure_peak() / 2**30
     record["explain"] = model.explain(STEPS, BATCH)
     return record
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def format_record(record: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.clocks import Clock, find_clock
+from benchmarks.memory import measure_peak
 from benchmarks.problem import Problem
 from benchmarks.registry import DEVICES, Contender, Workload, find_contender
 
@@ -52,8 +52,7 @@ def main() -> None:
     clock, calls = find_clock(contender_name, device), getattr(contender, "calls_per_batch", 1.0)
     for line in sys.stdin:
         _answer(answers, {"seconds": calls * _time_calls(contender, clock, float(line))})
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _answer(answers, {"peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)})
+    _answer(answers, {"peak_mb": measure_peak() / 2**20})
 
 
 def _check(contender: Contender, workload: Workload, path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.contenders.floor import SIDE, Floor
-from benchmarks.measure import SLOW, SLOW_ROUNDS, _compare, _take_turns
+from benchmarks.measure import SLOW, SLOW_ROUNDS, Manner, _compare, _take_turns, measure_workload
 from benchmarks.problem import Problem
+from benchmarks.process import explain_end
 from benchmarks.registry import WORKLOADS, draw_problem
 
 
@@ -44,13 +47,65 @@ def test_the_slow_are_timed_in_fewer_rounds() -> None:
         name: lambda name=name, seconds=seconds: answer(name, seconds)
         for name, seconds in (("fast", 1.0), ("slow", SLOW + 1.0), ("floor", 0.01))
     }
-    samples = _take_turns(asks, 0, 5)
+    samples, lost = _take_turns(asks, 0, 5)
+    assert not lost
     assert {name: len(taken) for name, taken in samples.items()} == {
         "fast": 5,
         "slow": SLOW_ROUNDS,
         "floor": 5,
     }
     assert asked[:6] == ["fast", "slow", "floor", "slow", "floor", "fast"]
+
+
+def test_who_ends_is_lost_and_the_others_are_timed_on() -> None:
+    answers = iter([1.0])
+
+    def end() -> float:
+        for answer in answers:
+            return answer
+        raise RuntimeError("ended by signal 9")
+
+    samples, lost = _take_turns({"lost": end, "kept": lambda: 1.0}, 0, 5)
+    assert lost == {"lost": "ended by signal 9"}
+    assert len(samples["kept"]) == 5
+    assert _take_turns({"lost": end}, 3600, 5)[1] == lost  # nobody is left to be timed for an hour
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("os._exit(3)", "ended with status 3"),
+        ("HostClock.start = lambda self: os.kill(os.getpid(), signal.SIGKILL)", "ended by signal 9"),
+        ("memory.measure_peak = lambda: os._exit(4)", "ended with status 4"),
+    ],
+    ids=["at the start", "in a round", "at the end"],
+)
+def test_who_ends_silently_is_absent(
+    fault: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two processes is made to end; why is said, and the other is timed."""
+    head = "import os, signal, sys\nfrom benchmarks import memory\nfrom benchmarks.clocks import HostClock"
+    broken = f"{head}\nif 'hoisted' in sys.orig_argv:\n    {fault}\n"
+    (tmp_path / "sitecustomize.py").write_text(broken)  # which each process imports first
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    workload, manner = WORKLOADS["tanh_16_by_hand"], Manner(rounds=2, seconds=0)
+    measured = measure_workload(workload, ("numpy", "hoisted"), manner)
+    assert measured.absent == {"hoisted": said}
+    assert len(measured.timings["numpy"].seconds) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "said"),
+    [
+        (1, "Traceback ...\nModuleNotFoundError: No module named 'jax'\n", "No module named 'jax'"),
+        (1, "Traceback ...\nMemoryError\n", "MemoryError"),
+        (1, "", "ended with status 1"),
+        (3, "warning: slow\nno such device\n", "ended with status 3: no such device"),
+        (-9, "", "ended by signal 9"),
+    ],
+)
+def test_why_a_process_ended(status: int, errors: str, said: str) -> None:
+    assert explain_end(status, errors) == said
 
 
 @pytest.mark.parametrize(
