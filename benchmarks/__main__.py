@@ -6,7 +6,7 @@ python -m benchmarks --contenders numpy,torch_loop       some of the contenders
 python -m benchmarks --workloads compile                 the compiler alone, and the C compiler
 python -m benchmarks --device gpu                        all of them on a GPU: results/gpu-<its name>.json and .md
 
-The exit code is 1 where generated C takes too long to compile or to load.
+The exit code is 1 where generated C takes too long to write, to compile or to load.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "compile" in workloads and not sources:
         print("No C compiler works here: no generated C was timed.")
     machine = describe_machine(manner.device)
-    print(format_results(machine, (), compilation, sources))
+    print(format_results(machine, manner, (), compilation, sources))
     complete = options.workloads is None and options.contenders is None
     path = options.json or (RESULTS / f"{name_results(machine)}.json" if complete else None)
     if path is not None:
-        write_results(path, machine, measurements, compilation, sources)
-    return 1 if any(find_slow(sources)) else 0
+        write_results(path, machine, manner, measurements, compilation, sources)
+    return 1 if any(find_slow(sources).values()) else 0
 
 
 def _write_parser() -> argparse.ArgumentParser:

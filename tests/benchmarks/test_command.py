@@ -21,22 +21,38 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
-    ("compile_s", "load_s", "code", "said"),
+    ("seconds", "code", "said"),
     [
-        (0.5, 0.001, 0, "to compile: none; more than 10 ms to load: none."),
-        (2.5, 0.001, 1, "to compile: a; more than 10 ms to load: none."),
-        (0.5, 0.020, 1, "to compile: none; more than 10 ms to load: a."),
+        (
+            (0.1, 0.5, 0.5, 0.001),
+            0,
+            "to write: none; more than 2 s to compile: none; more than 10 ms to load: none.",
+        ),
+        (
+            (1.5, 0.5, 0.5, 0.001),
+            1,
+            "to write: a; more than 2 s to compile: none; more than 10 ms to load: none.",
+        ),
+        (
+            (0.1, 2.5, 2.5, 0.001),
+            1,
+            "to write: none; more than 2 s to compile: a; more than 10 ms to load: none.",
+        ),
+        (
+            (0.1, 0.5, 0.5, 0.020),
+            1,
+            "to write: none; more than 2 s to compile: none; more than 10 ms to load: a.",
+        ),
     ],
 )
 def test_slow_sources_are_an_exit_code(
-    compile_s: float,
-    load_s: float,
+    seconds: tuple[float, float, float, float],
     code: int,
     said: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    timing = SourceTiming("a", 9, 0.1, compile_s, compile_s, load_s)
+    timing = SourceTiming("a", 9, *seconds)
     monkeypatch.setattr(command, "time_sources", lambda: [timing])
     assert command.main(["--workloads", "compile"]) == code
     assert said in capsys.readouterr().out
