@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import SLOW, SLOW_ROUNDS, Measurement
+from benchmarks.measure import SLOW, SLOW_ROUNDS, Manner, Measurement
 from benchmarks.registry import ALONE, OURS, PEER
 from benchmarks.sources import SourceTiming, describe_sources, format_sources
 
@@ -86,6 +87,7 @@ def judge_aims(measurement: Measurement) -> Iterator[dict[str, Any]]:
 def write_results(
     path: Path,
     machine: dict[str, str],
+    manner: Manner,
     measurements: Sequence[Measurement],
     compilation: Sequence[float],
     sources: Sequence[SourceTiming],
@@ -93,6 +95,7 @@ def write_results(
     """Write the JSON to `path` and the Markdown beside it."""
     record = {
         "machine": machine,
+        "manner": asdict(manner),
         "rows": list(list_rows(measurements)),
         "aims": [aim for item in measurements for aim in judge_aims(item)],
         "absent": {item.workload.name: dict(item.absent) for item in measurements if item.absent},
@@ -101,17 +104,19 @@ def write_results(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    path.with_suffix(".md").write_text(format_results(machine, measurements, compilation, sources))
+    path.with_suffix(".md").write_text(format_results(machine, manner, measurements, compilation, sources))
 
 
 def format_results(
     machine: dict[str, str],
+    manner: Manner,
     measurements: Sequence[Measurement],
     compilation: Sequence[float],
     sources: Sequence[SourceTiming],
 ) -> str:
-    """The table, with what it was measured on."""
-    lines = ["# Speed", "", *(f"- {key}: {value}" for key, value in machine.items()), ""]
+    """The table, with what it was measured on, and how."""
+    head = machine | ({"each workload": _format_manner(manner)} if measurements else {})
+    lines = ["# Speed", "", *(f"- {key}: {value}" for key, value in head.items()), ""]
     if measurements:
         lines += [EXPLANATION, ""]
         lines += [ON_GPU, ""] if "gpu" in machine else []
@@ -124,6 +129,13 @@ def format_results(
             "",
         ]
     return "\n".join([*lines, *format_sources(sources)])
+
+
+def _format_manner(manner: Manner) -> str:
+    return (
+        f"at least {manner.rounds} rounds and {manner.seconds:g} s, of contenders that are ready"
+        f" after {manner.patience:g} s"
+    )
 
 
 def format_measurement(measurement: Measurement, before: Sequence[Measurement] = ()) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from benchmarks.measure import Measurement, Timing
+from benchmarks.measure import Manner, Measurement, Timing
 from benchmarks.registry import WORKLOADS
-from benchmarks.report import find_fastest_peer, format_measurement, judge_aims, list_rows
+from benchmarks.report import (
+    find_fastest_peer,
+    format_measurement,
+    format_results,
+    judge_aims,
+    list_rows,
+    write_results,
+)
 
 
 def measure(**milliseconds: float) -> Measurement:
@@ -42,3 +52,13 @@ def test_the_table_tells_aims_and_absence() -> None:
     assert "Missed: native takes 2.00 times as long as floor, and should take at most 1.67." in said
     assert "On all cores native is 1.60 / 1.60 times as fast as on one." in said
     assert "No jax: not installed." in said
+
+
+def test_results_tell_how_they_were_measured(tmp_path: Path) -> None:
+    manner = Manner(rounds=3, seconds=2.5, patience=25)
+    write_results(tmp_path / "results.json", {"cores": "2"}, manner, [MEASURED], [], [])
+    record = json.loads((tmp_path / "results.json").read_text())
+    assert (record["manner"]["rounds"], record["manner"]["seconds"]) == (3, 2.5)
+    head = (tmp_path / "results.md").read_text().partition("\n## ")[0]
+    assert "- each workload: at least 3 rounds and 2.5 s, of contenders that are ready after 25 s\n" in head
+    assert "each workload" not in format_results({}, manner, [], [0.5], [])
