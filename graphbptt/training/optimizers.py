@@ -12,7 +12,7 @@ It writes over them, so that no array is made after `init`; the caller adds the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,15 +151,30 @@ def _write_program(rule: UpdateRule) -> _Program:
     homes = {expression: places[Load(name)] for name, expression in rule.moments} | {rule.step: 0}
     varying = [call for call in calls(rule.roots) if any(leaf in places for leaf in leaves(call))]
     arguments = [argument for call in varying for argument in call.arguments]
-    registers = [call for call in varying if call not in homes]
     scalars = [item for item in dict.fromkeys(arguments) if item not in (*places, *varying)]
-    places |= {item: place for place, item in enumerate((*registers, *scalars), len(places))}
+    registers = _share_registers(varying, homes)
+    count, first = max(registers.values(), default=-1) + 1, len(places)
+    places |= {call: first + register for call, register in registers.items()}
+    places |= {item: first + count + number for number, item in enumerate(scalars)}
     places |= {call: homes[call] for call in varying if call in homes}
     instructions = [
         (call.function.value, tuple(places[argument] for argument in call.arguments), places[call])
         for call in varying
     ]
-    return _Program(tuple(instructions), len(registers), tuple(scalars))
+    return _Program(tuple(instructions), count, tuple(scalars))
+
+
+def _share_registers(ordered: list[Call], homes: Container[Expression]) -> dict[Call, int]:
+    """A register for each call that has no home; one is taken again once what it holds was read for the last time."""
+    last = {argument: call for call in ordered for argument in call.arguments}
+    registers: dict[Call, int] = {}
+    free: list[int] = []
+    for call in ordered:
+        read = [item for item in registers if last.get(item) == call]
+        free += [registers[item] for item in read]
+        if call not in homes:
+            registers[call] = free.pop() if free else len(set(registers.values()))
+    return registers
 
 
 def _measure(scalar: Expression, count: int) -> float:

@@ -85,6 +85,7 @@ def test_an_update_makes_no_array_and_keeps_the_type(name: str) -> None:
     x = np.ones(100_000, np.float32)
     rule = choose(name, **({"momentum": 0.9, "nesterov": True} if name == "sgd" else {}))
     state = rule.init(x)
+    assert len(state["scratch"]) <= 2
     gradient = np.ones_like(x)
     rule.update(gradient, state, x)
     assert gradient.dtype == np.float32
