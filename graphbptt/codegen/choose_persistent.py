@@ -191,7 +191,7 @@ def _count_kept(sweep: Sweep, precision: Precision, limits: DeviceLimits, exampl
     columns = largest.out.width
     items = columns * (examples // choose_tile(columns, examples))
     spare = (REGISTERS // threads - BESIDE) // words if items <= threads else 0
-    rows = range(0, min(spare, MOST_KEPT // words, largest.source.width) + 1, ALIGNED)
+    rows = range(0, min(spare + 1, MOST_KEPT // words + 1, largest.source.width), ALIGNED)
     return next(
         (kept for kept in rows if lay_out_shared(sweep, examples, kept).numbers * itemsize <= limits.shared),
         0,
@@ -235,4 +235,4 @@ def _itemsize(precision: Precision) -> int:
 
 
 def _format_kib(count: int) -> str:
-    return f"{count / KIB:,.0f} KiB"
+    return f"{count / KIB:,.1f} KiB"

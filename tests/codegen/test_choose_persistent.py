@@ -57,7 +57,7 @@ def test_weights_have_to_fit(
         choice = choose(plan_cell(kind, units), precision, 32, device, bool(backward))
         if rows is None:
             assert isinstance(choice, str)
-            assert choice.endswith(f"of shared memory, a block has {limits.shared // KIB} KiB")
+            assert choice.endswith(f"of shared memory, a block has {limits.shared / KIB:.1f} KiB")
         else:
             assert isinstance(choice, Persistent)
             assert choice.kept == rows
@@ -98,6 +98,13 @@ def test_few_launches_of_much_work_stay_launches() -> None:
     choice = choose_persistent(plan, sweep, FLOAT32, STEPS, 4096, limits)
     assert isinstance(choice, str)
     assert "launched step by step" in choice
+
+
+def test_some_weights_lie_in_shared_memory() -> None:
+    """Where there is room for the states alone, not all of the weights go to registers."""
+    plan, limits = plan_cell("rnn", 8), replace(DEVICES["sm_90"], shared=4 * 8)
+    for choice in choose_scans(plan, FLOAT32, STEPS, 1, limits).values():
+        assert isinstance(choice, str)
 
 
 def test_one_step_is_launched() -> None:
