@@ -4,7 +4,8 @@
                                                     they run backward, and what stands at their edges
     sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
     work    := Kernel | Product | Contract | Reduction
-    kernel  := Kernel(name, columns, lines, arguments, reads, writes)       a thread for each row and each of `columns`
+    kernel  := Kernel(name, columns, lines, arguments, reads, writes)       a thread for each row and each of `columns`,
+                                                    or for each lane of a softmax
     reduce  := Reduction(row, source)               what is added up over steps and examples: a view of the plan, or
                                                     what a kernel writes
 
@@ -29,6 +30,7 @@ from graphbptt.codegen.edge_kernels import COPY_KERNELS, START_KERNELS
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.fusion import fuse_rows
+from graphbptt.codegen.lane_softmax import SOFTMAX_NEEDS, count_lanes, emit_lanes, write_softmax
 from graphbptt.codegen.launches import THREADS, Signature
 from graphbptt.codegen.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
@@ -37,7 +39,7 @@ from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.row_groups import GroupWriter, SequenceArguments, count_columns
 from graphbptt.codegen.rows import RowOperation
 from graphbptt.codegen.sums import SUM_PARAMETERS, emit_adding
-from graphbptt.codegen.text import block
+from graphbptt.codegen.text import block, remark
 from graphbptt.ir.expression import Load
 from graphbptt.ir.operations import (
     Contract,
@@ -45,6 +47,8 @@ from graphbptt.ir.operations import (
     Product,
     Reduce,
     Row,
+    Softmax,
+    SoftmaxGradient,
     View,
     views_in,
 )
@@ -123,6 +127,7 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     losses = tuple(write_loss(plan, site, precision, dialect) for site in plan.losses)
     needs = writer.needs.union(NOISE_NEEDS if writer.noisy else (), *(loss.needs for loss in losses))
     lines = emit_normal(precision, dialect) if writer.noisy else []
+    lines += emit_lanes(dialect) if writer.joining else []
     signatures = []
     fixed = (*EDGE_KERNELS, *COPY_KERNELS, *START_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
     for name, parameters, body in (
@@ -160,7 +165,7 @@ class _KernelWriter:
         self.precision = precision
         self.dialect = dialect
         self.needs: set[str] = set()
-        self.noisy = False
+        self.noisy = self.joining = False
         self.written: list[tuple[str, list[str], list[str]]] = []
 
     def write_sweep(self, index: int, stage: Stage, backward: bool) -> KernelSweep:
@@ -198,6 +203,10 @@ class _KernelWriter:
 
     def _write_group(self, name: str, group: tuple[RowOperation, ...]) -> Kernel | None:
         """None where states are copied to the memory in which they are, and nothing else is done."""
+        first, *others = group
+        if isinstance(first, Softmax | SoftmaxGradient):
+            assert not others, "a softmax shares its kernel"
+            return self._write_softmax(name, first)
         arguments = SequenceArguments(self.plan)
         writer = GroupWriter(arguments, self.precision, name)
         lines = writer.write(group)
@@ -206,6 +215,14 @@ class _KernelWriter:
         if not lines:
             return None
         return self._finish(name, arguments, count_columns(group), lines, *find_accesses(arguments, group))
+
+    def _write_softmax(self, name: str, operation: Softmax | SoftmaxGradient) -> Kernel:
+        arguments = SequenceArguments(self.plan)
+        titles, lines = remark(arguments.explain(operation)), write_softmax(arguments, operation)
+        self.needs.update(SOFTMAX_NEEDS)
+        self.joining = True
+        accesses = find_accesses(arguments, (operation,))
+        return self._finish(name, arguments, count_lanes(self.dialect), [*titles, *lines], *accesses)
 
     def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
         arguments, width, expression = SequenceArguments(self.plan), reduce.row.width, reduce.expression
@@ -231,14 +248,9 @@ class _KernelWriter:
         reads: tuple[View, ...],
         writes: tuple[View, ...],
     ) -> Kernel:
-        place = ["const ptrdiff_t row = step * size + thread;"]
+        place = ["const ptrdiff_t row = step * size + thread, j = 0;"]
         if columns > 1:
-            place = [
-                f"const ptrdiff_t row = step * size + thread / {columns};",
-                f"const ptrdiff_t j = thread % {columns};",
-            ]
-        elif not any("for (" in line for line in lines):
-            place.append("const ptrdiff_t j = 0;")
+            place = [f"const ptrdiff_t row = step * size + thread / {columns}, j = thread % {columns};"]
         # Each leads to an array of its own, so what was stored by one need not be loaded again for another.
         pointers = arguments.parameters(self.dialect.restrict)
         parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *pointers]

@@ -32,6 +32,18 @@ def test_text_is_the_same_each_time() -> None:
     assert first == second
 
 
+def test_the_lanes_of_a_warp_share_a_row_of_a_softmax() -> None:
+    """In C there is one, which does the same: the loopback suite holds it to the reference."""
+    plan = compile_network(NETWORKS[7]())
+    for dialect, lanes in ((CUDA, 32), (C, 1)):
+        kernels = write_kernels(plan, FLOAT32, dialect)
+        joining = [
+            kernel for kernel in kernels.kernels() if any("JOIN_LANES" in line for line in kernel.lines)
+        ]
+        assert [kernel.columns for kernel in joining] == [lanes, lanes]
+        assert f"#define LANES {lanes}\n" in kernels.text
+
+
 @BOTH
 def test_every_thread_draws_its_number(precision: Precision) -> None:
     noise, shape = Noise(3, example=2**33 + 5), (7, 4, 37)
