@@ -36,6 +36,7 @@ class HostCupy:
         self.memory, self.failing = memory, failing
         self.arrays: list[weakref.ref[np.ndarray]] = []
         self.counts: Counter[str] = Counter()
+        self.pinned = 0
         self.current: HostStream | None = None
         properties = {
             "name": b"host", "major": 9, "minor": 0, "multiProcessorCount": 2, "maxThreadsPerBlock": 1024,
@@ -121,6 +122,7 @@ class HostCupy:
 
     def _pin(self, size: int) -> bytearray:
         self.require_no_capture("allocate")
+        self.pinned += size
         return bytearray(b"\xff" * size)
 
     def _copy(self, to: int, source: int, size: int, kind: int, stream: int) -> None:

@@ -48,7 +48,8 @@ class DevicePlan(BoundPlan):
     ) -> None:
         super().__init__(plan, space, lambda *_: _Elsewhere())
         self._host, self._moves = space, moves
-        self._program = Program(launches, modules, space.device, space.twins(launches), shared)
+        space.place_fields(launches)
+        self._program = Program(launches, modules, space.device, space.twin, shared)
         self._fetched = False
         self._begin: tuple[SectionName, ...] = ("upload",)
         self._divisors: dict[tuple[int, bool], Array] = {}

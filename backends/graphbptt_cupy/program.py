@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -29,8 +29,8 @@ SHARED = ("constant", "parameter", "kept")
 class Program:
     """All of a plan's memory, taken once, and what works on it.
 
-    `modules` have the kernels by name. `twins` are flat arrays of the host, one for each array that is copied from
-    there or to it, under its name. `shared` is the memory that plans for all shapes of batches have in common.
+    `modules` have the kernels by name. `twin` finds the flat array of the host for one that is copied from there or to
+    it, by its name. `shared` is the memory that plans for all shapes of batches have in common.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class Program:
         plan: LaunchPlan,
         modules: Mapping[str, Module],
         device: Device,
-        twins: Mapping[str, Array],
+        twin: Callable[[str], Array],
         shared: dict[str, Any],
     ) -> None:
-        self._plan, self._modules, self._device, self._twins = plan, modules, device, twins
+        self._plan, self._modules, self._device, self._twin = plan, modules, device, twin
         for array in plan.arrays:
             if array.kind in SHARED and array.name not in shared:
                 shared[array.name] = device.allocate(array)
@@ -82,6 +82,6 @@ class Program:
             case Multiply():
                 return device.bind_multiply(command, memory)
             case CopyIn(region):
-                return device.bind_copy_in(region, self._twins[region.array], memory)
+                return device.bind_copy_in(region, self._twin(region.array), memory)
             case CopyOut(region):
-                return device.bind_copy_out(region, self._twins[region.array], memory)
+                return device.bind_copy_out(region, self._twin(region.array), memory)

@@ -6,13 +6,12 @@ All that is copied lies where the device copies from fastest.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.launches import CopyIn, CopyOut, LaunchPlan, LaunchShape
+from graphbptt.codegen.launches import LaunchPlan, LaunchShape
 from graphbptt.codegen.place_arrays import GIVEN, NO_PAST, NOISE_WORDS
 from graphbptt.codegen.update_kernels import REPORT
 from graphbptt.ir.batch import Batch
@@ -23,11 +22,6 @@ from graphbptt_numpy.boundary import put_values
 from graphbptt_numpy.workspace import Workspace
 
 __all__ = ["HostSpace"]
-
-PLAIN = (
-    "parameters", "previous", "gradient", "lengths", "flags", "counts", "losses", "divisors", "report", "penalties",
-)  # fmt: skip
-"""Arrays that are called as their twins are."""
 
 Array = npt.NDArray[Any]
 
@@ -114,29 +108,23 @@ class HostSpace(Workspace):
             kept = min(before, len(initial))
             initial[:kept] = rows[before - kept : before][::-1]
 
-    def twins(self, launches: LaunchPlan) -> dict[str, Array]:
-        """What stands for each array of the device that is copied, flat."""
-        for command in launches.commands():
-            if isinstance(command, CopyIn | CopyOut):
-                array = launches.array[command.region.array]
-                kind, _, label = array.name.partition(":")
-                if kind in ("wanted", "weights"):
-                    getattr(self, kind)[int(label)] = self._allocate(array.shape, array.dtype)
-                elif array.kind == "buffer":
-                    self.buffer(array.name)
-        found = self._buffers | dict(self._list_arrays())
-        return {name: array.reshape(-1) for name, array in found.items()}
+    def place_fields(self, launches: LaunchPlan) -> None:
+        """Take the memory for what terms of the loss are measured by."""
+        for array in launches.arrays:
+            kind, _, label = array.name.partition(":")
+            if kind in ("wanted", "weights"):
+                getattr(self, kind)[int(label)] = self._allocate(array.shape, array.dtype)
 
-    def _list_arrays(self) -> Iterator[tuple[str, Array]]:
-        yield from ((name, getattr(self, name)) for name in PLAIN)
-        if self.padded is not None:
-            yield "padded", self.padded
-        labelled: dict[str, Mapping[Any, Array]] = {
-            "starts": self.initial,
-            **{
-                kind: getattr(self, kind)
-                for kind in ("initial", "started", "held", "holds", "noise", "wanted", "weights")
-            },
-        }
-        for kind, arrays in labelled.items():
-            yield from ((f"{kind}:{name}", array) for name, array in arrays.items())
+    def twin(self, name: str) -> Array:
+        """What stands for an array of the device that is copied, flat. Buffers take memory only here: where no one asks
+        for states there are none on the host."""
+        kind, _, label = name.partition(":")
+        if name in self.plan.buffer:
+            found = self.buffer(name)
+        elif not label:
+            found = getattr(self, name)
+        elif kind in ("wanted", "weights"):
+            found = getattr(self, kind)[int(label)]
+        else:
+            found = getattr(self, {"starts": "initial"}.get(kind, kind))[label]
+        return found.reshape(-1)

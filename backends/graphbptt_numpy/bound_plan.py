@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.ir.batch import Batch
+from graphbptt.ir.folded import Population
 from graphbptt.ir.plan import Plan
 from graphbptt_numpy.boundary import (
     bind_given,
@@ -53,7 +54,6 @@ class BoundPlan:
         self._plan = plan
         self._space = space
         self._tape = tape
-        self._changing = bind_initial_states(plan, space)
         self._forward = [tape(space, index, False) for index in range(len(plan.stages))]
         self._given = {
             name: bind_given(plan, space, name)
@@ -63,6 +63,10 @@ class BoundPlan:
         self._tapes = list(self._forward)
         self._averaging: dict[tuple[int, bool], list[Any]] = {}
         self._last_fixed = max(chain((0,), *plan.network.fixed_steps.values()))
+
+    @cached_property
+    def _changing(self) -> list[Population]:
+        return bind_initial_states(self._plan, self._space)
 
     @cached_property
     def _packing(self) -> list[Any]:

@@ -129,6 +129,16 @@ def test_products_keep_what_the_plan_says(small_cupy: HostCupy, monkeypatch: pyt
         assert least < error < most
 
 
+def test_the_host_has_memory_for_states_where_they_are_asked_for(cupy: HostCupy) -> None:
+    plan, vector, batch = bind(NETWORKS[1], steps=100)
+    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
+    executable.loss_and_gradient(vector, batch, np.empty(plan.layout.free))
+    derived = cupy.pinned
+    states = executable.run(vector, batch)
+    size = sum(state.nbytes for state in states.values())
+    assert derived < size <= cupy.pinned - derived
+
+
 def test_long_sequences_are_several_graphs(cupy: HostCupy) -> None:
     done: list[int] = []
     stream = cupy.cuda.Stream(non_blocking=True)
