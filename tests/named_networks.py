@@ -134,6 +134,21 @@ def forced_choice() -> FoldedNetwork:
     )
 
 
+def shared_gates() -> FoldedNetwork:
+    """Products of what comes in with three loops, one of which gates two: their derivatives overlap."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("x", units=INPUTS)
+    loops, gates = "abc", {"d": "a", "e": "b", "f": "b", "g": "c"}
+    for loop in loops:
+        graph.add_node(loop, units=HIDDEN, activation="tanh")
+    for gate, loop in gates.items():
+        graph.add_node(gate, units=HIDDEN, activation=f"net * {loop}[t-1]")
+        graph.add_edge("x", gate)
+        for target in loops:
+            graph.add_edge(gate, target, weight="one_to_one", delay=0)
+    return fold_graph(graph, [Clamp("x", "x")], [Target("c", "h")])
+
+
 def noisy() -> FoldedNetwork:
     """Noise inside a loop and behind it, and nothing else that drives it."""
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
@@ -146,6 +161,7 @@ def noisy() -> FoldedNetwork:
 
 NETWORKS = (
     elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor, two_losses, competition, forced_choice,
+    shared_gates,
 )  # fmt: skip
 
 NOISES = (Noise(1), None, Noise(2, example=3))

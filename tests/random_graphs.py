@@ -11,7 +11,7 @@ from random_cells import TEMPLATES, drawn_cells, own_cells, shipped_cells
 from random_constraints import signs
 from random_edges import edge_attributes
 from random_penalties import weight_penalties
-from random_sketches import Sketch, delays, insides, sketches, state_name
+from random_sketches import Sketch, delays, gated_sketches, insides, sketches, state_name
 from random_ties import ties
 
 SMOOTH = (
@@ -57,8 +57,10 @@ def activations(draw: st.DrawFn, sketch: Sketch, node: str, smooth: bool) -> str
 
 @st.composite
 def plain_nodes(draw: st.DrawFn, sketch: Sketch, name: str, smooth: bool) -> None:
-    text = draw(activations(sketch, name, smooth))
+    text = sketch.texts.get(name) or draw(activations(sketch, name, smooth))
     attributes: dict[str, Any] = {"activation": text}
+    if name in sketch.texts and draw(st.booleans()):
+        attributes["penalty"] = {"l2": 0.6}  # a derivative that those of its readers are added to
     if not sketch.inner:  # the nodes of a cell have its units
         attributes["units"] = sketch.units[name]
     if "rate" in text:
@@ -96,7 +98,9 @@ def own_parameters(draw: st.DrawFn, sketch: Sketch, name: str) -> None:
     else:
         if "noise" in takes and draw(st.integers(0, 3)) == 3:
             attributes["noise"] = draw(st.sampled_from((0.0, 0.3)))
-        if "bias" in takes and draw(st.booleans()):
+        if name in sketch.texts:
+            attributes["bias"] = True
+        elif "bias" in takes and draw(st.booleans()):
             attributes["bias"] = draw(
                 st.sampled_from((True, False, 0.3, {"init": 0.2, "trainable": False}, {}))
             )
@@ -111,12 +115,13 @@ def own_parameters(draw: st.DrawFn, sketch: Sketch, name: str) -> None:
 @st.composite
 def filled(draw: st.DrawFn, sketch: Sketch, smooth: bool) -> Sketch:
     """The sketch with nodes, edges and parameters in its graph."""
-    celled = draw(st.integers(0, 2)) == 2
+    celled = not sketch.texts and draw(st.integers(0, 2)) == 2
     for name in sketch.names:
         uses_cell = celled and name not in sketch.deaf and draw(st.integers(0, 2)) == 2
         draw((cell_nodes if uses_cell else plain_nodes)(sketch, name, smooth))
     hearing = sketch.hearing
-    for _ in range(draw(st.integers(1, 4 if sketch.inner else 10)) if hearing else 0):
+    few, many = (0, 1) if sketch.texts else (1, 4 if sketch.inner else 10)
+    for _ in range(draw(st.integers(few, many)) if hearing else 0):
         target = draw(st.sampled_from(hearing))
         source = draw(st.sampled_from(sketch.readable(target)))
         sketch.graph.add_edge(source, target, **draw(edge_attributes(sketch, source, target)))
@@ -132,7 +137,8 @@ def filled(draw: st.DrawFn, sketch: Sketch, smooth: bool) -> Sketch:
 def graphs(draw: st.DrawFn, smooth: bool, causal: bool = False) -> nx.MultiDiGraph[Any]:
     """A graph whose attributes say all that the language can say about nodes and edges; nothing looks ahead in a
     `causal` one."""
-    sketch = draw(filled(draw(sketches(causal)), smooth))
+    kind = gated_sketches if draw(st.integers(0, 3)) == 3 else sketches
+    sketch = draw(filled(draw(kind(causal)), smooth))
     if sketch.cells:
         sketch.graph.graph["cells"] = TEMPLATES | sketch.templates
     return sketch.graph

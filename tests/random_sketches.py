@@ -15,7 +15,10 @@ from typing import Any
 import networkx as nx
 from hypothesis import strategies as st
 
-__all__ = ["Cell", "Sketch", "delays", "insides", "sketches", "state_name"]
+__all__ = ["Cell", "Sketch", "delays", "gated_sketches", "insides", "sketches", "state_name"]
+
+GATES = ("net * {0}", "tanh(net) * {0} + 0.3", "logistic({0}) * sin(net)")
+"""Activations of gates, by the state that opens them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,10 @@ class Cell:
 
 @dataclass
 class Sketch:
-    """A graph in the making; an `inner` one is the inside of a cell, whose states are read from outside too."""
+    """A graph in the making; an `inner` one is the inside of a cell, whose states are read from outside too.
+
+    Nodes whose activation is among the `texts` have that one, and a bias.
+    """
 
     names: list[str]
     units: dict[str, int]
@@ -47,6 +53,7 @@ class Sketch:
     history: dict[str, int] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     @property
     def hearing(self) -> list[str]:
@@ -86,6 +93,28 @@ def sketches(draw: st.DrawFn, causal: bool) -> Sketch:
         {name for name in names if draw(st.integers(0, 7)) == 7},
         causal,
         history=dict.fromkeys(names, 1),
+    )
+
+
+@st.composite
+def gated_sketches(draw: st.DrawFn, causal: bool) -> Sketch:
+    """States of one size and one activation, and gates that drive all of them: of the pairs of neighbours that open
+    gates, two or more share a state."""
+    first = draw(st.integers(0, 1))
+    opening = [first, first + 1, first + 1, first + 2, *draw(st.lists(st.integers(0, 2), max_size=2))]
+    names = [f"n{k}" for k in range(len(opening) + max(opening) + 1)]
+    gates, states = names[: len(opening)], names[len(opening) :]
+    sign = 1 if causal else draw(st.sampled_from((1, 1, -1)))
+    gate, delay = draw(st.sampled_from(GATES)), sign * draw(st.integers(0, 1))
+    texts = dict.fromkeys(states, draw(st.sampled_from(("tanh", "softplus"))))
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    for name, opener in zip(gates, opening, strict=True):
+        texts[name] = gate.format(state_name(states[opener], sign))
+        graph.add_edges_from((name, state, {"weight": "one_to_one", "delay": delay}) for state in states)
+    units = dict.fromkeys(names, draw(st.integers(1, 3)))
+    zeros, ones = dict.fromkeys(names, 0), dict.fromkeys(names, 1)
+    return Sketch(
+        names, units, zeros, zeros, {0: sign}, set(), causal, graph=graph, history=ones, texts=texts
     )
 
 

@@ -177,7 +177,8 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False, beyond: i
     graph.graph["constraints"] = draw(constraints(bare))
     nodes = sorted(bare.population)
     given = []
-    # Data have no noise: it is left out below where the node says it, which cannot be done where a cell does.
+    # Data have neither noise nor a penalty: these are left out below where the node says them, which cannot be done
+    # with the noise of a cell.
     quiet = [n for n in nodes if not bare.population[n].noise or "noise" in graph.nodes.get(n, ())]
     for node in draw(st.lists(st.sampled_from(quiet), max_size=4)):
         population = bare.population[node]
@@ -193,6 +194,7 @@ def cases(draw: st.DrawFn, smooth: bool = False, causal: bool = False, beyond: i
     for node, attributes in graph.nodes(data=True):
         if not find_free(given, node, bare.population[node].units):
             attributes.pop("noise", None)
+            attributes.pop("penalty", None)
     for node in draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)):
         free = find_free(given, node, bare.population[node].units)
         probabilities = bare.population[node].activation == ACTIVATIONS["logistic"]

@@ -1,6 +1,6 @@
 """Loops over columns, and which of them differ in nothing but where they read and write.
 
-    loop    := Loop((assignment, ...))      assignments of one shape, computed together, column by column
+    loop    := Loop((assignment, ...))      assignments of one shape, computed together, its columns in any order
     pattern := a loop with holes in the place of the columns, rows and constants that it names
     group   := (loop, ...)                  of one pattern, one after the other; or any loop by itself
 
@@ -30,6 +30,9 @@ MOST = 60
 
 Slot = View | Row | Constant
 
+Locate = Callable[[View], Hashable]
+"""Takes a view, and gives the memory in which it has its columns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loop:
@@ -40,18 +43,25 @@ class Loop:
     narrow: int
 
 
-def list_loops(items: Iterable[Assignment]) -> list[Loop]:
-    """A loop for all assignments of one shape; where there are several, those that only write come first."""
+def list_loops(items: Iterable[Assignment], locate: Locate) -> list[Loop]:
+    """A loop for all assignments of one shape; where there are several, those that only write come first.
+
+    No column of a loop writes what another one of it writes; that none reads it either is what `Compute` promises.
+    `locate` says in which memory of a row a view has its columns.
+    """
     shapes: defaultdict[tuple[int, int], list[Assignment]] = defaultdict(list)
     for item in items:
         shapes[item.out.width, _narrowest(item)].append(item)
-    if len(shapes) == 1 and not any(map(_is_long, shapes.values())):
-        return [Loop(tuple(some), *shape) for shape, some in shapes.items()]
+    if len(shapes) == 1:
+        ((shape, some),) = shapes.items()
+        if not _is_long(some) and len(_part_overlapping(some, locate)) == 1:
+            return [Loop(tuple(some), *shape)]
     return [
         Loop(tuple(part), *shape)
         for adds in (False, True)
         for shape, some in shapes.items()
-        for part in _take_apart([item for item in some if item.accumulate == adds])
+        for sharing in _take_apart([item for item in some if item.accumulate == adds])
+        for part in _part_overlapping(sharing, locate)
     ]
 
 
@@ -79,6 +89,41 @@ def _take_apart(items: Sequence[Assignment]) -> Iterable[Sequence[Assignment]]:
     for item in items:
         parts[sharing[item]].append(item)
     return parts.values()
+
+
+@dataclass(slots=True)
+class _Part:
+    """Assignments of one width, none of which writes only some of the columns of another one."""
+
+    items: list[Assignment] = field(default_factory=list)
+    starts: set[tuple[Hashable, int]] = field(default_factory=set)
+    written: dict[Hashable, int] = field(default_factory=dict)
+
+    def takes(self, memory: Hashable, out: View) -> bool:
+        return (memory, out.start) in self.starts or not self.written.get(memory, 0) & _mark_columns(out)
+
+    def add(self, memory: Hashable, item: Assignment) -> None:
+        self.items.append(item)
+        self.starts.add((memory, item.out.start))
+        self.written[memory] = self.written.get(memory, 0) | _mark_columns(item.out)
+
+
+def _part_overlapping(items: Sequence[Assignment], locate: Locate) -> list[list[Assignment]]:
+    """Few parts of assignments of one width, in each of which outs are the same columns or have none in common."""
+    parts: list[_Part] = []
+    for item in items:
+        memory = locate(item.out)
+        part = next((part for part in parts if part.takes(memory, item.out)), None)
+        if part is None:
+            part = _Part()
+            parts.append(part)
+        part.add(memory, item)
+    return [part.items for part in parts]
+
+
+def _mark_columns(view: View) -> int:
+    """Columns as the bits of a number."""
+    return ((1 << view.width) - 1) << view.start
 
 
 def hoist(expression: Expression) -> Expression:
@@ -129,13 +174,10 @@ def _find_pattern(loop: Loop) -> _Pattern:
     return loop.width, loop.narrow, tuple(results)
 
 
-def arrange_loops(
-    loops: Sequence[Loop], locate: Callable[[View], Hashable] = lambda view: (view.buffer, view.shift)
-) -> list[tuple[Loop, ...]]:
+def arrange_loops(loops: Sequence[Loop], locate: Locate) -> list[tuple[Loop, ...]]:
     """Groups that, one after the other, compute what the loops do one after the other.
 
     A loop joins those of its pattern unless one in between meets it: writes what it uses, or uses what it writes.
-    `locate` says in which memory a view has its columns.
     """
     patterns = [_find_pattern(loop) for loop in loops]
     count = Counter(patterns)
@@ -166,12 +208,12 @@ class _Columns:
     written: dict[Hashable, int] = field(default_factory=dict)
 
     @staticmethod
-    def of(loop: Loop, locate: Callable[[View], Hashable]) -> _Columns:
+    def of(loop: Loop, locate: Locate) -> _Columns:
         columns = _Columns()
         for item in loop.items:
             for view in views_in(item.expression):
-                columns._add(columns.read, locate(view), ((1 << view.width) - 1) << view.start)
-            columns._add(columns.written, locate(item.out), ((1 << item.out.width) - 1) << item.out.start)
+                columns._add(columns.read, locate(view), _mark_columns(view))
+            columns._add(columns.written, locate(item.out), _mark_columns(item.out))
         return columns
 
     def add(self, others: _Columns) -> None:

@@ -65,7 +65,8 @@ class ComputeWriter:
                 yield [*remark(self._explain(group[0])), *self._write_loop(group[0])]
 
     def _list_loops(self, compute: Compute) -> list[Loop]:
-        return list_loops([item for item in compute.assignments if not is_there(self.arguments, item)])
+        items = [item for item in compute.assignments if not is_there(self.arguments, item)]
+        return list_loops(items, lambda view: (self.arguments.home(view), view.shift))
 
     def _explain(self, loop: Loop) -> list[str]:
         return self.arguments.explain(Compute(loop.items))

@@ -39,7 +39,7 @@ LEGEND = """
 """
 
 INDEPENDENT = """
-/* No pass of the following loop reads what another one writes. */
+/* No pass of the following loop touches what another one writes. */
 #ifdef __clang__
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else

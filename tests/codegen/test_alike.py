@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import chain, combinations
 
 import pytest
+from hypothesis import given, settings
 from many_populations import gated_populations, many_populations, unlike_populations
+from strategies import Case, cases
 
 from graphbptt.codegen.alike import FEWEST, MOST, Loop, arrange_loops, list_loops
 from graphbptt.codegen.length import count_lines
@@ -18,9 +21,14 @@ from graphbptt.compiler import compile_network
 from graphbptt.ir.expression import Load
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import FUNCTIONS
-from graphbptt.ir.operations import Assignment, Row, View
+from graphbptt.ir.operations import Assignment, Compute, Row, View
 
 tanh = FUNCTIONS["tanh"]
+
+
+def by_step(view: View) -> Hashable:
+    """Where rows of one step are worked on, memory is that of a buffer at some steps from there."""
+    return view.buffer, view.shift
 
 
 def edge(source: int, out: int, delay: int = 1, accumulate: bool = True) -> Loop:
@@ -32,13 +40,13 @@ def edge(source: int, out: int, delay: int = 1, accumulate: bool = True) -> Loop
 
 def test_likes_are_together_wherever_they_read_and_write() -> None:
     likes = [edge(k, k + 1, delay=1 + k % 3) for k in range(FEWEST)]
-    assert arrange_loops(likes) == [tuple(likes)]
-    assert arrange_loops(likes[1:]) == [(loop,) for loop in likes[1:]]
+    assert arrange_loops(likes, by_step) == [tuple(likes)]
+    assert arrange_loops(likes[1:], by_step) == [(loop,) for loop in likes[1:]]
 
 
 def test_likes_pass_by_others_that_do_not_meet_them() -> None:
     loops = [edge(k, k + 1, accumulate=k % 2 > 0) for k in range(2 * FEWEST)]
-    assert arrange_loops(loops) == [tuple(loops[::2]), tuple(loops[1::2])]
+    assert arrange_loops(loops, by_step) == [tuple(loops[::2]), tuple(loops[1::2])]
 
 
 @pytest.mark.parametrize("between", ["reads", "writes"])
@@ -49,7 +57,7 @@ def test_likes_stay_behind_what_they_meet(between: str) -> None:
     out, slot = (other, last) if between == "reads" else (last, other)
     meeting = Loop((Assignment(out, tanh(Load(slot))),), 2, 2)
     first = loops[: FEWEST + 1]
-    assert arrange_loops([*first, meeting, *loops[FEWEST + 1 : -1], loops[-1]])[:2] == [
+    assert arrange_loops([*first, meeting, *loops[FEWEST + 1 : -1], loops[-1]], by_step)[:2] == [
         tuple(loops[:-1]),
         (meeting,),
     ]
@@ -67,10 +75,64 @@ def test_long_loops_are_taken_apart_where_nothing_is_shared() -> None:
         return [Assignment(View("h", k, k + 1), y), Assignment(View("slope", k, k + 1), 1 - y * y)]
 
     short = [item for k in range(3) for item in pair(k)]
-    assert [loop.items for loop in list_loops(short)] == [tuple(short)]
+    assert [loop.items for loop in list_loops(short, by_step)] == [tuple(short)]
     count = MOST // 6 + 1
     long = [item for k in range(count) for item in pair(k)]
-    assert [loop.items for loop in list_loops(long)] == [tuple(pair(k)) for k in range(count)]
+    assert [loop.items for loop in list_loops(long, by_step)] == [tuple(pair(k)) for k in range(count)]
+
+
+def add(buffer: str, start: int, accumulate: bool = True, shift: int = 0) -> Assignment:
+    """Four columns of a buffer, from a net input that only they have."""
+    net = View("net", 40 * start, 40 * start + 4)
+    return Assignment(View(buffer, start, start + 4, shift), Load(net) * 2, accumulate)
+
+
+def test_overlapping_columns_are_written_in_loops_of_their_own() -> None:
+    """Whichever comes first, a column that both write is done twice in one of the orders of columns."""
+    first, second, apart, again = add("h", 0), add("h", 2), add("h", 8), add("h", 2, shift=-1)
+    loops = list_loops([first, second, apart, again, first], by_step)
+    assert [loop.items for loop in loops] == [(first, apart, again, first), (second,)]
+
+
+def test_what_overlaps_additions_is_written_before_them() -> None:
+    sums, plain = add("h", 0), add("h", 2, accumulate=False)
+    assert [loop.items for loop in list_loops([sums, plain], by_step)] == [(plain,), (sums,)]
+    joint = add("h", 0, accumulate=False)
+    assert [loop.items for loop in list_loops([sums, joint], by_step)] == [(sums, joint)]
+
+
+def test_buffers_that_share_memory_overlap() -> None:
+    one, other = add("net", 0), add("h", 2)
+    assert len(list_loops([one, other], by_step)) == 1
+    assert len(list_loops([one, other], lambda view: view.shift)) == 2
+
+
+def test_long_loops_overlap_nowhere() -> None:
+    items = [add("h", 2 * k) for k in range(MOST)]
+    loops = list_loops(items, by_step)
+    assert sorted(item.out.start for loop in loops for item in loop.items) == [2 * k for k in range(MOST)]
+    assert not any(list(find_overlaps(loop.items)) for loop in loops)
+
+
+def find_overlaps(items: Iterable[Assignment]) -> Iterator[tuple[Assignment, Assignment]]:
+    """Pairs that write some of the same columns in one row, but not the same ones."""
+    for one, other in combinations(items, 2):
+        a, b = one.out, other.out
+        if by_step(a) == by_step(b) and a != b and a.start < b.stop and b.start < a.stop:
+            yield one, other
+
+
+@settings(max_examples=60)
+@given(case=cases())
+def test_random_graphs_have_no_loop_with_overlapping_columns(case: Case) -> None:
+    for stage in compile_network(case.fold()).stages:
+        for operation in chain(stage.forward.operations(), stage.backward.operations()):
+            if isinstance(operation, Compute):
+                loops = list_loops(operation.assignments, by_step)
+                assert not any(list(find_overlaps(loop.items)) for loop in loops)
+                order = [item for loop in loops for item in loop.items]
+                for one, other in find_overlaps(order):
+                    assert one.accumulate <= other.accumulate
 
 
 @pytest.mark.parametrize("network", [many_populations, gated_populations])
