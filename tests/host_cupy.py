@@ -86,7 +86,11 @@ class HostCupy:
         assert options == ("--std=c++17",)
         library = load_library(code, hurry(toolchain()), NOWHERE).functions
 
+        found: set[str] = set()
+
         def find(name: str) -> HostKernel:
+            assert name not in found, f"{name} is looked up for every launch"
+            found.add(name)
             return HostKernel(self, self._fail if name == self.failing else getattr(library, name))
 
         return SimpleNamespace(get_function=find)

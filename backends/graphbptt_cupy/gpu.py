@@ -7,8 +7,8 @@ handle of cuBLAS of our own; with `captured` what can be recorded is launched as
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,11 @@ class GpuDevice:
         pointer = self._workspace.data.ptr
         self._blas = Blas(open_cublas(cupy), numbers, pointer, size, self._stream.ptr)
 
-    def load(self, text: str) -> Any:
-        """Kernels are compiled by NVRTC when they are first asked for; CuPy keeps them on disk."""
-        return self._cupy.RawModule(code=text, options=("--std=c++17",))
+    def load(self, text: str) -> Callable[[str], Any]:
+        """What finds kernels by name, each once, however many steps launch it. They are compiled by NVRTC when the
+        first one is asked for; CuPy keeps them on disk."""
+        module = self._cupy.RawModule(code=text, options=("--std=c++17",))
+        return cache(module.get_function)
 
     def allocate(self, array: DeviceArray) -> Any:
         with self._stream:
@@ -64,8 +66,8 @@ class GpuDevice:
         memory[...] = 0
         return memory
 
-    def bind_launch(self, module: Any, command: Launch, memory: Memory) -> Call:
-        function = module.get_function(command.kernel)
+    def bind_launch(self, module: Callable[[str], Any], command: Launch, memory: Memory) -> Call:
+        function = module(command.kernel)
         if command.shared > AT_ONCE:
             function.max_dynamic_shared_size_bytes = command.shared
         arguments = tuple(_convert(argument, memory) for argument in command.arguments)
