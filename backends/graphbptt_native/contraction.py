@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.contraction import Contraction
+from graphbptt.codegen.contraction import Contraction, fills_vectors
 from graphbptt_native.pointers import point_to, point_to_rows
 from graphbptt_native.threads import bind_together
 
@@ -24,12 +24,12 @@ FEWEST_FLOPS = 2e6
 
 
 def is_worth_a_call(rows: int, height: int, width: int) -> bool:
-    """Whether the generated function is faster than NumPy, whose products with a vector use all of each vector.
+    """Whether the generated function is faster than NumPy.
 
     >>> is_worth_a_call(1000, 25, 16), is_worth_a_call(8192, 128, 1), is_worth_a_call(8192, 128, 16)
     (False, False, True)
     """
-    return width > 1 and 2.0 * rows * height * width > FEWEST_FLOPS
+    return fills_vectors(width) and 2.0 * rows * height * width > FEWEST_FLOPS
 
 
 def bind_matrix_contraction(

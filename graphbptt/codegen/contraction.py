@@ -18,7 +18,7 @@ from graphbptt.codegen.vectors import VectorUnit
 from graphbptt.ir.operations import Contract
 from graphbptt.ir.plan import Plan
 
-__all__ = ["DEPTH", "Contraction", "find_contractions"]
+__all__ = ["DEPTH", "Contraction", "fills_vectors", "find_contractions"]
 
 DEPTH = 256
 """How many rows are packed at a time: with four vectors of 64 bytes a panel takes 64 KiB, a part of a second cache, and
@@ -125,12 +125,23 @@ def _largest_share(length: int, parts: int) -> float:
     return max(last - first for first, last in _stretch(length, parts)) / length
 
 
+def fills_vectors(width: int) -> bool:
+    """Whether tiles can be faster than a product with a vector, which uses all of each of the processor's.
+
+    >>> fills_vectors(1), fills_vectors(16)
+    (False, True)
+    """
+    return width > 1
+
+
 def find_contractions(plan: Plan, unit: VectorUnit, precision: Precision) -> set[Contraction]:
-    """The derivatives of all weights of a plan that are kept as matrices."""
+    """The derivatives of all weights of a plan that are kept as matrices and may be computed in tiles."""
     blocks = {block.name for block in plan.blocks}
     return {
         Contraction.of(operation.source.width, operation.delta.width, unit, precision)
         for stage in plan.stages
         for operation in stage.backward.operations()
-        if isinstance(operation, Contract) and operation.weights not in blocks
+        if isinstance(operation, Contract)
+        and operation.weights not in blocks
+        and fills_vectors(operation.delta.width)
     }

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import product as pairs
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -15,13 +16,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graphbptt.codegen.contract_rows import emit_contractions
-from graphbptt.codegen.contraction import DEPTH, Contraction
+from graphbptt.codegen.contraction import DEPTH, Contraction, find_contractions
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
 from graphbptt.codegen.sum_rows import emit_sum
 from graphbptt.codegen.vectors import VectorUnit, emit_vectors
-from graphbptt_native.contraction import bind_matrix_contraction, bind_sum
+from graphbptt.compiler import compile_network
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.passes.fold_graph import fold_graph
+from graphbptt_native.contraction import bind_matrix_contraction, bind_sum, is_worth_a_call
 
 Array = npt.NDArray[Any]
 UNITS = (VectorUnit(16, 16), VectorUnit(32, 16), VectorUnit(64, 32))
@@ -137,6 +141,19 @@ def test_threads_compute_the_same_numbers() -> None:
         alone, *others = (contract(source, delta, UNITS[-1], FLOAT32, cores) for cores in (1, 2, 3))
         for other in others:
             np.testing.assert_array_equal(other, alone)
+
+
+def test_only_what_may_be_called_is_compiled() -> None:
+    """A derivative of a single column is NumPy's, however many rows it is the sum of."""
+    graph = nx.DiGraph([("x", "h"), ("h", "h"), ("h", "y")])
+    for name, size in (("x", 3), ("h", 20), ("y", 1)):
+        graph.add_node(name, units=size)
+    plan = compile_network(fold_graph(graph, [Clamp("x", "x")], [Target("y", "wanted")]))
+    merged = (3 + 20 + 1, 20)
+    found = find_contractions(plan, UNITS[-1], FLOAT32)
+    assert {(item.height, item.width) for item in found} == {merged}
+    assert is_worth_a_call(10**9, *merged)
+    assert not is_worth_a_call(10**9, 20, 1)
 
 
 @kinds
