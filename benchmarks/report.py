@@ -25,8 +25,9 @@ under each workload. Who takes more than {SLOW} times as long as the fastest is 
 Before they are timed, all contenders agree on loss and gradients; the largest relative difference, norm-wise per array,
 stands under each workload. Compile: from the declaration to the end of the first call, with empty caches, libraries
 imported before. Peak: resident memory of the process, libraries included. The floor is the time of the network's matrix
-products at the rate of a large one (NumPy's BLAS, on all cores), measured in the same run; of floor is how fast a
-contender is, of that. The contender native_alone is native kept to one thread."""
+products at the rate of a large one on all cores, measured in the same run: of NumPy's BLAS or, where it is faster, of
+our own generated C. Of floor is how fast a contender is, of that. The contender native_alone is native kept to one
+thread."""
 
 ON_GPU = """\
 On a GPU all keep to true single precision, libraries of NVIDIA's by NVIDIA_TF32_OVERRIDE=0. PyTorch is timed by events

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled import NOWHERE, toolchain
 
-from benchmarks.contenders.floor import SIDE, Floor
+from benchmarks.contenders.floor import SIDE, TRIALS, Floor, bind_products, find_fastest
 from benchmarks.measure import SLOW, SLOW_ROUNDS, Manner, _compare, _take_turns, measure_workload
 from benchmarks.problem import Problem
 from benchmarks.process import explain_end
 from benchmarks.registry import WORKLOADS, draw_problem
+from graphbptt_native import Equipment, NativeBackend
 
 
 def write_result(path: Path, problem: Problem, wrong: float) -> Path:
@@ -126,3 +130,32 @@ def test_the_floor_counts_what_is_needed(name: str, products: float) -> None:
     floor = Floor(workload.network, draw_problem(workload), False)
     sizes = workload.sizes
     assert floor.calls_per_batch == pytest.approx(products * sizes.steps * sizes.batch / SIDE**3)
+
+
+def test_the_floor_is_that_of_the_faster_product() -> None:
+    asked: list[str] = []
+
+    def wait() -> None:
+        asked.append("slow")
+        time.sleep(0.01)
+
+    fast = partial(asked.append, "fast")
+    assert find_fastest([wait, fast]) is fast
+    assert asked == ["slow"] * TRIALS + ["fast"] * TRIALS
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_products_of_the_floor_agree(compiler: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if compiler:
+        toolchain()  # or the test is skipped
+    else:
+        monkeypatch.setattr(NativeBackend, "equipment", Equipment(NOWHERE, "there is no compiler"))
+    rng = np.random.default_rng(0)
+    left, right = rng.random((2, 300, 70), np.float32)
+    out = np.empty((70, 70), np.float32)
+    calls = bind_products(left, right, out)
+    assert len(calls) == 1 + compiler
+    for call in calls:
+        out.fill(np.nan)
+        call()
+        np.testing.assert_allclose(out, left.T @ right, rtol=1e-5)
