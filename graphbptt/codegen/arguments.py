@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from graphbptt.codegen.text import comment
+from graphbptt.codegen.text import comment, spell_place
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.lifetimes import find_passing, find_same
 from graphbptt.ir.operations import Operation, View
@@ -186,8 +186,7 @@ class Arguments:
         if view.shift:
             steps = "size" if abs(view.shift) == 1 else f"{abs(view.shift)} * size"
             row = f"({row} {'-' if view.shift < 0 else '+'} {steps})"
-        start = f" + {view.start}" if view.start else ""
-        return f"{self.name(Rows(self.home(view)))}[{row} * {width}{start} + {index}]"
+        return f"{self.name(Rows(self.home(view)))}[{spell_place(row, width, view.start, index)}]"
 
     def is_passing(self, view: View) -> bool:
         """Whether a view's buffer holds a block of steps and no more."""

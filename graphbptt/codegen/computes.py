@@ -21,7 +21,7 @@ from graphbptt.codegen.arguments import Arguments, Vector
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.tables import tabulate
-from graphbptt.codegen.text import block, comment, remark
+from graphbptt.codegen.text import block, comment, remark, spell_place
 from graphbptt.ir.expression import Leaf, Load
 from graphbptt.ir.operations import Assignment, Compute, Row, View
 
@@ -87,8 +87,9 @@ class ComputeWriter:
         )
 
     def _write_loop(self, loop: Loop, names: Mapping[Slot, str] = NAMELESS) -> list[str]:
-        """A loop; what is in `names` is read by a pointer to its first column."""
+        """A loop, or what it would do once; what is in `names` is read by a pointer to its first column."""
         width, narrow = loop.width, loop.narrow
+        column = "j" if width > 1 else "0"
 
         def access(leaf: Leaf) -> Access:
             """A load; one that is narrower than the result is repeated along it."""
@@ -96,11 +97,15 @@ class ComputeWriter:
             assert isinstance(leaf.slot, Slot)
             size = leaf.slot.width
             repeated = {1: "0", narrow: "i", width: "j"}
-            return self._access(leaf.slot, "j" if size == width else repeated.get(size, f"j % {size}"), names)
+            return self._access(
+                leaf.slot, column if size == width else repeated.get(size, f"j % {size}"), names
+            )
 
-        stores = [self._store(item, names) for item in loop.items]
+        stores = [self._store(item, column, names) for item in loop.items]
         self.needs.update(elementary_needs([store.expression for store in stores]))
         lines = emit_stores(stores, access, self.precision)
+        if width == 1:
+            return block("", lines)
         if narrow == width:
             return ["INDEPENDENT", *block(count_columns(width), lines)]
         inner = [f"const ptrdiff_t j = lane * {narrow} + i;", *lines]
@@ -108,8 +113,8 @@ class ComputeWriter:
             count_columns(width // narrow, "lane"), ["INDEPENDENT", *block(count_columns(narrow, "i"), inner)]
         )
 
-    def _store(self, item: Assignment, names: Mapping[Slot, str]) -> Store:
-        target, note = self._access(item.out, "j", names).text, self.arguments.texts.result(item.out)
+    def _store(self, item: Assignment, column: str, names: Mapping[Slot, str]) -> Store:
+        target, note = self._access(item.out, column, names).text, self.arguments.texts.result(item.out)
         more = ", ..." if item.out in names else ""
         return Store(target, hoist(item.expression), item.accumulate, note + more)
 
@@ -119,7 +124,9 @@ class ComputeWriter:
         if isinstance(slot, View):
             access = Access(self.arguments.column(slot, index), texts.view(slot))
         elif isinstance(slot, Row):
-            access = Access(f"{self.arguments.name(Vector())}[{slot.start} + {index}]", texts.row(slot))
+            access = Access(
+                f"{self.arguments.name(Vector())}[{spell_place('0', 1, slot.start, index)}]", texts.row(slot)
+            )
         else:
             access = Access(f"{self.arguments.name(slot)}[{index}]", texts.expression(slot.expression))
         return Access(f"{names[slot]}[{index}]", f"{access.note}, ...") if slot in names else access

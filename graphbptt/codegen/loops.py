@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import cast
 
-from graphbptt.codegen.arguments import Arguments, Entries, Packed, Part, Place, Turned
+from graphbptt.codegen.arguments import ROW, Arguments, Entries, Packed, Part, Place, Turned
 from graphbptt.codegen.choose_product import choose_product
 from graphbptt.codegen.guards import find_guards
 from graphbptt.codegen.product import PackedProduct
@@ -61,28 +61,31 @@ class LoopWriter:
         lag = max((phase for phase, _ in sweep.each), default=0)
         if lag:
             if sweep.before:
-                yield from self._write_blocks(self._write_whole(sweep.before))
+                yield from self._write_blocks(sweep.before)
             yield from self._write_iterations(sweep, lag)
         elif sweep.each:
             ahead, inside = _split_before(sweep.before)
-            steps = self._write_steps([*inside, *(operation for _, operation in sweep.each)])
-            yield from self._write_blocks([*self._write_whole(ahead), *steps])
+            yield from self._write_blocks(ahead, [*inside, *(operation for _, operation in sweep.each)])
         elif _adds_elsewhere(sweep.before):
-            yield from self._write_blocks(self._write_steps(sweep.before))
+            yield from self._write_blocks((), sweep.before)
         elif sweep.before:
-            yield from self._write_blocks(self._write_whole(sweep.before))
+            yield from self._write_blocks(sweep.before)
         for group in _group_by_step(sweep.after):
-            yield from self._write_blocks(self._write_whole(group))
+            yield from self._write_blocks(group)
 
-    def _write_blocks(self, lines: Iterable[str]) -> list[str]:
-        """A loop over blocks of steps."""
+    def _write_blocks(self, whole: Sequence[Operation], by_step: Sequence[Operation] = ()) -> list[str]:
+        """A loop over blocks of steps: operations on all steps of a block, and then some step by step."""
         upward = "ptrdiff_t first = 0; first < steps; first += block"
         downward = "ptrdiff_t first = (steps - 1) / block * block; first >= 0; first -= block"
-        bounds = [
-            "const ptrdiff_t last = first + block < steps ? first + block : steps;",
-            "const ptrdiff_t rows = (last - first - 1) * size + end - begin;",
-        ]
-        return block(f"for ({downward if self.in_reverse != self.backward else upward})", [*bounds, *lines])
+        lines = ["const ptrdiff_t last = first + block < steps ? first + block : steps;"]
+        if whole:
+            lines += [
+                "const ptrdiff_t rows = (last - first - 1) * size + end - begin;",
+                *self._write_whole(whole),
+            ]
+        if by_step:
+            lines += self._write_steps(by_step)
+        return block(f"for ({downward if self.in_reverse != self.backward else upward})", lines)
 
     def _write_whole(self, operations: Sequence[Operation]) -> list[str]:
         """Operations on all steps of a block at once."""
@@ -126,10 +129,12 @@ class LoopWriter:
     def _write_rows(self, operations: Iterable[Operation], head: str, row: str) -> list[str]:
         group = cast(Sequence[RowOperation], list(operations))
         places = ["ONE_ROW", f"const ptrdiff_t row = {row};"]
-        if any(self.arguments.is_passing(view) for operation in group for view in views_of(operation)):
-            places.append("const ptrdiff_t block_row = row - first * size;")
-        pieces = self.rows.write_pieces(group, row == ROWS_OF_STEP[1])
-        return [line for piece in _join_pieces(pieces) for line in block(head, [*places, *piece])]
+        in_block = f"const ptrdiff_t {ROW.in_block} = {ROW.row} - first * size;"
+        lines: list[str] = []
+        for piece in _join_pieces(self.rows.write_pieces(group, row == ROWS_OF_STEP[1])):
+            reads_block = any(ROW.in_block in line for line in piece)
+            lines += block(head, [*places, *([in_block] if reads_block else []), *piece])
+        return lines
 
     def _write_product(self, product: Operation, count: str, at: Place) -> Iterator[str]:
         assert isinstance(product, Product)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["block", "comment", "remark"]
+__all__ = ["block", "comment", "remark", "spell_place"]
 
 LONGEST_COMMENT = 100
 
@@ -43,3 +43,15 @@ def block(head: str, body: Iterable[str]) -> list[str]:
     }
     """
     return [f"{head} {{" if head else "{", *(f"    {line}" if line else "" for line in body), "}"]
+
+
+def spell_place(row: str, stride: int, start: int, column: str) -> str:
+    """Where a column lies in rows that are `stride` numbers apart, as short as can be.
+
+    >>> spell_place("row", 5, 2, "j"), spell_place("row", 5, 0, "0"), spell_place("row", 1, 0, "0")
+    ('row * 5 + 2 + j', 'row * 5', 'row')
+    >>> spell_place("0", 1, 2, "j"), spell_place("0", 1, 0, "0")
+    ('2 + j', '0')
+    """
+    terms = (row if stride == 1 else f"{row} * {stride}", str(start), column)
+    return " + ".join(term for term in terms if term != "0") or "0"
