@@ -31,7 +31,8 @@ LEGEND = """
 /* Each function takes examples `begin` to `end` of a batch of `size` through all steps, `block` steps at a time. A row
    of an array holds the units of one example at one step: row t * size + b is that of example b at step t + 1; a row of
    k steps before is k * size rows up, and those before step 1 are initial states. An array that is read at `block_row`,
-   or at t - first, holds one block and is filled anew by the next.
+   or at t - first, holds one block and is filled anew by the next. state1[x][t-1] is a copy of this step's x beside the
+   states one step earlier, with which a product reads it.
    `state` is what units hold, `net` what arrives at them; `delta` and `netdelta` are the derivatives of the loss by
    these. `slope`, the derivative of an activation, waits there or in `netdelta` for the delta that it multiplies;
    `saved` is what it was computed from. W are weights, packed in the order in which they are read, and at half their

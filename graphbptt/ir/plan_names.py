@@ -2,6 +2,7 @@
 
 state of h            h, h[t-1]              several side by side: (h[t-1], y[t-1])
 any other buffer      net1[h, y], delta1[h][t-1]
+copy beside states    state1[x][t-1], x at this step in the row of the states one step earlier
 row of the vector     h.bias, (h.bias, 0.5*y.bias)
 """
 
@@ -91,8 +92,12 @@ class PlanNames:
         return f"{view.buffer}[{join_names(part for part, _ in self._parts(view))}]{_when(view.shift)}"
 
     def result(self, view: View) -> str:
-        """The same where it is written: a copy of data, beside states with which a product reads it, says where."""
-        return f"{view.buffer}[{self.view(view)}]" if view in self._beside else self.view(view)
+        """The same where it is written: a copy of data, beside states with which a product reads it, says where.
+
+        That may be in a row of another step.
+        """
+        name = self.view(view)
+        return f"{view.buffer}[{name}]{_when(view.shift)}" if view in self._beside else name
 
     def residents(self, buffer: str, width: int) -> str:
         """Everything in a buffer."""

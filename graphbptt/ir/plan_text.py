@@ -33,6 +33,7 @@ LEGEND = (
     "h is the state of population h at step t, h[t-1] one step earlier, net its weighted input; delta and netdelta",
     "are the derivatives of the loss by them. Slopes, the derivatives of activations, wait in netdelta or a buffer of",
     "their own, until the delta comes that they multiply; saved is what they need again of the forward sweep.",
+    "state1[x][t-1] is a copy of this step's x beside the states one step earlier, with which a product reads it.",
 )
 HALVED = (
     "Where it says logistic(2 * net), the weights that lead there are packed at half their size: logistic is then a",
