@@ -32,6 +32,7 @@ __all__ = [
     "Updater",
     "Updating",
     "build_executable",
+    "check_installed",
     "find_backend",
     "list_backends",
     "load_backend",
@@ -238,12 +239,24 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
     raise _explain_none(name, reasons, plan.precision)
 
 
-def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
-    """The backends that `name` may mean and that can run here, best first; `reasons` gets why others cannot."""
+def check_installed(name: str) -> None:
+    """Whether `name` is an installed backend or ``auto``; nothing is imported.
+
+    Raises
+    ------
+    BackendError
+        It is neither.
+    """
     installed = list_backends()
     if name != "auto" and name not in installed:
         remedy = did_you_mean(str(name), [*installed, "auto"])
         raise BackendError(f"backend {name!r} is not installed; {remedy}")
+
+
+def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
+    """The backends that `name` may mean and that can run here, best first; `reasons` gets why others cannot."""
+    check_installed(name)
+    installed = list_backends()
     for candidate in AUTO_ORDER if name == "auto" else (name,):
         if candidate in installed:
             backend = load_backend(installed[candidate])

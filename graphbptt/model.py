@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from threading import RLock
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,6 +48,8 @@ DTYPES = ("float32", "float64")
 
 class Model:
     """A compiled network. Made by `graphbptt.compile`.
+
+    Its memory serves one call at a time: those of several threads wait for each other.
 
     Parameters
     ----------
@@ -99,6 +102,7 @@ class Model:
         self.dtype, self.seed = _check_settings(dtype, seed, precision)
         plan = plan if plan.precision == precision else replace(plan, precision=precision)
         self._noise = Noise(self.seed)
+        self._alone = RLock()
         self.backend, self._executable = build_executable(backend, plan, self.dtype)
         self.plan = plan
         self.aliases = (
@@ -179,10 +183,9 @@ class Model:
 
     def states(self, batch: Batch) -> dict[str, Array]:
         """The states of all populations, (batch, time, units), for an already bound batch."""
-        states = self._executable.run(self.vector, batch)
-        return {
-            population: np.array(np.swapaxes(array, 0, 1), order="C") for population, array in states.items()
-        }
+        with self._alone:
+            states = self._executable.run(self.vector, batch)
+            return {name: np.array(np.swapaxes(array, 0, 1), order="C") for name, array in states.items()}
 
     def step(self, fields: Fields | None = None, noise: bool | int = True) -> Mapping[Hashable, Array]:
         """Run one step further, from the states that the call before has left.
@@ -252,11 +255,13 @@ class Model:
     def losses(self, batch: Batch) -> Array:
         """The mean of each term of the loss that reads states, before its weight, for an already bound batch: of the
         targets, then of the penalties on states."""
-        return self._executable.loss(self.vector, batch)
+        with self._alone:
+            return self._executable.loss(self.vector, batch)
 
     def losses_and_gradient(self, batch: Batch, gradient: Array) -> Array:
         """The same; writes the derivative of the total loss by ``vector[:free]`` into `gradient`."""
-        losses = self._executable.loss_and_gradient(self.vector, batch, gradient)
+        with self._alone:
+            losses = self._executable.loss_and_gradient(self.vector, batch, gradient)
         add_penalty_slopes(self._penalized, self.plan.layout, self.vector, gradient)
         return losses
 

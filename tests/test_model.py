@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
+from agreement import BACKENDS
 
 import graphbptt
 from graphbptt.backend import list_backends, load_backend
@@ -162,3 +164,26 @@ def test_halved_weights_are_explained_where_there_are_some() -> None:
     sentence = "the weights that lead there are packed at half their size"
     assert sentence in graphbptt.compile(draw("logistic")).explain()
     assert sentence not in graphbptt.compile(draw("tanh")).explain()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_threads_may_share_a_model(backend: str) -> None:
+    """Its memory serves one of them at a time."""
+    graph: nx.DiGraph[Any] = nx.DiGraph([("x", "h"), ("h", "h"), ("h", "y")])
+    graph.add_node("x", units=3)
+    graph.add_node("h", units=40, activation="tanh")
+    model = graphbptt.compile(
+        graph, [graphbptt.Clamp("x", "x")], [graphbptt.Target("y", "y")], backend=backend, dtype="float64"
+    )
+    rng = np.random.default_rng(0)
+    batches = [{"x": rng.normal(size=(64, 30, 3)), "y": rng.normal(size=(64, 30, 1))} for _ in range(4)]
+
+    def compute(fields: dict[str, np.ndarray]) -> tuple[float, np.ndarray]:
+        return model.loss_and_gradients(fields)[0], model.run(fields)["h"]
+
+    expected = [compute(fields) for fields in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found in [pool.map(compute, batches) for _ in range(20)]:
+            for (loss, states), (wanted, activities) in zip(found, expected, strict=True):
+                assert loss == wanted
+                assert np.array_equal(states, activities)

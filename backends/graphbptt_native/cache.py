@@ -51,7 +51,7 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """
     own = environ.get("GRAPHBPTT_CACHE")
     if own:
-        return Path(own)
+        return Path(own).expanduser()
     base = environ.get("XDG_CACHE_HOME")
     # A relative path is to be ignored, says the XDG base directory specification.
     if base and Path(base).is_absolute():

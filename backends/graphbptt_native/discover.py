@@ -228,6 +228,8 @@ def _try_out(toolchain: Toolchain, seconds: float) -> Failure | None:
         compiled = run_limited(words, seconds, Path(folder))
         if not compiled.succeeded:
             return _describe("a small program", compiled, seconds)
+        if not program.exists() or not program.stat().st_mode & 0o111:
+            return Failure("it makes no program of a small one, and reports no error")
         ran = run_limited((str(program),), seconds, Path(folder))
         return None if ran.succeeded else _describe("what it compiled", ran, seconds)
 

@@ -27,6 +27,7 @@ def explain(
     spec: Path, overrides: tuple[str, ...], steps: int | None, emit: str | None, device: str | None
 ) -> None:
     """Print what SPEC is compiled to: the folded network, its layers and copies unrolled, and the plan."""
+    from graphbptt.backend import check_installed
     from graphbptt.codegen.persistent_text import format_persistent
     from graphbptt.codegen.precision import precision_of
     from graphbptt.spec import load
@@ -36,7 +37,8 @@ def explain(
     if emit and device is not None:
         raise click.UsageError("the loops in C are for no GPU: leave --device out")
     declared = load(spec, overrides)
-    if emit:  # text needs no compiler
+    if emit:  # text needs no compiler, nor that the backend can run here
+        check_installed(declared.declaration.spec.backend)
         click.echo(declared.compile(backend="numpy").emit_c())
         return
     model = declared.compile()

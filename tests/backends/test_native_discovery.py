@@ -88,6 +88,13 @@ def test_all_reasons_are_told(path: Path) -> None:
     assert "pip install ziglang" in message.splitlines()[0]
 
 
+@pytest.mark.parametrize("makes", ["exit 0", 'while [ "$1" != -o ]; do shift; done; echo object > "$2"'])
+def test_one_that_makes_no_program(path: Path, makes: str) -> None:
+    fake(path, "cc", f'test "$1" = --version && exit\n{makes}')
+    with pytest.raises(BackendError, match="makes no program of a small one, and reports no error"):
+        find_toolchain(NOWHERE, {"PATH": str(path)})
+
+
 def test_none_is_there(path: Path) -> None:
     path.mkdir()
     with pytest.raises(BackendError, match=r"^there is no C compiler; install one \(gcc or clang\)"):

@@ -94,7 +94,14 @@ def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
         "training.epochs=1000000",
         "backend=numpy",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores interrupts, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         # A run that fails before its first epoch ends its output, and must not be waited for.
@@ -166,6 +173,7 @@ def test_explain_emits_c(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "@ W0  (hidden->hidden, bits->hidden, hidden.bias)" in printed
     assert run(["explain", ADDITION, "--emit", "c", "--steps", "3"]) == 2
+    assert run(["explain", ADDITION, "--emit", "c", "backend=nativ"]) == 2
     assert "leave --steps out" in capsys.readouterr().err
 
 
