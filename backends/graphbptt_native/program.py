@@ -137,7 +137,6 @@ def compile_plan(
     CompilerError
         The compiler fails, or takes longer than `seconds`.
     """
-    source = write_source(plan, precision_of(dtype), toolchain.vectors)
-    check_length(source)
+    source = write_source(plan, precision_of(dtype), toolchain.vectors, check_length)
     library = load_library(source.text, toolchain, cache, seconds)
     return Program(source.scans, toolchain.vectors, library.functions, cores)

@@ -20,7 +20,7 @@ from graphbptt.codegen.arguments import Constant
 from graphbptt.ir.expression import Expression, Load, calls, leaves, substitute
 from graphbptt.ir.operations import Assignment, Row, View, views_in
 
-__all__ = ["Loop", "Slot", "arrange_loops", "hoist", "list_loops", "list_slots"]
+__all__ = ["Loop", "Slot", "arrange_loops", "list_loops"]
 
 FEWEST = 8
 """So many loops of one pattern are written as one. Fewer keep addresses that are constants, and are a little faster."""
@@ -36,11 +36,23 @@ Locate = Callable[[View], Hashable]
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Assignments of `width` columns each, along which what is `narrow` columns wide is repeated."""
+    """Assignments of `width` columns each, along which what is `narrow` columns wide is repeated.
+
+    `hoisted` are their expressions, what rows alone decide taken out; `slots` is what the loop reads and writes:
+    loops of one pattern have as many, in the same order.
+    """
 
     items: tuple[Assignment, ...]
     width: int
     narrow: int
+    hoisted: tuple[Expression, ...]
+    slots: tuple[Slot, ...]
+
+    @staticmethod
+    def of(items: Iterable[Assignment], width: int, narrow: int) -> Loop:
+        items = tuple(items)
+        hoisted = tuple(hoist(item.expression) for item in items)
+        return Loop(items, width, narrow, hoisted, _list_slots(items, hoisted))
 
 
 def list_loops(items: Iterable[Assignment], locate: Locate) -> list[Loop]:
@@ -55,9 +67,9 @@ def list_loops(items: Iterable[Assignment], locate: Locate) -> list[Loop]:
     if len(shapes) == 1:
         ((shape, some),) = shapes.items()
         if not _is_long(some) and len(_part_overlapping(some, locate)) == 1:
-            return [Loop(tuple(some), *shape)]
+            return [Loop.of(some, *shape)]
     return [
-        Loop(tuple(part), *shape)
+        Loop.of(part, *shape)
         for adds in (False, True)
         for shape, some in shapes.items()
         for sharing in _take_apart([item for item in some if item.accumulate == adds])
@@ -136,16 +148,15 @@ def hoist(expression: Expression) -> Expression:
     return substitute(expression, found)
 
 
-def list_slots(loop: Loop) -> list[Slot]:
-    """What a loop reads and writes; loops of one pattern have as many, in the same order."""
+def _list_slots(items: Iterable[Assignment], hoisted: Iterable[Expression]) -> tuple[Slot, ...]:
     slots: dict[Slot, None] = {}
-    for item in loop.items:
+    for item, expression in zip(items, hoisted, strict=True):
         slots[item.out] = None
-        for leaf in leaves(hoist(item.expression)):
+        for leaf in leaves(expression):
             assert isinstance(leaf, Load)
             assert isinstance(leaf.slot, Slot)
             slots[leaf.slot] = None
-    return list(slots)
+    return tuple(slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +176,11 @@ def _find_pattern(loop: Loop) -> _Pattern:
         Load(slot): Load(
             _Hole(number, slot.buffer if isinstance(slot, View) else type(slot).__name__, slot.width)
         )
-        for number, slot in enumerate(list_slots(loop))
+        for number, slot in enumerate(loop.slots)
     }
     results = [
-        (holes[Load(item.out)], substitute(hoist(item.expression), holes), item.accumulate)
-        for item in loop.items
+        (holes[Load(item.out)], substitute(expression, holes), item.accumulate)
+        for item, expression in zip(loop.items, loop.hoisted, strict=True)
     ]
     return loop.width, loop.narrow, tuple(results)
 

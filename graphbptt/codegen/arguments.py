@@ -23,12 +23,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.text import comment, spell_place
 from graphbptt.ir.expression import Expression
-from graphbptt.ir.lifetimes import find_passing, find_same
 from graphbptt.ir.operations import Operation, View
-from graphbptt.ir.plan import Plan
-from graphbptt.ir.plan_names import PlanNames
 from graphbptt.ir.plan_text import format_operation, list_owners
 
 __all__ = [
@@ -157,11 +155,11 @@ Argument = (
 class Arguments:
     """The arguments of one scan in the order of their first use, each with its name in C."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.texts = PlanNames(plan)
-        self._same = find_same(plan)
-        self._passing = find_passing(plan)
+    def __init__(self, lookup: Lookup) -> None:
+        self.plan = lookup.plan
+        self.texts = lookup.texts
+        self._same = lookup.same
+        self._passing = lookup.passing
         self._names: dict[Argument, str] = {}
 
     def __iter__(self) -> Iterator[Argument]:

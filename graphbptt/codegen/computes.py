@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from graphbptt.codegen.alike import Loop, Slot, arrange_loops, hoist, list_loops
+from graphbptt.codegen.alike import Loop, Slot, arrange_loops, list_loops
 from graphbptt.codegen.arguments import Arguments, Vector
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.tables import tabulate
 from graphbptt.codegen.text import block, comment, remark, spell_place
-from graphbptt.ir.expression import Leaf, Load
+from graphbptt.ir.expression import Expression, Leaf, Load
 from graphbptt.ir.operations import Assignment, Compute, Row, View
 
-__all__ = ["ComputeWriter", "count_columns", "is_there"]
+__all__ = ["ComputeWriter", "column_loop", "is_there"]
 
 NAMELESS: Mapping[Slot, str] = MappingProxyType({})
 
@@ -82,9 +82,7 @@ class ComputeWriter:
         *head, end = block(f"static const {table.type} {name}[{count}][{len(table.rows[0])}] =", rows)
         self.tables.append([*head, f"{end};"])
         at = f"const {table.type} *const at = {name}[k];"
-        return block(
-            count_columns(count, "k"), [at, *table.pointers, *self._write_loop(loops[0], table.names)]
-        )
+        return block(column_loop(count, "k"), [at, *table.pointers, *self._write_loop(loops[0], table.names)])
 
     def _write_loop(self, loop: Loop, names: Mapping[Slot, str] = NAMELESS) -> list[str]:
         """A loop, or what it would do once; what is in `names` is read by a pointer to its first column."""
@@ -101,22 +99,27 @@ class ComputeWriter:
                 leaf.slot, column if size == width else repeated.get(size, f"j % {size}"), names
             )
 
-        stores = [self._store(item, column, names) for item in loop.items]
+        stores = [
+            self._store(item, expression, column, names)
+            for item, expression in zip(loop.items, loop.hoisted, strict=True)
+        ]
         self.needs.update(elementary_needs([store.expression for store in stores]))
         lines = emit_stores(stores, access, self.precision)
         if width == 1:
             return block("", lines)
         if narrow == width:
-            return ["INDEPENDENT", *block(count_columns(width), lines)]
+            return ["INDEPENDENT", *block(column_loop(width), lines)]
         inner = [f"const ptrdiff_t j = lane * {narrow} + i;", *lines]
         return block(
-            count_columns(width // narrow, "lane"), ["INDEPENDENT", *block(count_columns(narrow, "i"), inner)]
+            column_loop(width // narrow, "lane"), ["INDEPENDENT", *block(column_loop(narrow, "i"), inner)]
         )
 
-    def _store(self, item: Assignment, column: str, names: Mapping[Slot, str]) -> Store:
+    def _store(
+        self, item: Assignment, expression: Expression, column: str, names: Mapping[Slot, str]
+    ) -> Store:
         target, note = self._access(item.out, column, names).text, self.arguments.texts.result(item.out)
         more = ", ..." if item.out in names else ""
-        return Store(target, hoist(item.expression), item.accumulate, note + more)
+        return Store(target, expression, item.accumulate, note + more)
 
     def _access(self, slot: Slot, index: str, names: Mapping[Slot, str]) -> Access:
         """A column of a slot."""
@@ -138,6 +141,6 @@ def is_there(arguments: Arguments, item: Assignment) -> bool:
     return isinstance(slot, View) and not item.accumulate and arguments.are_same(slot, item.out)
 
 
-def count_columns(width: int, index: str = "j") -> str:
+def column_loop(width: int, index: str = "j") -> str:
     """The head of a loop over columns."""
     return f"for (ptrdiff_t {index} = 0; {index} < {width}; {index}++)"

@@ -32,6 +32,7 @@ from graphbptt.codegen.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.fusion import fuse_rows
 from graphbptt.codegen.lane_softmax import SOFTMAX_NEEDS, count_lanes, emit_lanes, write_softmax
 from graphbptt.codegen.launches import THREADS, Signature
+from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
@@ -162,6 +163,7 @@ class _KernelWriter:
 
     def __init__(self, plan: Plan, precision: Precision, dialect: Dialect) -> None:
         self.plan = plan
+        self.lookup = Lookup.of(plan)
         self.precision = precision
         self.dialect = dialect
         self.needs: set[str] = set()
@@ -207,7 +209,7 @@ class _KernelWriter:
         if isinstance(first, Softmax | SoftmaxGradient):
             assert not others, "a softmax shares its kernel"
             return self._write_softmax(name, first)
-        arguments = SequenceArguments(self.plan)
+        arguments = SequenceArguments(self.lookup)
         writer = GroupWriter(arguments, self.precision, name)
         lines = writer.write(group)
         self.needs |= writer.needs
@@ -217,7 +219,7 @@ class _KernelWriter:
         return self._finish(name, arguments, count_columns(group), lines, *find_accesses(arguments, group))
 
     def _write_softmax(self, name: str, operation: Softmax | SoftmaxGradient) -> Kernel:
-        arguments = SequenceArguments(self.plan)
+        arguments = SequenceArguments(self.lookup)
         titles, lines = remark(arguments.explain(operation)), write_softmax(arguments, operation)
         self.needs.update(SOFTMAX_NEEDS)
         self.joining = True
@@ -225,7 +227,7 @@ class _KernelWriter:
         return self._finish(name, arguments, count_lanes(self.dialect), [*titles, *lines], *accesses)
 
     def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
-        arguments, width, expression = SequenceArguments(self.plan), reduce.row.width, reduce.expression
+        arguments, width, expression = SequenceArguments(self.lookup), reduce.row.width, reduce.expression
         if (
             isinstance(expression, Load)
             and isinstance(expression.slot, View)

@@ -23,6 +23,7 @@ from graphbptt.codegen.choose_persistent import Persistent
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.launches import Signature
+from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.persistent_memory import lay_out_shared
 from graphbptt.codegen.persistent_product import each_item, load_weights, multiply, stage_states
 from graphbptt.codegen.persistent_rounds import Round, list_rounds
@@ -87,11 +88,11 @@ def write_persistent(
     plan: Plan, choices: Mapping[tuple[int, bool], Persistent], precision: Precision, dialect: Dialect
 ) -> PersistentKernels:
     """A kernel for each sweep that one was chosen for."""
-    needs, lines = set[str](), list[str]()
+    lookup, needs, lines = Lookup.of(plan), set[str](), list[str]()
     kernels: dict[tuple[int, bool], PersistentKernel] = {}
     for (index, backward), shape in choices.items():
         name = f"persistent_{'backward' if backward else 'forward'}_{index}"
-        writer = _ScanWriter(plan, plan.stages[index], backward, shape, precision, name)
+        writer = _ScanWriter(lookup, plan.stages[index], backward, shape, precision, name)
         body = list(writer.write())
         needs |= writer.rows.needs
         # None of the pointers is restricted: what a thread stores by one others read behind a barrier, across which a
@@ -138,15 +139,15 @@ class _ScanWriter:
     """Writes one direction of a stage."""
 
     def __init__(
-        self, plan: Plan, stage: Stage, backward: bool, shape: Persistent, precision: Precision, name: str
+        self, lookup: Lookup, stage: Stage, backward: bool, shape: Persistent, precision: Precision, name: str
     ) -> None:
-        self.plan = plan
+        self.plan = lookup.plan
         self.in_reverse = stage.mode == "reverse"
         self.backward = backward
         self.sweep: Sweep = stage.backward if backward else stage.forward
         self.shape = shape
         self.memory = lay_out_shared(self.sweep, shape.examples, shape.kept)
-        self.arguments = SequenceArguments(plan)
+        self.arguments = SequenceArguments(lookup)
         self.rows = GroupWriter(self.arguments, precision, name)
 
     def write(self) -> Iterator[str]:

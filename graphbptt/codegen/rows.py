@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import cast
 
 from graphbptt.codegen.arguments import Arguments, Held, Holds, Normals, Padded
-from graphbptt.codegen.computes import ComputeWriter, count_columns
+from graphbptt.codegen.computes import ComputeWriter, column_loop
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.text import block, remark
 from graphbptt.ir.operations import (
@@ -66,7 +66,7 @@ class RowWriter:
 
     def _write_softmax(self, operation: Softmax) -> list[str]:
         self.needs.update(("real_exp", "real_maximum"))
-        loop, column = count_columns(operation.out.width), self.arguments.column
+        loop, column = column_loop(operation.out.width), self.arguments.column
         return block(
             "",
             [
@@ -81,7 +81,7 @@ class RowWriter:
         )
 
     def _write_softmax_gradient(self, operation: SoftmaxGradient) -> list[str]:
-        loop, column = count_columns(operation.out.width), self.arguments.column
+        loop, column = column_loop(operation.out.width), self.arguments.column
         sign = "+=" if operation.accumulate else "="
         return block(
             "",
@@ -102,14 +102,14 @@ class RowWriter:
         sign, width = "+=" if operation.accumulate else "=", operation.out.width
         noise = f"{self.arguments.name(Normals(operation.population))}[row * {width} + j]"
         target, scale = self.arguments.column(operation.out, "j"), self.precision.literal(operation.scale)
-        return [f"{count_columns(width)} {target} {sign} {scale} * {noise};"]
+        return [f"{column_loop(width)} {target} {sign} {scale} * {noise};"]
 
     def _write_restrain(self, operation: Restrain) -> list[str]:
         held = self.arguments.name(Held(operation.population))
         holds = self.arguments.name(Holds(operation.population))
         width, state = operation.state.width, self.arguments.column(operation.state, "j")
         body = f"if ({held}[row * {width} + j]) {state} = {holds}[row * {width} + j];"
-        return block(f"if ({held})", [count_columns(width), f"    {body}"])
+        return block(f"if ({held})", [column_loop(width), f"    {body}"])
 
     def _write_silence(self, operation: Silence) -> list[str]:
         padded = self.arguments.name(Padded())
@@ -122,8 +122,7 @@ class RowWriter:
 
     def _zero(self, views: Iterable[View], condition: str) -> list[str]:
         return [
-            f"{count_columns(view.width)} {condition}{self.arguments.column(view, 'j')} = 0;"
-            for view in views
+            f"{column_loop(view.width)} {condition}{self.arguments.column(view, 'j')} = 0;" for view in views
         ]
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from graphbptt.codegen.arguments import Argument, Arguments
 from graphbptt.codegen.entries import has_narrow_indices
+from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.loops import LoopWriter
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.product import PackedProduct
@@ -59,10 +60,11 @@ def _can_write(plan: Plan, operation: Operation) -> bool:
     return isinstance(weights, Matrix) or has_narrow_indices(weights)
 
 
-def emit_scan(name: str, plan: Plan, stage: Stage, backward: bool, precision: Precision) -> Scan:
+def emit_scan(name: str, lookup: Lookup, stage: Stage, backward: bool, precision: Precision) -> Scan:
     """One direction of a stage."""
+    plan = lookup.plan
     sweep = _choose(plan, stage.backward if backward else stage.forward)
-    arguments = Arguments(plan)
+    arguments = Arguments(lookup)
     rows = RowWriter(arguments, precision, name)
     writer = LoopWriter(plan, stage, arguments, rows, backward)
     loops = list(writer.write(sweep))

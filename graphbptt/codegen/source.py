@@ -9,6 +9,7 @@ products                        and whatever else is called for whole sequences:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphbptt.codegen.contract_rows import emit_contractions
@@ -16,6 +17,7 @@ from graphbptt.codegen.contraction import find_contractions
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.entries import declare_entries, emit_entries, has_narrow_indices
+from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_noise
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.product import PackedProduct, declare_products, emit_products
@@ -59,15 +61,32 @@ class Source:
     text: str
     scans: dict[tuple[int, bool], Scan]
 
+    @property
+    def length(self) -> int:
+        """The lines of the text without those of tables, which a compiler only copies."""
+        return self.text.count("\n") - sum(scan.table_rows for scan in self.scans.values())
 
-def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Source:
-    """The sweeps of a plan that can be emitted; the others are left to NumPy."""
+
+def write_source(
+    plan: Plan,
+    precision: Precision,
+    vectors: VectorUnit,
+    check: Callable[[int], None] = lambda lines: None,
+) -> Source:
+    """The sweeps of a plan that can be emitted; the others are left to NumPy.
+
+    `check` is given how many lines there are after each scan, without those of tables, and may raise.
+    """
+    written = 0
+    lookup = Lookup.of(plan)
     scans: dict[tuple[int, bool], Scan] = {}
     for index, stage in enumerate(plan.stages):
         for backward, sweep in ((False, stage.forward), (True, stage.backward)):
             if can_emit(plan, sweep):
                 name = f"{'backward' if backward else 'forward'}_{index}"
-                scans[index, backward] = emit_scan(name, plan, stage, backward, precision)
+                scan = scans[index, backward] = emit_scan(name, lookup, stage, backward, precision)
+                written += len(scan.lines) - scan.table_rows
+                check(written)
     needs = {need for scan in scans.values() for need in scan.needs}
     if plan.network.noisy:
         needs.update(NOISE_NEEDS)
@@ -79,7 +98,10 @@ def write_source(plan: Plan, precision: Precision, vectors: VectorUnit) -> Sourc
     ]
     contents = [_describe(index, stage, scans) for index, stage in enumerate(plan.stages)]
     legend = LEGEND if scans else ""
-    return Source("\n".join([*contents, legend, prelude(needs, precision, C), INDEPENDENT, *lines]), scans)
+    text = "\n".join([*contents, legend, prelude(needs, precision, C), INDEPENDENT, *lines])
+    source = Source(text, scans)
+    check(source.length)
+    return source
 
 
 def _declare_called(plan: Plan, products: tuple[PackedProduct, ...]) -> list[str]:

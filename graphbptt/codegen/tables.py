@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from graphbptt.codegen.alike import Loop, Slot, list_slots
+from graphbptt.codegen.alike import Loop, Slot
 from graphbptt.codegen.arguments import Arguments, Constant, Place, Vector
 from graphbptt.ir.operations import Row, View
 
@@ -52,7 +52,7 @@ def tabulate(arguments: Arguments, loops: Sequence[Loop]) -> Table:
     written = {item.out for item in loops[0].items}
     names: dict[Slot, str] = {}
     pointers = []
-    for slots in zip(*map(list_slots, loops), strict=True):
+    for slots in zip(*(loop.slots for loop in loops), strict=True):
         is_written = slots[0] in written
         name = names[slots[0]] = f"{'out' if is_written else 'in'}{len(names)}"
         address = _find_address(arguments, slots, vary)

@@ -26,8 +26,8 @@ from graphbptt_native import NativeExecutable, backend, program, threads
 
 write = program.write_source
 
-def plant(plan, precision, vectors):
-    written = write(plan, precision, vectors)
+def plant(plan, precision, vectors, check):
+    written = write(plan, precision, vectors, check)
     right, wrong = sys.argv[1:]
     assert right in written.text
     return replace(written, text=written.text.replace(right, wrong))

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from many_populations import gated_populations, many_populations, unlike_populations
 from strategies import Case, cases
 
+from graphbptt.codegen import alike
 from graphbptt.codegen.alike import FEWEST, MOST, Loop, arrange_loops, list_loops
-from graphbptt.codegen.length import count_lines
 from graphbptt.codegen.loops import MOST_LINES
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.source import write_source
 from graphbptt.codegen.vectors import SMALLEST
 from graphbptt.compiler import compile_network
-from graphbptt.ir.expression import Load
+from graphbptt.ir.expression import Expression, Load
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import FUNCTIONS
 from graphbptt.ir.operations import Assignment, Compute, Row, View
@@ -35,7 +35,9 @@ def edge(source: int, out: int, delay: int = 1, accumulate: bool = True) -> Loop
     """The input of a population of two units by a connection one to one; all share a buffer."""
     state = View("h", 2 * source, 2 * source + 2, -delay)
     weight = Row(10 * source + out, 10 * source + out + 2)
-    return Loop((Assignment(View("h", 2 * out, 2 * out + 2), Load(state) * Load(weight), accumulate),), 2, 2)
+    return Loop.of(
+        (Assignment(View("h", 2 * out, 2 * out + 2), Load(state) * Load(weight), accumulate),), 2, 2
+    )
 
 
 def test_likes_are_together_wherever_they_read_and_write() -> None:
@@ -55,7 +57,7 @@ def test_likes_stay_behind_what_they_meet(between: str) -> None:
     last = loops[-1].items[0].out
     other = View("other", 0, 2)
     out, slot = (other, last) if between == "reads" else (last, other)
-    meeting = Loop((Assignment(out, tanh(Load(slot))),), 2, 2)
+    meeting = Loop.of((Assignment(out, tanh(Load(slot))),), 2, 2)
     first = loops[: FEWEST + 1]
     assert arrange_loops([*first, meeting, *loops[FEWEST + 1 : -1], loops[-1]], by_step)[:2] == [
         tuple(loops[:-1]),
@@ -108,7 +110,8 @@ def test_buffers_that_share_memory_overlap() -> None:
 
 
 def test_long_loops_overlap_nowhere() -> None:
-    items = [add("h", 2 * k) for k in range(MOST)]
+    shared = tanh(Load(View("net", 0, 4)))
+    items = [Assignment(View("h", 2 * k, 2 * k + 4), shared, True) for k in range(MOST)]
     loops = list_loops(items, by_step)
     assert sorted(item.out.start for loop in loops for item in loop.items) == [2 * k for k in range(MOST)]
     assert not any(list(find_overlaps(loop.items)) for loop in loops)
@@ -135,12 +138,26 @@ def test_random_graphs_have_no_loop_with_overlapping_columns(case: Case) -> None
                     assert one.accumulate <= other.accumulate
 
 
+def test_expressions_are_hoisted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, hoisted = compile_network(many_populations(24)), list[Expression]()
+    hoist = alike.hoist
+    monkeypatch.setattr(alike, "hoist", lambda expression: hoisted.append(expression) or hoist(expression))
+    write_source(plan, FLOAT32, SMALLEST)
+    operations = [
+        operation
+        for stage in plan.stages
+        for operation in chain(stage.forward.operations(), stage.backward.operations())
+    ]
+    computed = [operation for operation in operations if isinstance(operation, Compute)]
+    assert 0 < len(hoisted) <= sum(len(operation.assignments) for operation in computed)
+
+
 @pytest.mark.parametrize("network", [many_populations, gated_populations])
 def test_texts_do_not_grow_with_populations(network: Callable[[int], FoldedNetwork]) -> None:
     """But for tables, and pointers to constants: a compiler takes minutes over thousands of loops."""
     few, many = (write_source(compile_network(network(count)), FLOAT32, SMALLEST) for count in (60, 120))
     assert few.scans.keys() == many.scans.keys()
-    assert count_lines(many) < 1.2 * count_lines(few) < 700
+    assert many.length < 1.2 * few.length < 700
 
 
 @pytest.mark.parametrize("network", [many_populations, gated_populations, unlike_populations])

@@ -7,15 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 import networkx as nx
+import pytest
 from compiled import load_source, toolchain
 from named_networks import NETWORKS
 
+from graphbptt.codegen.dialect import C
+from graphbptt.codegen.kernels import write_kernels
+from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.precision import FLOAT32, FLOAT64
 from graphbptt.codegen.scan import can_emit, emit_scan
 from graphbptt.codegen.source import write_source
 from graphbptt.codegen.vectors import SMALLEST
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
+from graphbptt.ir.plan import Plan
+from graphbptt.ir.plan_names import PlanNames
 from graphbptt.passes.fold_graph import fold_graph
 
 elman, lstm = NETWORKS[:2]
@@ -42,9 +48,32 @@ def test_text_is_the_same_each_time() -> None:
 def test_precisions_share_everything_but_the_prelude() -> None:
     plan = compile_network(lstm())
     single, double = (
-        emit_scan("scan", plan, plan.stages[1], True, precision) for precision in (FLOAT32, FLOAT64)
+        emit_scan("scan", Lookup.of(plan), plan.stages[1], True, precision)
+        for precision in (FLOAT32, FLOAT64)
     )
     assert [line.replace("1.0f", "1.0") for line in single.lines] == list(double.lines)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda plan: write_source(plan, FLOAT32, SMALLEST),
+        lambda plan: write_kernels(plan, FLOAT32, C),
+    ],
+)
+def test_a_plan_is_named_once_for_all_scans(
+    write: Callable[[Plan], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, named = compile_network(lstm()), list[Plan]()
+    name = PlanNames.__init__
+
+    def count(self: PlanNames, plan: Plan) -> None:
+        named.append(plan)
+        name(self, plan)
+
+    monkeypatch.setattr(PlanNames, "__init__", count)
+    write(plan)
+    assert len(named) == 1
 
 
 def test_names_of_nodes_are_only_comments() -> None:
