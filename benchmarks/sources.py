@@ -20,7 +20,7 @@ import numpy as np
 import graphbptt
 from benchmarks.registry import WORKLOADS
 from graphbptt.codegen.precision import FLOAT32
-from graphbptt.codegen.source import write_source
+from graphbptt.codegen.scans.source import write_source
 from graphbptt.errors import BackendError
 from graphbptt.ir.data import Target
 from graphbptt.ir.plan import Plan

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from graphbptt.backend import Explaining, Updater, Updating, build_executable
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.source import write_source
-from graphbptt.codegen.vectors import SMALLEST
+from graphbptt.codegen.products.vectors import SMALLEST
+from graphbptt.codegen.scans.source import write_source
 from graphbptt.errors import DataError, Problem, SpecError
 from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.batch import Batch, CarriedState

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from compiled import NOWHERE, hurry, toolchain
 
-from graphbptt.codegen.device_limits import DeviceLimits
 from graphbptt.codegen.dialect import C
-from graphbptt.codegen.launches import (
+from graphbptt.codegen.launches.launch_plan import (
     Address,
     ArgumentValue,
     DeviceArray,
@@ -26,8 +25,9 @@ from graphbptt.codegen.launches import (
     Multiply,
     Region,
 )
-from graphbptt.codegen.persistent import PersistentKernels
-from graphbptt.codegen.verify_launches import verify_launches
+from graphbptt.codegen.launches.verify_launches import verify_launches
+from graphbptt.codegen.persistent.device_limits import DeviceLimits
+from graphbptt.codegen.persistent.write_persistent import PersistentKernels
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Array, Call, Memory
 from graphbptt_cupy.executable import DeviceExecutable

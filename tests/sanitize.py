@@ -31,7 +31,7 @@ WATCHED = (
         )
     ),
     "backends/test_cupy_persistent.py",
-    *(f"codegen/test_{part}.py" for part in ("contraction", "product")),
+    *(f"codegen/products/test_{part}.py" for part in ("contraction", "product")),
 )  # fmt: skip
 IN_PARALLEL = ("-q", "-s", "-p", "watched", "-n", "auto", "--dist", "worksteal", "--maxfail", "1")
 OPTIONS = {

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.backend import Outcome
-from graphbptt.codegen.launches import LaunchPlan, SectionName
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, SectionName
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Module

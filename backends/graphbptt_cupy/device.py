@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.device_limits import DeviceLimits
 from graphbptt.codegen.dialect import Dialect
-from graphbptt.codegen.launches import DeviceArray, Launch, Multiply, Region
+from graphbptt.codegen.launches.launch_plan import DeviceArray, Launch, Multiply, Region
+from graphbptt.codegen.persistent.device_limits import DeviceLimits
 
 __all__ = ["Array", "Call", "Device", "Memory", "Module"]
 

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.backend import Outcome
-from graphbptt.codegen.choose_persistent import choose_scans
-from graphbptt.codegen.kernels import write_kernels
-from graphbptt.codegen.launches import LaunchPlan, LaunchShape
-from graphbptt.codegen.persistent import NO_PERSISTENT, PersistentKernels, write_persistent
-from graphbptt.codegen.persistent_text import format_persistent
+from graphbptt.codegen.kernels.update_kernels import UpdateKernels, write_update
+from graphbptt.codegen.kernels.write_kernels import write_kernels
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
+from graphbptt.codegen.persistent.choose_persistent import choose_scans
+from graphbptt.codegen.persistent.text import format_persistent
+from graphbptt.codegen.persistent.write_persistent import NO_PERSISTENT, PersistentKernels, write_persistent
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.schedule_launches import schedule_launches
-from graphbptt.codegen.update_kernels import UpdateKernels, write_update
+from graphbptt.codegen.schedules.schedule_launches import schedule_launches
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.updates import UpdateRule

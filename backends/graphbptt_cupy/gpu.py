@@ -14,9 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.device_limits import describe_device
 from graphbptt.codegen.dialect import CUDA, Dialect
-from graphbptt.codegen.launches import Address, ArgumentValue, DeviceArray, Launch, Multiply, Region
+from graphbptt.codegen.launches.launch_plan import (
+    Address,
+    ArgumentValue,
+    DeviceArray,
+    Launch,
+    Multiply,
+    Region,
+)
+from graphbptt.codegen.persistent.device_limits import describe_device
 from graphbptt.errors import DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
 from graphbptt_cupy.capture import Repetition

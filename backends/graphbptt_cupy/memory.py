@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphbptt.codegen.launches import ArrayKind, DeviceArray, LaunchPlan
+from graphbptt.codegen.launches.launch_plan import ArrayKind, DeviceArray, LaunchPlan
 from graphbptt.errors import DataError, Problem
 
 __all__ = ["explain_memory", "find_fitting"]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
 
-from graphbptt.codegen.fixed_launches import clear_rows
-from graphbptt.codegen.launches import (
+from graphbptt.codegen.launches.launch_plan import (
     CAPTURED,
     Clear,
     Command,
@@ -18,6 +17,7 @@ from graphbptt.codegen.launches import (
     Multiply,
     SectionName,
 )
+from graphbptt.codegen.schedules.fixed_launches import clear_rows
 from graphbptt_cupy.device import Array, Call, Device, Module
 
 __all__ = ["Program"]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.launches import LaunchPlan, LaunchShape
-from graphbptt.codegen.place_arrays import GIVEN, NO_PAST, NOISE_WORDS
-from graphbptt.codegen.update_kernels import REPORT
+from graphbptt.codegen.kernels.update_kernels import REPORT
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
+from graphbptt.codegen.schedules.place_arrays import GIVEN, NO_PAST, NOISE_WORDS
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Matrix, Plan

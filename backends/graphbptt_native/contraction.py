@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.contraction import Contraction, fills_vectors
+from graphbptt.codegen.products.contraction import Contraction, fills_vectors
 from graphbptt_native.pointers import point_to, point_to_rows
 from graphbptt_native.threads import bind_together
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from graphbptt.codegen.vectors import SMALLEST, VectorUnit
+from graphbptt.codegen.products.vectors import SMALLEST, VectorUnit
 from graphbptt.errors import BackendError
 from graphbptt_native.cache import Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu

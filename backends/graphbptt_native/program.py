@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.contraction import Contraction
-from graphbptt.codegen.entries import count_sampled
-from graphbptt.codegen.length import check_length
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.scan import Scan
-from graphbptt.codegen.source import write_source
-from graphbptt.codegen.vectors import VectorUnit
+from graphbptt.codegen.products.contraction import Contraction
+from graphbptt.codegen.products.entries import count_sampled
+from graphbptt.codegen.products.vectors import VectorUnit
+from graphbptt.codegen.scans.length import check_length
+from graphbptt.codegen.scans.scan import Scan
+from graphbptt.codegen.scans.source import write_source
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.plan import Plan
 from graphbptt_native.cache import Cache

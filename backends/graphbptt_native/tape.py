@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.entries import has_narrow_indices
-from graphbptt.codegen.sum_rows import is_plain_sum
+from graphbptt.codegen.products.entries import has_narrow_indices
+from graphbptt.codegen.products.sum_rows import is_plain_sum
 from graphbptt.ir.operations import Contract, Operation, Reduce, View
 from graphbptt.ir.plan import SparseBlock, Sweep
 from graphbptt_native.contraction import is_worth_a_call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphbptt.codegen.vectors import SMALLEST, VectorUnit
+from graphbptt.codegen.products.vectors import SMALLEST, VectorUnit
 
 __all__ = ["find_vectors"]
 

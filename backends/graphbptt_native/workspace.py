@@ -25,9 +25,9 @@ from graphbptt.codegen.arguments import (
     Vector,
     Weights,
 )
-from graphbptt.codegen.entries import count_turned
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.product import packed_size
+from graphbptt.codegen.products.entries import count_turned
+from graphbptt.codegen.products.product import packed_size
 from graphbptt.ir.noise import Noise
 from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Plan

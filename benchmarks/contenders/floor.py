@@ -10,12 +10,12 @@ import numpy as np
 
 from benchmarks.networks.network import Network
 from benchmarks.problem import Array, Gradients, Problem
-from graphbptt.codegen.contract_rows import emit_contractions
-from graphbptt.codegen.contraction import Contraction
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.precision import precision_of
-from graphbptt.codegen.vectors import emit_vectors
+from graphbptt.codegen.products.contract_rows import emit_contractions
+from graphbptt.codegen.products.contraction import Contraction
+from graphbptt.codegen.products.vectors import emit_vectors
 from graphbptt.errors import BackendError
 from graphbptt_native import NativeBackend
 from graphbptt_native.contraction import bind_matrix_contraction

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from graphbptt.cli.arguments import spec_arguments, steps_option
-from graphbptt.codegen.device_limits import DEVICES
+from graphbptt.codegen.persistent.device_limits import DEVICES
 
 
 @click.command()
@@ -28,7 +28,7 @@ def explain(
 ) -> None:
     """Print what SPEC is compiled to: the folded network, its layers and copies unrolled, and the plan."""
     from graphbptt.backend import check_installed
-    from graphbptt.codegen.persistent_text import format_persistent
+    from graphbptt.codegen.persistent.text import format_persistent
     from graphbptt.codegen.precision import precision_of
     from graphbptt.spec import load
 

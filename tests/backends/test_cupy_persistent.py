@@ -22,8 +22,8 @@ from strategies import Case, cases
 from wide_networks import wide_cases
 
 import graphbptt
-from graphbptt.codegen.device_limits import DEVICES, DeviceLimits
-from graphbptt.codegen.persistent_rounds import find_obstacle
+from graphbptt.codegen.persistent.device_limits import DEVICES, DeviceLimits
+from graphbptt.codegen.persistent.rounds import find_obstacle
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import FoldedNetwork

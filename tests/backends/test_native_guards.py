@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from plans import draw, stage_of
 
 import graphbptt
-from graphbptt.codegen.guards import find_guards
+from graphbptt.codegen.products.guards import find_guards
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import CarriedState
 from graphbptt.ir.data import Clamp, Target

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from many_populations import gated_populations, many_populations, unlike_populations
 from strategies import Case, cases
 
-from graphbptt.codegen import alike, loops
+from graphbptt.codegen.rows import alike
+from graphbptt.codegen.scans import loops
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import FoldedNetwork

@@ -16,7 +16,7 @@ from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_noise
 from graphbptt.codegen.precision import FLOAT64
-from graphbptt.codegen.source import INDEPENDENT
+from graphbptt.codegen.scans.source import INDEPENDENT
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
 from graphbptt.ir.noise import Noise, draw_noise

@@ -21,11 +21,11 @@ from compiled import NOWHERE, toolchain
 from named_networks import NETWORKS, draw_fields
 
 from graphbptt.codegen.arguments import Argument, Entries, Padded, Rows, Turned
-from graphbptt.codegen.entries import has_narrow_indices
 from graphbptt.codegen.precision import FLOAT32
-from graphbptt.codegen.scan import Scan
-from graphbptt.codegen.source import write_source
-from graphbptt.codegen.vectors import SMALLEST
+from graphbptt.codegen.products.entries import has_narrow_indices
+from graphbptt.codegen.products.vectors import SMALLEST
+from graphbptt.codegen.scans.scan import Scan
+from graphbptt.codegen.scans.source import write_source
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
 from graphbptt.ir.folded import FoldedNetwork

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from named_networks import NETWORKS, draw_fields
 from strategies import Case, cases
 
-from graphbptt.codegen.rows import RowOperation
+from graphbptt.codegen.rows.rows import RowOperation
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import CarriedState
 from graphbptt.ir.data import Clamp, Target

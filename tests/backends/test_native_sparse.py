@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from graphbptt.codegen.arguments import Turned
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.entries import count_sampled, count_turned, emit_entries
 from graphbptt.codegen.precision import FLOAT64, precision_of
-from graphbptt.codegen.vectors import VectorUnit, emit_vectors
+from graphbptt.codegen.products.entries import count_sampled, count_turned, emit_entries
+from graphbptt.codegen.products.vectors import VectorUnit, emit_vectors
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.indices import Pattern

@@ -13,8 +13,8 @@ from strategies import Case
 from wide_networks import wide_cases
 
 from graphbptt.backend import find_backend
-from graphbptt.codegen import entries
-from graphbptt.codegen.vectors import VectorUnit
+from graphbptt.codegen.products import entries
+from graphbptt.codegen.products.vectors import VectorUnit
 from graphbptt.compiler import compile_network
 from graphbptt.ir.plan import Plan
 from graphbptt.passes.bind_batch import bind_batch

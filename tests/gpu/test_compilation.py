@@ -11,9 +11,9 @@ from strategies import Case, cases
 
 import graphbptt
 from graphbptt.codegen.dialect import CUDA
-from graphbptt.codegen.kernels import write_kernels
+from graphbptt.codegen.kernels.update_kernels import write_update
+from graphbptt.codegen.kernels.write_kernels import write_kernels
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
-from graphbptt.codegen.update_kernels import write_update
 from graphbptt.compiler import compile_network
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.ir.penalties import Penalty

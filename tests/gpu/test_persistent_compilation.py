@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from recurrent_cells import plan_cell
 from strategies import Case, cases
 
-from graphbptt.codegen.choose_persistent import Persistent, choose_scans
-from graphbptt.codegen.device_limits import DEVICES
 from graphbptt.codegen.dialect import CUDA
-from graphbptt.codegen.persistent import write_persistent
+from graphbptt.codegen.persistent.choose_persistent import Persistent, choose_scans
+from graphbptt.codegen.persistent.device_limits import DEVICES
+from graphbptt.codegen.persistent.write_persistent import write_persistent
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
 from graphbptt.compiler import compile_network
 from graphbptt.ir.plan import Plan

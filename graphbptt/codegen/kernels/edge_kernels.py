@@ -1,0 +1,68 @@
+"""Kernels of what stands at the edges of a computation, the same for every plan: copies of parameters and their
+derivatives, the states that sequences start from and theirs.
+
+A thread makes one number of the result. Flags are bytes; `carried` leads to a number that is not 0 where the batch goes
+on from states of earlier steps, which `starts` then holds.
+"""
+
+from __future__ import annotations
+
+from graphbptt.codegen.kernels.fixed_kernels import FixedKernel
+
+__all__ = ["COPY_KERNELS", "START_KERNELS"]
+
+_APPLY = FixedKernel(
+    "apply_map",
+    (
+        "const int *const starts", "const int *const sources", "const real *const factors",
+        "const real *const divisors", "const ptrdiff_t size", "const real *const numbers", "real *const out",
+    ),
+    (
+        "double sum = 0;",
+        "for (int k = starts[thread]; k < starts[thread + 1]; k++)",
+        "    sum += (factors ? (double)factors[k] : 1) * (sources[k] < size ? numbers[sources[k]] : 1);",
+        "out[thread] = divisors ? (real)sum / divisors[thread] : (real)sum;",
+    ),
+)  # fmt: skip
+
+_START = FixedKernel(
+    "start_states",
+    (
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const double *const carried", "const real *const initial",
+        "const unsigned char *const started", "const real *const starts", "real *const out",
+    ),
+    (
+        "const ptrdiff_t back = thread / columns / size, column = thread % columns;",
+        "const int given = carried[0] != 0 || (started && started[thread]);",
+        "out[thread] = given ? starts[thread] : initial[back * columns + column];",
+    ),
+)  # fmt: skip
+
+_GATHER = FixedKernel(
+    "gather_starts",
+    (
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const ptrdiff_t after",
+        "const ptrdiff_t steps", "const double *const carried", "const unsigned char *const started",
+        "const long long *const lengths", "const real *const delta", "const ptrdiff_t delta_stride", "real *const out",
+    ),
+    (
+        "const ptrdiff_t back = thread / columns, column = thread % columns;",
+        "double sum = 0;",
+        "for (ptrdiff_t example = 0; example < (carried[0] != 0 ? 0 : size); example++) {",
+        "    if (started && started[(back * size + example) * columns + column]) continue;",
+        "    const ptrdiff_t end = before + (lengths ? lengths[example] : steps) + back;",
+        "    if (back < before) sum += delta[((before - 1 - back) * size + example) * delta_stride + column];",
+        "    if (back < after) sum += delta[(end * size + example) * delta_stride + column];",
+        "}",
+        "out[thread] = (real)sum;",
+    ),
+)  # fmt: skip
+
+COPY_KERNELS = (_APPLY,)
+"""Rows of a `LinearMap`, of `numbers` of which there are `size`, and behind these a 1; divided by the number of copies
+where derivatives are averaged."""
+
+START_KERNELS = (_START, _GATHER)
+"""The rows from which every example starts, (history, example, unit): from the initial state (history, unit), or as
+they are given; and the derivative by the initial state, from the rows around the steps: in front of step 1, and behind
+the last one of each sequence."""

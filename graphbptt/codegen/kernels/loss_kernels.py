@@ -1,0 +1,174 @@
+"""The terms of a network's loss as kernels: the mean of each, and its derivative where all that arrives is added up.
+
+    loss_0(threads, numbers, partial, arrived, predicted, stride, columns, wanted, weights, count, delta, delta_stride,
+           mean)
+
+`predicted` and `delta` lead to step 1 of the columns of a population, of which a term may read some (`columns`, else
+NULL); `wanted` and `weights` are those of the batch, and `count` the sum of the weights. Where `delta` is NULL there is
+no derivative. Units are independent of each other in most losses: then a thread does one unit of an example at a step,
+else all of them. As everywhere sums are in double precision (`graphbptt.codegen.kernels.sums`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.kernels.sums import frame_sum
+from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
+from graphbptt.codegen.precision import FLOAT64, Precision
+from graphbptt.codegen.text import block
+from graphbptt.ir.expression import Leaf, Load
+from graphbptt.ir.losses import LossRule, resolve_loss
+from graphbptt.ir.plan import LossSite, Plan
+
+__all__ = ["LossKernel", "write_loss"]
+
+FACTOR = "const real factor = weight * scale;"
+"""What the derivative of an example at a step is multiplied by."""
+
+PREDICTED, WANTED = Load("predicted"), Load("wanted")
+
+
+@dataclass(frozen=True, slots=True)
+class LossKernel:
+    """The kernel of one term.
+
+    Attributes
+    ----------
+    name : str
+    per_row : int
+        How many numbers each example has at each step for the kernel to add up.
+    columns : tuple of int, optional
+        Those that it reads; None where these are all.
+    labels : bool
+        Whether what is wanted are labels, one for each example and step.
+    parameters, lines : tuple of str
+        What it is given, the number of its threads first, and its text.
+    needs : tuple of str
+        The functions of the prelude that it calls.
+    """
+
+    name: str
+    per_row: int
+    columns: tuple[int, ...] | None
+    labels: bool
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+def write_loss(plan: Plan, site: LossSite, precision: Precision, dialect: Dialect) -> LossKernel:
+    """The kernel of the term of a site."""
+    term = plan.network.terms[site.term]
+    rule, _ = resolve_loss(plan.network, term)
+    width = site.predicted.width if term.units is None else len(term.units)
+    name = f"loss_{site.term}"
+    wanted = "const long long *const wanted" if rule.labels else "const real *const wanted"
+    parameters = (
+        "const real *const predicted", "const ptrdiff_t stride", "const int *const columns", wanted,
+        "const real *const weights", "const double *const count", "real *const delta",
+        "const ptrdiff_t delta_stride", "double *const mean",
+    )  # fmt: skip
+    writer = _LossWriter(rule, width, term.units is not None, site.accumulate, precision)
+    summand = list(writer.write_labels() if rule.labels else writer.write_unit())
+    finish = ["mean[0] = count[0] > 0 ? total / count[0] : 0;"]
+    head = [f"const real scale = (real)({FLOAT64.literal(term.weight)} / count[0]);"]
+    lines = frame_sum(name, parameters, summand, finish, dialect, head)
+    return LossKernel(
+        name, 1 if rule.labels else width, term.units, rule.labels, parameters, tuple(lines), writer.needs()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _LossWriter:
+    """Writes what a thread does; its ``row`` is an example at a step."""
+
+    rule: LossRule
+    width: int
+    selects: bool
+    accumulate: bool
+    precision: Precision
+
+    def needs(self) -> tuple[str, ...]:
+        if self.rule.labels:
+            return ("real_exp", "real_log")
+        return tuple(elementary_needs([store.expression for store in self._stores()]))
+
+    def _stores(self) -> list[Store]:
+        assert self.rule.unit is not None, "a loss whose units meet has labels"
+        value, slope = self.rule.unit(PREDICTED, WANTED, np.finfo(self.precision.name))
+        return [Store("loss", value), Store("slope", slope)]
+
+    def _column(self, index: str) -> str:
+        return f"columns[{index}]" if self.selects else index
+
+    def write_unit(self) -> Iterator[str]:
+        """A thread for each unit."""
+        yield f"const ptrdiff_t row = thread / {self.width}, j = thread % {self.width};"
+        yield f"const ptrdiff_t column = {self._column('j')};"
+        yield "const real weight = weights[row];"
+        access: dict[Leaf, str] = {
+            PREDICTED: "predicted[row * stride + column]",
+            WANTED: f"wanted[row * {self.width} + j]",
+        }
+        lines = emit_stores(self._stores(), lambda leaf: Access(access[leaf]), self.precision)
+        target = "delta[row * delta_stride + column]"
+        yield from block(
+            "if (weight != 0)",
+            [
+                "real loss, slope;",
+                *lines,
+                "sum += (double)weight * loss;",
+                FACTOR,
+                f"if (delta) {target} {'+=' if self.accumulate else '='} slope * factor;",
+            ],
+        )
+        if not self.accumulate:
+            yield f"else if (delta) {target} = 0;"
+
+    def write_labels(self) -> Iterator[str]:
+        """A thread for all units of an example."""
+        yield "const ptrdiff_t row = thread;"
+        yield "const real weight = weights[row];"
+        yield "const real *const x = predicted + row * stride;"
+        yield "real *const d = delta ? delta + row * delta_stride : 0;"
+        each = f"for (ptrdiff_t j = 0; j < {self.width}; j++)"
+        kind = self._write_probabilities if self.rule.of_probabilities else self._write_logits
+        yield from block("if (weight != 0)", [*kind(each)])
+        if not self.accumulate:
+            yield from block("else if (d)", [f"{each} d[{self._column('j')}] = 0;"])
+
+    def _write_logits(self, each: str) -> Iterator[str]:
+        """The logarithm of the sum of exponentials, none of which overflows."""
+        j = self._column("j")
+        right = self._column("wanted[row]")
+        yield f"real largest = x[{self._column('0')}];"
+        yield f"{each} largest = x[{j}] > largest ? x[{j}] : largest;"
+        yield "real whole = 0;"
+        yield f"{each} whole += real_exp(x[{j}] - largest);"
+        yield f"sum += (double)weight * (real_log(whole) + (largest - x[{right}]));"
+        yield FACTOR
+        yield from self._write_slopes(each, f"real_exp(x[{j}] - largest) / whole", "1")
+
+    def _write_probabilities(self, each: str) -> Iterator[str]:
+        """Those that are left out do not count; below the smallest number the logarithm is constant."""
+        tiny = self.precision.literal(float(np.finfo(self.precision.name).tiny))
+        yield "real whole = 0;"
+        yield f"{each} whole += x[{self._column('j')}];"
+        yield f"whole = whole > {tiny} ? whole : {tiny};"
+        yield f"const real chosen = x[{self._column('wanted[row]')}];"
+        yield f"const real right = chosen > {tiny} ? chosen : {tiny};"
+        yield "sum += (double)weight * (real_log(whole) - real_log(right));"
+        yield FACTOR
+        yield from self._write_slopes(each, "1 / whole", "(right == chosen ? 1 / right : 0)")
+
+    def _write_slopes(self, each: str, slope: str, at_right: str) -> Iterator[str]:
+        """The derivative by each unit, of which that by the right one is less by `at_right`."""
+        sign = "+=" if self.accumulate else "="
+        less = f"(j == wanted[row] ? {at_right} : 0)"
+        store = f"d[{self._column('j')}] {sign} ({slope} - {less}) * factor;"
+        yield from block("if (d)", [f"{each} {store}"])

@@ -1,0 +1,260 @@
+"""The operations of a plan on rows as kernels: neighbours that one thread can do for itself are one kernel.
+
+    kernels := Kernels(text, signatures, sweeps, losses, copies)    the sweeps by the index of their stage and whether
+                                                    they run backward, and what stands at their edges
+    sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
+    work    := Kernel | Product | Contract | Reduction
+    kernel  := Kernel(name, columns, lines, arguments, reads, writes)       a thread for each row and each of `columns`,
+                                                    or for each lane of a softmax
+    reduce  := Reduction(row, source)               what is added up over steps and examples: a view of the plan, or
+                                                    what a kernel writes
+
+A kernel is called as ``name(threads, step, size, pointers...)``: its rows begin at the examples of `step`, counted from
+0, of a batch of `size`; with ``threads = size * columns`` they are those of one step, with `steps` times as many those
+of a whole sequence. Pointers lead to step 1. In C, where a machine without a GPU can run them, a kernel is a loop over
+its threads; these do not depend on each other, so any order has the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from graphbptt.codegen.arguments import Argument, Arguments, Summands
+from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.elementary import prelude
+from graphbptt.codegen.kernels.copy_maps import CopyMaps, map_copies
+from graphbptt.codegen.kernels.edge_kernels import COPY_KERNELS, START_KERNELS
+from graphbptt.codegen.kernels.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
+from graphbptt.codegen.kernels.lane_softmax import SOFTMAX_NEEDS, count_lanes, emit_lanes, write_softmax
+from graphbptt.codegen.kernels.loss_kernels import LossKernel, write_loss
+from graphbptt.codegen.kernels.sums import SUM_PARAMETERS, emit_adding
+from graphbptt.codegen.launches.launch_plan import THREADS, Signature
+from graphbptt.codegen.lookup import Lookup
+from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
+from graphbptt.codegen.pointwise import Store
+from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.rows.accesses import find_accesses
+from graphbptt.codegen.rows.columns import ColumnWriter
+from graphbptt.codegen.rows.fusion import fuse_rows
+from graphbptt.codegen.rows.row_groups import GroupWriter, SequenceArguments, count_columns
+from graphbptt.codegen.rows.rows import RowOperation
+from graphbptt.codegen.text import block, remark
+from graphbptt.ir.expression import Load
+from graphbptt.ir.operations import (
+    Contract,
+    Operation,
+    Product,
+    Reduce,
+    Row,
+    Softmax,
+    SoftmaxGradient,
+    View,
+    views_in,
+)
+from graphbptt.ir.plan import Plan, Stage
+
+__all__ = [
+    "COUNT",
+    "Kernel",
+    "KernelSweep",
+    "Kernels",
+    "Reduction",
+    "Work",
+    "frame_kernel",
+    "write_kernels",
+]
+
+COUNT = "const ptrdiff_t threads"
+"""What every kernel is given first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """`reads` are the views that it needs as they were before it, `writes` those that it changes."""
+
+    name: str
+    columns: int
+    lines: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    reads: tuple[View, ...] = ()
+    writes: tuple[View, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    row: Row
+    source: View | Kernel
+
+
+Work = Kernel | Product | Contract | Reduction
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSweep:
+    before: tuple[Work, ...]
+    each: tuple[tuple[int, Work], ...]
+    after: tuple[Work, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """CUDA or C text, and what runs in which order."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+    sweeps: dict[tuple[int, bool], KernelSweep]
+    losses: tuple[LossKernel, ...]
+    copies: CopyMaps = field(compare=False)
+
+    def kernels(self) -> Iterator[Kernel]:
+        """Every kernel of the plan."""
+        for sweep in self.sweeps.values():
+            for work in (*sweep.before, *(item for _, item in sweep.each), *sweep.after):
+                kernel = work.source if isinstance(work, Reduction) else work
+                if isinstance(kernel, Kernel):
+                    yield kernel
+
+
+def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels:
+    """All sweeps of a plan."""
+    writer = _KernelWriter(plan, precision, dialect)
+    sweeps = {
+        (index, backward): writer.write_sweep(index, stage, backward)
+        for index, stage in enumerate(plan.stages)
+        for backward in (False, True)
+    }
+    losses = tuple(write_loss(plan, site, precision, dialect) for site in plan.losses)
+    needs = writer.needs.union(NOISE_NEEDS if writer.noisy else (), *(loss.needs for loss in losses))
+    lines = emit_normal(precision, dialect) if writer.noisy else []
+    lines += emit_lanes(dialect) if writer.joining else []
+    signatures = []
+    fixed = (*EDGE_KERNELS, *COPY_KERNELS, *START_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
+    for name, parameters, body in (
+        *((item.name, item.parameters, item.lines) for item in fixed),
+        *writer.written,
+    ):
+        lines += frame_kernel(name, parameters, body, dialect)
+        signatures.append(Signature(name, (COUNT, *parameters)))
+    head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
+    lines += emit_adding(dialect)
+    for loss in losses:
+        lines += loss.lines
+        signatures.append(Signature(loss.name, (COUNT, *SUM_PARAMETERS, *loss.parameters)))
+    return Kernels("\n".join([*head, *lines]), tuple(signatures), sweeps, losses, map_copies(plan))
+
+
+def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dialect: Dialect) -> list[str]:
+    """A function whose body knows the number of its ``thread``, of as many as its first argument says."""
+    if dialect.name == "CUDA":
+        start = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}('
+        index = "const ptrdiff_t thread = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x;"
+        lines = [index, *block("if (thread < threads)", body)]
+    else:
+        start = f"void {name}("
+        lines = block("for (ptrdiff_t thread = 0; thread < threads; thread++)", body)
+    *listed, last = (COUNT, *parameters)
+    return [start, *(f"    {parameter}," for parameter in listed), *block(f"{last})", lines), ""]
+
+
+class _KernelWriter:
+    """Writes the kernels of a plan one after the other."""
+
+    def __init__(self, plan: Plan, precision: Precision, dialect: Dialect) -> None:
+        self.plan = plan
+        self.lookup = Lookup.of(plan)
+        self.precision = precision
+        self.dialect = dialect
+        self.needs: set[str] = set()
+        self.noisy = self.joining = False
+        self.written: list[tuple[str, list[str], list[str]]] = []
+
+    def write_sweep(self, index: int, stage: Stage, backward: bool) -> KernelSweep:
+        sweep = stage.backward if backward else stage.forward
+        name = f"{'backward' if backward else 'forward'}_{index}"
+        each = [
+            (phase, work)
+            for number, (phase, items) in enumerate(groupby(sweep.each, key=lambda item: item[0]))
+            for work in self._write(f"{name}_each_{number}", [operation for _, operation in items], False)
+        ]
+        before, after = (
+            tuple(self._write(f"{name}_{place}", operations, True))
+            for place, operations in (("before", sweep.before), ("after", sweep.after))
+        )
+        return KernelSweep(before, tuple(each), after)
+
+    def _write(self, name: str, operations: Iterable[Operation], whole: bool) -> Iterator[Work]:
+        """Each stretch of operations on rows as kernels, everything else as it is."""
+        number = 0
+        for on_rows, items in groupby(operations, key=lambda item: isinstance(item, RowOperation)):
+            if not on_rows:
+                for item in items:
+                    assert isinstance(item, Product | Contract | Reduce)
+                    yield (
+                        self._write_reduction(f"{name}_{number}", item) if isinstance(item, Reduce) else item
+                    )
+                    number += isinstance(item, Reduce)
+                continue
+            rows = [item for item in items if isinstance(item, RowOperation)]
+            for group in fuse_rows(self.plan, rows, whole):
+                kernel = self._write_group(f"{name}_{number}", group)
+                if kernel is not None:
+                    yield kernel
+                    number += 1
+
+    def _write_group(self, name: str, group: tuple[RowOperation, ...]) -> Kernel | None:
+        """None where states are copied to the memory in which they are, and nothing else is done."""
+        first, *others = group
+        if isinstance(first, Softmax | SoftmaxGradient):
+            assert not others, "a softmax shares its kernel"
+            return self._write_softmax(name, first)
+        arguments = SequenceArguments(self.lookup)
+        writer = GroupWriter(arguments, self.precision, name)
+        lines = writer.write(group)
+        self.needs |= writer.needs
+        self.noisy |= writer.noisy
+        if not lines:
+            return None
+        return self._finish(name, arguments, count_columns(group), lines, *find_accesses(arguments, group))
+
+    def _write_softmax(self, name: str, operation: Softmax | SoftmaxGradient) -> Kernel:
+        arguments = SequenceArguments(self.lookup)
+        titles, lines = remark(arguments.explain(operation)), write_softmax(arguments, operation)
+        self.needs.update(SOFTMAX_NEEDS)
+        self.joining = True
+        accesses = find_accesses(arguments, (operation,))
+        return self._finish(name, arguments, count_lanes(self.dialect), [*titles, *lines], *accesses)
+
+    def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
+        arguments, width, expression = SequenceArguments(self.lookup), reduce.row.width, reduce.expression
+        if (
+            isinstance(expression, Load)
+            and isinstance(expression.slot, View)
+            and expression.slot.width == width
+        ):
+            return Reduction(reduce.row, expression.slot)
+        writer = ColumnWriter(arguments, self.precision)
+        target = f"{arguments.name(Summands(width))}[row * {width} + j]"
+        lines = writer.write_stores([Store(target, expression)], width)
+        self.needs |= writer.needs
+        reads = tuple(views_in(expression))
+        return Reduction(reduce.row, self._finish(name, arguments, width, lines, reads, ()))
+
+    def _finish(
+        self,
+        name: str,
+        arguments: Arguments,
+        columns: int,
+        lines: list[str],
+        reads: tuple[View, ...],
+        writes: tuple[View, ...],
+    ) -> Kernel:
+        place = ["const ptrdiff_t row = step * size + thread, j = 0;"]
+        if columns > 1:
+            place = [f"const ptrdiff_t row = step * size + thread / {columns}, j = thread % {columns};"]
+        # Each leads to an array of its own, so what was stored by one need not be loaded again for another.
+        pointers = arguments.parameters(self.dialect.restrict)
+        parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *pointers]
+        self.written.append((name, parameters, [*place, *lines]))
+        return Kernel(name, columns, tuple(lines), tuple(arguments), reads, writes)

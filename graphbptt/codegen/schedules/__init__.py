@@ -1,0 +1,1 @@
+"""From kernels and a shape of batches to launches, in order."""

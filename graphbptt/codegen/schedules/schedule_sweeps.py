@@ -1,0 +1,238 @@
+"""The sweeps of a plan as launches and products, step by step, on the arrays of one shape of batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import isqrt
+
+from graphbptt.codegen.arguments import (
+    Argument,
+    Held,
+    Holds,
+    NoiseKey,
+    Padded,
+    Rows,
+    Summands,
+    Vector,
+    Weights,
+)
+from graphbptt.codegen.kernels.copy_maps import VECTOR
+from graphbptt.codegen.kernels.write_kernels import Kernel, Kernels, KernelSweep, Reduction, Work
+from graphbptt.codegen.launches.assemble_launches import Part
+from graphbptt.codegen.launches.launch_plan import (
+    Address,
+    Command,
+    DeviceArray,
+    Launch,
+    Multiply,
+    Region,
+    Section,
+    launch,
+)
+from graphbptt.codegen.persistent.write_persistent import PersistentKernel
+from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.schedules.fixed_launches import (
+    EntryParts,
+    contract_entries,
+    fill_padding,
+    multiply_entries,
+    sum_rows,
+)
+from graphbptt.codegen.schedules.persistent_launch import launch_persistent
+from graphbptt.codegen.schedules.place_arrays import Places
+from graphbptt.ir.operations import Contract, Product, View
+from graphbptt.ir.plan import Plan, SparseBlock, Stage
+
+__all__ = ["schedule_sweeps"]
+
+SUMMANDS, SUMS = "summands", "sums"
+"""Scratch: what is to be added up, and the sums of its parts."""
+
+
+def schedule_sweeps(
+    plan: Plan,
+    kernels: Kernels,
+    precision: Precision,
+    places: Places,
+    persistent: Mapping[tuple[int, bool], PersistentKernel],
+) -> Part:
+    """The states of all steps, stage by stage, and their derivatives, the last stage first.
+
+    Where there is a `persistent` kernel for a loop over steps, by the index of its stage and whether it runs backward,
+    it takes the place of that.
+    """
+    scheduler = _SweepScheduler(plan, places)
+    stages = list(enumerate(plan.stages))
+    forward = tuple(
+        command
+        for index, stage in stages
+        for part in (
+            scheduler.schedule(stage, kernels.sweeps[index, False], False, persistent.get((index, False))),
+            scheduler.pad(stage),
+        )
+        for command in part
+    )
+    backward = tuple(
+        command
+        for index, stage in reversed(stages)
+        for command in scheduler.schedule(
+            stage, kernels.sweeps[index, True], True, persistent.get((index, True))
+        )
+    )
+    scratch = tuple(
+        DeviceArray(name, "scratch", (size,), precision.name) for name, size in scheduler.scratch.items()
+    )
+    return Part(scratch, (Section("forward", forward), Section("backward", backward)))
+
+
+class _SweepScheduler:
+    """Turns work into commands; `scratch` is how much of it was asked for so far."""
+
+    def __init__(self, plan: Plan, places: Places) -> None:
+        self.plan, self.places, self.shape = plan, places, places.shape
+        self.scratch: dict[str, int] = {}
+
+    def schedule(
+        self, stage: Stage, sweep: KernelSweep, backward: bool, persistent: PersistentKernel | None
+    ) -> Iterator[Command]:
+        """All commands of one direction of a stage, in order."""
+        steps = self.shape.steps
+        stretches = [(step, step) for step in range(1, steps + 1)] if self.shape.stepwise else [(1, steps)]
+        for work in sweep.before:
+            for first, last in stretches:
+                yield from self._do(work, first, last)
+        loop = self._iterate(stage, sweep, backward)
+        if persistent is None:
+            yield from loop
+        else:
+            pointers = [self._find(argument) for argument in persistent.arguments]
+            yield launch_persistent(persistent, pointers, loop, self.places)
+        for work in sweep.after:
+            yield from self._do(work, 1, steps)
+
+    def _iterate(self, stage: Stage, sweep: KernelSweep, backward: bool) -> Iterator[Command]:
+        """The loop over steps."""
+        steps = self.shape.steps
+        lag = max((phase for phase, _ in sweep.each), default=0)
+        iterations = range(1, steps + lag + 1) if sweep.each else range(0)
+        for iteration in reversed(iterations) if backward else iterations:
+            for phase, work in sweep.each:
+                step = iteration - phase
+                if 1 <= step <= steps:
+                    at = steps + 1 - step if stage.mode == "reverse" else step
+                    yield from self._do(work, at, at)
+
+    def pad(self, stage: Stage) -> Iterator[Command]:
+        """Put the initial state in place of what was computed behind the sequences' ends."""
+        for name in stage.populations if self.shape.ragged else ():
+            placement = self.plan.placement[name]
+            initial = self.places.whole(f"initial:{name}")
+            yield fill_padding(self.places, name, self.places.steps(placement.state), initial, first=0)
+            if placement.net is not None and self.places.home(placement.net.buffer) == placement.net.buffer:
+                yield fill_padding(self.places, name, self.places.steps(placement.net), None, first=0)
+
+    def _do(self, work: Work, first: int, last: int) -> Iterator[Command]:
+        match work:
+            case Kernel():
+                yield self._launch(work, first, last)
+            case Reduction():
+                yield from self._reduce(work, first, last)
+            case Product():
+                sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
+                yield (self._multiply_entries if sparse else self._multiply)(work, first, last)
+            case Contract():
+                sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
+                yield (self._contract_entries if sparse else self._contract)(work, first, last)
+
+    def _launch(self, kernel: Kernel, first: int, last: int, summands: Region | None = None) -> Launch:
+        rows = (last - first + 1) * self.shape.size
+        reads, writes = (
+            tuple(self.places.rows(view, first, last) for view in views)
+            for views in (kernel.reads, kernel.writes)
+        )
+        given = [self._find(argument) for argument in kernel.arguments]
+        beside = [
+            self.places.whole(value.array)
+            for argument, value in zip(kernel.arguments, given, strict=True)
+            if value is not None and not isinstance(argument, Rows | Summands)
+        ]
+        if summands is not None:
+            writes = (*writes, summands)
+        arguments = (first - 1, self.shape.size, *given)
+        return launch(kernel.name, rows * kernel.columns, arguments, reads=(*reads, *beside), writes=writes)
+
+    def _find(self, argument: Argument) -> Address | None:
+        match argument:
+            case Rows(buffer):
+                return self.places.first_step(buffer)
+            case Held(population):
+                return self._address(f"held:{population}")
+            case Holds(population):
+                return self._address(f"holds:{population}")
+            case Padded():
+                return Address("padded") if self.shape.ragged else None
+            case NoiseKey(population):
+                return Address(f"noise:{population}")
+            case Vector():
+                return self.places.copy(VECTOR).address
+            case Weights(matrix):
+                return self.places.copy(matrix).address
+            case Summands():
+                return Address(SUMMANDS)
+        raise AssertionError(f"{argument} belongs to no kernel")
+
+    def _address(self, name: str) -> Address | None:
+        """What there is only for some shapes of batches."""
+        return Address(name) if name in self.places.arrays else None
+
+    def _reduce(self, reduction: Reduction, first: int, last: int) -> Iterator[Command]:
+        """Sums over rows, which the kernel writes or the plan's buffers hold."""
+        source, out = reduction.source, self.places.vector(reduction.row, derivative=True)
+        if isinstance(source, View):
+            yield from self._sum(self.places.rows(source, first, last), out)
+            return
+        rows = (last - first + 1) * self.shape.size
+        summands = self._claim(SUMMANDS, rows, source.columns)
+        yield self._launch(source, first, last, summands)
+        yield from self._sum(summands, out)
+
+    def _sum(self, source: Region, out: Region) -> Iterator[Command]:
+        """In two passes where there are many rows: as many sums as each of them has summands."""
+        parts = isqrt(source.rows - 1) + 1
+        if parts > 2:
+            sums = self._claim(SUMS, parts, source.columns)
+            yield sum_rows(source, sums)
+            source = sums
+        yield sum_rows(source, out)
+
+    def _claim(self, name: str, rows: int, columns: int) -> Region:
+        """Scratch, the same for all that need it one after the other."""
+        self.scratch[name] = max(self.scratch.get(name, 0), rows * columns)
+        return Region(name, 0, rows, columns, columns)
+
+    def _multiply(self, product: Product, first: int, last: int) -> Multiply:
+        source, out = (self.places.rows(view, first, last) for view in (product.source, product.out))
+        weights = self.places.copy(product.weights)
+        if product.transposed:  # of which only as many columns are needed as `out` has
+            weights = replace(weights, rows=out.columns)
+        return Multiply(out, source, weights, transpose_b=product.transposed, accumulate=product.accumulate)
+
+    def _contract(self, contract: Contract, first: int, last: int) -> Multiply:
+        source, delta = (self.places.rows(view, first, last) for view in (contract.source, contract.delta))
+        gradient = self.places.copy(contract.weights, derivative=True)
+        return Multiply(gradient, source, delta, transpose_a=True)
+
+    def _multiply_entries(self, product: Product, first: int, last: int) -> Launch:
+        source, out = (self.places.rows(view, first, last) for view in (product.source, product.out))
+        parts = ("column_starts", "column_rows", "column_values")
+        if product.transposed:
+            parts = ("starts", "columns", "values")
+        weights = EntryParts(*(self.places.entries(product.weights, part) for part in parts))
+        return multiply_entries(source, weights, out, product.accumulate)
+
+    def _contract_entries(self, contract: Contract, first: int, last: int) -> Launch:
+        source, delta = (self.places.rows(view, first, last) for view in (contract.source, contract.delta))
+        rows, columns = (self.places.entries(contract.weights, part) for part in ("rows", "columns"))
+        out = self.places.copy(contract.weights, derivative=True)
+        return contract_entries(source, delta, rows, columns, out)
