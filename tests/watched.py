@@ -24,8 +24,15 @@ def allocate(self: Workspace, *shape: int) -> np.ndarray[Any, Any]:
     return array
 
 
-Workspace.allocate = allocate  # type: ignore[method-assign]
-flags.COMMON = tuple("-O1" if flag == "-O3" else flag for flag in flags.COMMON)
+def pytest_configure() -> None:
+    """As a plugin alone: to import this module, as a search for doctests does, changes nothing."""
+    watch()
+
+
+def watch() -> None:
+    """Change what is allocated, and compiled, in this process."""
+    Workspace.allocate = allocate  # type: ignore[method-assign]
+    flags.COMMON = tuple("-O1" if flag == "-O3" else flag for flag in flags.COMMON)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

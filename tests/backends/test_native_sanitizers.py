@@ -24,6 +24,7 @@ from graphbptt.compiler import compile_network
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_native import NativeExecutable, backend, program, threads
 
+watched.watch()
 write = program.write_source
 
 def plant(plan, precision, vectors, check):
