@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from graphbptt.codegen.arguments import Arguments
 from graphbptt.codegen.rows.computes import is_there
@@ -17,15 +18,14 @@ def find_accesses(
 ) -> tuple[tuple[View, ...], tuple[View, ...]]:
     """The views that a group reads as they were before it, and those that it writes.
 
-    What only some threads write, as states that are set here and there, is read as well: the rest of it stays.
+    What only some threads write, as states that are set here and there, is read as well: the rest of it stays. Of what
+    the group itself wrote some columns of before it adds to all, only the others are read.
     """
     reads: dict[View, None] = {}
     written: list[View] = []
     for loads, write in (access for operation in group for access in _list_accesses(arguments, operation)):
         needed = loads if write.how == "set" else (*loads, write.view)
-        reads.update(
-            (view, None) for view in needed if not any(_covers(arguments, one, view) for one in written)
-        )
+        reads.update((part, None) for view in needed for part in _find_rest(arguments, written, view))
         written.append(write.view)
     return tuple(reads), tuple(dict.fromkeys(written))
 
@@ -40,8 +40,20 @@ def _list_accesses(arguments: Arguments, operation: RowOperation) -> Iterator[tu
             yield tuple(views_in(item.expression)), item.writes()
 
 
-def _covers(arguments: Arguments, written: View, view: View) -> bool:
-    """Whether all of a view was written, by the thread that reads it."""
-    home = arguments.home
-    same = home(written) == home(view) and written.shift == view.shift
-    return same and written.start <= view.start and view.stop <= written.stop
+def _find_rest(arguments: Arguments, written: Iterable[View], view: View) -> list[View]:
+    """What of a view was not written; what was, was so by the thread that reads it."""
+    rest = [view]
+    for one in written:
+        if arguments.home(one) == arguments.home(view) and one.shift == view.shift:
+            rest = [part for piece in rest for part in _cut_out(one, piece)]
+    return rest
+
+
+def _cut_out(written: View, view: View) -> Iterator[View]:
+    """The columns of a view before those that were written, and those behind them."""
+    for start, stop in (
+        (view.start, min(view.stop, written.start)),
+        (max(view.start, written.stop), view.stop),
+    ):
+        if start < stop:
+            yield replace(view, start=start, stop=stop)

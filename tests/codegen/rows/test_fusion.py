@@ -57,6 +57,17 @@ def test_what_adds_to_two_steps_is_two_kernels() -> None:
     assert fuse_rows(PLAN, [both], whole=False) == [(both,)]
 
 
+def test_additions_to_the_columns_of_several_writes_are_behind_these() -> None:
+    """Where they begin with the columns of a write, each thread adds to what it wrote itself."""
+    first, second, union = (View("b", *columns, shift=-1) for columns in ((0, 2), (2, 4), (0, 4)))
+    added = Assignment(union, Load(View("a", 0, 4)), True)
+    one, other = (Assignment(out, Load(View("a", 0, 2))) for out in (first, second))
+    both = Compute((added, one, other))
+    kernels = [(Compute((one,)), Compute((other,))), (Compute((added,)),)]
+    assert fuse_rows(PLAN, [both], whole=False) == kernels
+    assert fuse(Compute((added, one)), whole=False) == [1]
+
+
 def test_softmax_stays_alone() -> None:
     assert fuse(copy(B, A), Softmax(C, B), copy(View("d", 0, 4), A)) == [1, 1, 1]
 
