@@ -136,9 +136,19 @@ def forced_choice() -> FoldedNetwork:
 
 def shared_gates() -> FoldedNetwork:
     """Products of what comes in with three loops, one of which gates two: their derivatives overlap."""
+    return _gated({"d": "a", "e": "b", "f": "b", "g": "c"})
+
+
+def paired_gates() -> FoldedNetwork:
+    """The same where each of two neighbouring loops gates two: their slopes are those loops' states, repeated."""
+    return _gated({"d": "a", "e": "a", "f": "b", "g": "b"})
+
+
+def _gated(gates: dict[str, str]) -> FoldedNetwork:
+    """Products of what comes in with the loops a, b and c, by the loop that each is multiplied with."""
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
     graph.add_node("x", units=INPUTS)
-    loops, gates = "abc", {"d": "a", "e": "b", "f": "b", "g": "c"}
+    loops = "abc"
     for loop in loops:
         graph.add_node(loop, units=HIDDEN, activation="tanh")
     for gate, loop in gates.items():
@@ -161,7 +171,7 @@ def noisy() -> FoldedNetwork:
 
 NETWORKS = (
     elman, lstm, bidirectional, delay_lines, teacher_forcing, attractor, two_losses, competition, forced_choice,
-    shared_gates,
+    paired_gates, shared_gates,
 )  # fmt: skip
 
 NOISES = (Noise(1), None, Noise(2, example=3))

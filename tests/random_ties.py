@@ -60,9 +60,12 @@ def ties(draw: st.DrawFn, sketch: Sketch) -> None:
         chosen = members[: draw(st.integers(2, len(members)))]
         square = len(shape) == 2 and shape[0] == shape[1]
         combine = draw(st.sampled_from(("sum", "mean")))
+        group = f"tie{number}"
+        if sketch.inner:  # groups of several cells that have one name must be alike
+            group = f"inner {combine} {group} {'x'.join(map(str, shape))}"
         for position, (attributes, key, turned) in enumerate(chosen):
             tie = {
-                "group": f"{'inner ' if sketch.inner else ''}tie{number}",
+                "group": group,
                 "scale": draw(st.sampled_from((1.0, -1.0, 0.5, 2.0))),
                 "transpose": draw(st.booleans()) if square else turned,
                 "combine": combine,

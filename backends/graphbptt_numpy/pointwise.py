@@ -126,13 +126,20 @@ def _columns(instruction: Instruction) -> tuple[str, int]:
 
 
 def _join(a: Instruction, b: Instruction) -> Instruction | None:
-    """One call in place of two that apply a function of one argument to neighbouring columns."""
+    """One call in place of two that apply a function of one argument to neighbouring columns; not where one of them
+    repeats the argument along the result, which together they would repeat in another order."""
     if a.function is not b.function or len(a.arguments) != 1 or len(b.arguments) != 1:
         return None
     argument, out = _union(a.arguments[0], b.arguments[0]), _union(a.out, b.out)
     if argument is None or out is None:
         return None
+    if any(_width(item.arguments[0]) != _width(item.out) for item in (a, b)):
+        return None
     return Instruction(a.function, (argument,), out, (argument, out))
+
+
+def _width(place: Place) -> int | None:
+    return place.width if isinstance(place, View) else None
 
 
 def _union(a: Place, b: Place) -> View | None:

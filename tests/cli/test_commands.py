@@ -84,10 +84,12 @@ def test_a_kept_spec_finds_its_data_from_anywhere(here: Path) -> None:
 
 
 def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
+    # What a shell starts in the background ignores interrupts, and so would what it starts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [
         sys.executable,
-        "-m",
-        "graphbptt",
+        "-c",
+        heeding + "from graphbptt.cli import main; main()",
         "train",
         ADDITION,
         *QUICK,
@@ -99,8 +101,6 @@ def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # What a shell starts in the background ignores interrupts, and so would what it starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
