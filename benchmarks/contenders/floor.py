@@ -59,8 +59,11 @@ class Floor:
 
 
 def bind_products(left: Array, right: Array, out: Array) -> list[Call]:
-    """Calls that set `out` to ``left.T @ right``: NumPy's and, where a C compiler works, that of our generated C."""
-    calls: list[Call] = [partial(np.dot, left.T, right, out)]
+    """Calls that set `out` to ``left.T @ right``: where a C compiler works that of our generated C, and NumPy's.
+
+    NumPy's comes last: the threads of its library spin for a while after a call, and would slow down the other.
+    """
+    by_numpy = partial(np.dot, left.T, right, out)
     backend, precision = NativeBackend(), precision_of(out.dtype)
     height, width = out.shape
     try:
@@ -70,14 +73,14 @@ def bind_products(left: Array, right: Array, out: Array) -> list[Call]:
         source = "\n".join([prelude([], precision, C), *lines, ""])
         function = load_library(source, backend.toolchain, backend.cache).functions.contract_rows
     except BackendError:
-        return calls
+        return [by_numpy]
 
     def make_room(part: int, numbers: int) -> Array:
         del part
         return np.empty(numbers, out.dtype)
 
     cores = count_cores()
-    return [*calls, *bind_matrix_contraction(function, contraction, left, right, out, cores, make_room)]
+    return [*bind_matrix_contraction(function, contraction, left, right, out, cores, make_room), by_numpy]
 
 
 def find_fastest(calls: Sequence[Call]) -> Call:
