@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.compilation import time_compilation
@@ -67,13 +68,15 @@ def _write_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default=DEFAULT.device, choices=list(DEVICES), help="where they run")
     parser.add_argument("--dtype", default=DEFAULT.dtype, choices=["float32", "float64"])
     numbers = {
-        "rounds": "the least number of rounds for each workload",
-        "seconds": "the least time for each workload",
-        "patience": "the seconds after which a contender that is not ready is left out",
+        "rounds": (1, "the least number of rounds for each workload"),
+        "seconds": (0, "the least time for each workload"),
+        "patience": (1, "the seconds after which a contender that is not ready is left out"),
     }
-    for name, meaning in numbers.items():
+    for name, (least, meaning) in numbers.items():
         default = getattr(DEFAULT, name)
-        parser.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
+        parser.add_argument(
+            f"--{name}", type=partial(_read_number, least, type(default)), default=default, help=meaning
+        )
     parser.add_argument(
         "--json",
         type=Path,
@@ -81,6 +84,17 @@ def _write_parser() -> argparse.ArgumentParser:
         help="where the results go, the table beside it; else it is printed",
     )
     return parser
+
+
+def _read_number(least: int, kind: type[int] | type[float], text: str) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = kind(least - 1)
+    if not least <= number < float("inf"):
+        what = "whole number" if kind is int else "number"
+        raise argparse.ArgumentTypeError(f"{text} is no {what} from {least} on")
+    return number
 
 
 def _list_workloads(device: str) -> list[str]:

@@ -29,6 +29,7 @@ __all__ = ["Cache", "cache_folder", "hash_parts", "open_cache"]
 CHECKSUM = "checksum"
 UNFINISHED = ".unfinished-"
 
+_ANOTHER = "name another folder in $GRAPHBPTT_CACHE"
 _SMALL = (
     "graphbptt compiles some networks anew that it compiled within a day: {folder} is full, with {limit:g} MB; "
     "name a folder for each of your projects in $GRAPHBPTT_CACHE"
@@ -67,6 +68,10 @@ def open_cache(environ: Mapping[str, str] = os.environ) -> Cache:
         wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = wanted.resolve(strict=True)
         danger = _danger(folder)
+    except (FileExistsError, NotADirectoryError):
+        danger = (
+            f"{next(path for path in (*reversed(wanted.parents), wanted) if not path.is_dir())} is no folder"
+        )
     except (
         OSError,
         ValueError,
@@ -74,7 +79,7 @@ def open_cache(environ: Mapping[str, str] = os.environ) -> Cache:
     ) as error:  # a name no file can have; nobody knows where home is
         return Cache(None, f"nothing is kept between runs: {error}")
     if danger:
-        return Cache(None, f"nothing is kept between runs: {danger}; name another folder in $GRAPHBPTT_CACHE")
+        return Cache(None, f"nothing is kept between runs: {danger}; {_ANOTHER}")
     return Cache(folder)
 
 
@@ -140,7 +145,10 @@ class Cache:
         except OSError as error:
             return f"{self.folder}, which cannot be read: {error}"
         entries = f"{len(sizes)} entr{'y' if len(sizes) == 1 else 'ies'}"
-        return f"{self.folder}, {sum(sizes) / 2**20:.1f} MB in {entries}; it may grow to {LIMIT / 2**20:g} MB"
+        held = f"{self.folder}, {sum(sizes) / 2**20:.1f} MB in {entries}"
+        if not os.access(self.folder, os.W_OK):
+            return f"{held}; it cannot be written, so nothing more is kept; {_ANOTHER}"
+        return f"{held}; it may grow to {LIMIT / 2**20:g} MB"
 
     def remove(self, key: str) -> None:
         """Make room for another entry, where one is of no use; that need not work."""

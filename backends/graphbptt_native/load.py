@@ -126,17 +126,22 @@ def compile_source(
     ending = outcome.describe(seconds) if not outcome.succeeded else "makes no file and reports no error"
     message = [f"the C compiler {ending}{_pick(lines)}"]
     if len(lines) > 1:
-        message += ["it said:", *(f"  {line[:COLUMNS_SHOWN]}" for line in lines[:LINES_SHOWN])]
+        message += ["it said:", *(f"  {_show(line)}" for line in lines[:LINES_SHOWN])]
     if len(lines) > LINES_SHOWN:
         message.append(f"  and {len(lines) - LINES_SHOWN} lines more")
     message.append(_how_to_repeat(source, toolchain, cache))
     raise CompilerError("\n  ".join(message))
 
 
+def _show(line: str) -> str:
+    """The beginning of a line, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:COLUMNS_SHOWN].expandtabs())
+
+
 def _pick(lines: Sequence[str]) -> str:
     """The line that says most: the first error, else the first of all."""
     telling = next((line for line in lines if "error" in line), next(iter(lines), ""))
-    return f": {telling.strip()[:COLUMNS_SHOWN]}" if telling else ""
+    return f": {_show(telling.strip())}" if telling else ""
 
 
 def _how_to_repeat(source: str, toolchain: Toolchain, cache: Cache) -> str:

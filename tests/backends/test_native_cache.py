@@ -63,6 +63,24 @@ def test_says_how_much_it_holds(cache: Cache, folder: Path) -> None:
     assert Cache(None, "nothing is kept").describe() == "none; nothing is kept"
 
 
+def test_says_that_nothing_more_can_be_kept(
+    cache: Cache, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root may write everywhere but to what is mounted so, the answer of the system is given here."""
+    asked: list[tuple[Path, int]] = []
+
+    def refuse(path: Path, way: int) -> bool:
+        asked.append((path, way))
+        return False
+
+    monkeypatch.setattr(caches.os, "access", refuse)
+    assert cache.describe() == (
+        f"{folder}, 0.0 MB in 0 entries; it cannot be written, so nothing more is kept; "
+        "name another folder in $GRAPHBPTT_CACHE"
+    )
+    assert asked == [(folder, os.W_OK)]
+
+
 def test_compiled_once(cache: Cache) -> None:
     first = load_library(TEXT, toolchain(), cache)
     again = load_library(TEXT, toolchain(), cache)
@@ -198,6 +216,16 @@ def test_folder_that_cannot_be(tmp_path: Path, place: str) -> None:
     assert opened.folder is None
     assert opened.note.startswith("nothing is kept between runs: ")
     assert load_library(TEXT, toolchain(), opened).functions.seven() == 7
+
+
+@pytest.mark.parametrize("place", ["file", "file/cache"])
+def test_file_where_a_folder_should_be(tmp_path: Path, place: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    opened = open_cache({"GRAPHBPTT_CACHE": f"{tmp_path}/{place}"})
+    assert opened.note == (
+        f"nothing is kept between runs: {file} is no folder; name another folder in $GRAPHBPTT_CACHE"
+    )
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")

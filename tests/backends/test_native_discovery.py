@@ -247,6 +247,15 @@ def test_first_error_is_picked_out_of_many_lines(path: Path) -> None:
     kept_source(error).unlink()
 
 
+def test_what_a_compiler_says_moves_no_cursor(path: Path) -> None:
+    """Colours and commands to the terminal are shown as what they are."""
+    error = failure(path, r"printf '\033[31mx.c:1: error:\033[0m \tno\rthing\a\nthe end\n'; exit 1")
+    said = str(error).splitlines()
+    assert said[0] == "the C compiler ended with status 1: \\x1b[31mx.c:1: error:\\x1b[0m  no"
+    assert said[2:5] == ["    \\x1b[31mx.c:1: error:\\x1b[0m  no", "    thing\\x07", "    the end"]
+    kept_source(error).unlink()
+
+
 def test_source_that_fails_is_kept_once_in_the_cache(path: Path, tmp_path: Path) -> None:
     cache = open_cache({"GRAPHBPTT_CACHE": str(tmp_path / "cache")})
     first, again = (kept_source(failure(path, "exit 1", cache)) for _ in range(2))

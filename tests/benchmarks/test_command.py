@@ -82,3 +82,23 @@ def test_how_to_get_the_peers_is_said_once(
         assert said.count('pip install ".[peers]"') == 1
         assert said.index("No jax: No module named 'jax'.") < said.index('pip install ".[peers]"')
         assert said.count("No torch_loop: No module named 'torch'.") == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--rounds", "0"),
+        ("--rounds", "-1"),
+        ("--rounds", "1.5"),
+        ("--seconds", "-1"),
+        ("--seconds", "nan"),
+        ("--patience", "0"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--workloads", "compile", option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: {value} is no " in capsys.readouterr().err
