@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from types import ModuleType
 import pytest
 
 import graphbptt
+from benchmarks.registry import OURS
 
 ROOT = Path(__file__).parents[1]
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -43,6 +45,42 @@ def test_spec_examples_compile(tmp_path: Path) -> None:
         "bits->hidden", "hidden->hidden", "hidden->sum", "hidden.bias", "hidden.initial", "sum.bias",
     ]  # fmt: skip
     assert memory in (ROOT / "specs/adding.yaml").read_text()
+
+
+TIMED = {
+    "rnn": "tanh RNN, 256 units, batch 64, 256 steps",
+    "lstm_small": "LSTM, 128 units, batch 32, 256 steps",
+    "lstm_large": "LSTM, 512 units, batch 64, 100 steps",
+    "gru": "GRU, 256 units, batch 64, 100 steps",
+    "custom": "three gated populations of 128, cross feedback, delays 1, 2 and 5",
+    "clockwork": "clockwork, 8 modules of 64, 512 steps",
+    "leaky": "excitatory and inhibitory leaky network, 512 units, noise",
+    "sparse": "sparse, 10,000 units, 1,000,000 connections",
+    "units": "256 single units, 4,096 connections",
+    "tiny": "16 units, batch 1, 1,000 steps",
+}
+"""What the README calls the workloads of the benchmark."""
+
+
+def test_figures_are_those_that_were_measured() -> None:
+    """Figures of the README are those of the file that a measurement wrote."""
+    times: dict[str, dict[str, float]] = {}
+    for row in json.loads((ROOT / "benchmarks/results/cpu.json").read_text())["rows"]:
+        times.setdefault(row["workload"], {})[row["contender"]] = row["min_ms"]
+
+    def show(milliseconds: float) -> str:
+        return f"{milliseconds:,.{0 if milliseconds >= 100 else 2}f}"
+
+    wanted = []
+    for workload, title in TIMED.items():
+        peers = {name: time for name, time in times[workload].items() if name not in {*OURS, "floor"}}
+        fastest = min(peers, key=peers.__getitem__)
+        native, peer = times[workload]["native"], peers[fastest]
+        wanted.append(f"| {title} | {show(native)} | {show(peer)} | {fastest} | {native / peer:.2f} |")
+    table = "\n".join(
+        ["| network | graphbptt | fastest peer | which | ratio |", "| --- | --- | --- | --- | --- |", *wanted]
+    )
+    assert table in (ROOT / "README.md").read_text(), f"write\n{table}"
 
 
 def test_the_gallery_shows_every_spec() -> None:
