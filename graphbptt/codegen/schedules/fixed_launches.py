@@ -10,6 +10,7 @@ from graphbptt.codegen.schedules.place_arrays import Places
 
 __all__ = [
     "EntryParts",
+    "clear_padding",
     "clear_rows",
     "contract_entries",
     "fill_around",
@@ -84,20 +85,29 @@ def fill_around(places: Places, population: str) -> Iterator[Launch]:
     yield fill_padding(places, population, places.behind(view), initial, first)
 
 
-def fill_padding(places: Places, population: str, out: Region, initial: Region | None, first: int) -> Launch:
-    """Put the initial rows, or zeros, in place of all that lies behind the ends of sequences.
+def fill_padding(places: Places, population: str, out: Region, initial: Region, first: int) -> Launch:
+    """Put the initial rows in place of all that lies behind the ends of sequences.
 
     `out` is a stretch of steps, which begins `first` steps behind the first one where sequences have their own
     lengths, and behind their end where they have not.
     """
     history, ragged = places.plan.network.population[population].history, places.shape.ragged
     lengths = places.whole("lengths") if ragged else None
-    given = [region for region in (lengths, initial) if region is not None]
+    given = (initial,) if lengths is None else (lengths, initial)
     kept = (out,) if ragged and first < places.shape.steps else ()
     arguments = (
-        places.shape.size, out.columns, first, history, _address(lengths), _address(initial), out.address, out.stride,
+        places.shape.size, out.columns, first, history, _address(lengths), initial.address, out.address, out.stride,
     )  # fmt: skip
     return launch("fill_padding", out.size, arguments, reads=(*given, *kept), writes=(out,))
+
+
+def clear_padding(places: Places, out: Region) -> Launch:
+    """Put zeros behind the ends of sequences that have their own lengths; `out` has all steps."""
+    lengths = places.whole("lengths")
+    arguments = (
+        places.shape.size, out.columns, 0, 1, lengths.address, None, out.address, out.stride,
+    )  # fmt: skip
+    return launch("fill_padding", out.size, arguments, reads=(lengths, out), writes=(out,))
 
 
 def _address(region: Region | None) -> Address | None:

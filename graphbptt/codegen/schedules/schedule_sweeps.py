@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isqrt
 
+import numpy as np
+
 from graphbptt.codegen.arguments import (
     Argument,
     Held,
@@ -34,6 +36,7 @@ from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.fixed_launches import (
     EntryParts,
+    clear_padding,
     contract_entries,
     fill_padding,
     multiply_entries,
@@ -41,7 +44,7 @@ from graphbptt.codegen.schedules.fixed_launches import (
 )
 from graphbptt.codegen.schedules.persistent_launch import launch_persistent
 from graphbptt.codegen.schedules.place_arrays import Places
-from graphbptt.ir.operations import Contract, Product, View
+from graphbptt.ir.operations import Contract, Product, View, find_runs
 from graphbptt.ir.plan import Plan, SparseBlock, Stage
 
 __all__ = ["schedule_sweeps"]
@@ -76,9 +79,11 @@ def schedule_sweeps(
     backward = tuple(
         command
         for index, stage in reversed(stages)
-        for command in scheduler.schedule(
-            stage, kernels.sweeps[index, True], True, persistent.get((index, True))
+        for part in (
+            scheduler.clear_kept(stage),
+            scheduler.schedule(stage, kernels.sweeps[index, True], True, persistent.get((index, True))),
         )
+        for command in part
     )
     scratch = tuple(
         DeviceArray(name, "scratch", (size,), precision.name) for name, size in scheduler.scratch.items()
@@ -130,7 +135,20 @@ class _SweepScheduler:
             initial = self.places.whole(f"initial:{name}")
             yield fill_padding(self.places, name, self.places.steps(placement.state), initial, first=0)
             if placement.net is not None and self.places.home(placement.net.buffer) == placement.net.buffer:
-                yield fill_padding(self.places, name, self.places.steps(placement.net), None, first=0)
+                yield clear_padding(self.places, self.places.steps(placement.net))
+
+    def clear_kept(self, stage: Stage) -> Iterator[Command]:
+        """Zero what derivatives will be multiplied by behind the sequences' ends: they are zero, yet not times
+        infinity. Columns that nothing keeps anything in stay as they are."""
+        kept: dict[str, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
+        for operation in stage.forward.operations() if self.shape.ragged else ():
+            for view in (write.view for write in operation.writes()):
+                buffer = self.plan.buffer[view.buffer]
+                if buffer.kind == "saved":
+                    kept.setdefault(buffer.name, np.zeros(buffer.width, bool))[view.start : view.stop] = True
+        for name, columns in kept.items():
+            for start, stop in find_runs(columns):
+                yield clear_padding(self.places, self.places.steps(View(name, start, stop)))
 
     def _do(self, work: Work, first: int, last: int) -> Iterator[Command]:
         match work:
