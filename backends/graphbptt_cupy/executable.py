@@ -132,7 +132,7 @@ class DeviceExecutable(NumpyExecutable):
         if persistent.text not in self._persistent:
             self._persistent[persistent.text] = self._device.load(persistent.text)
         module = self._persistent[persistent.text]
-        return {kernel.name: module for kernel in persistent.kernels.values()}
+        return {signature.kernel: module for signature in persistent.signatures}
 
 
 class DeviceUpdater:

@@ -165,6 +165,10 @@ class Arguments:
     def __iter__(self) -> Iterator[Argument]:
         return iter(self._names)
 
+    def items(self) -> Iterator[tuple[str, Argument]]:
+        """Each with its name in front."""
+        return ((name, argument) for argument, name in self._names.items())
+
     def name(self, argument: Argument) -> str:
         if argument not in self._names:
             name = self._new_name(argument)

@@ -33,7 +33,7 @@ def check_usage(plan: Plan, precision: Precision) -> None:
     usages = measure_usage(kernels.text)
     for architecture in ARCHITECTURES:
         compiled = {usage.kernel for usage in usages if usage.architecture == f"sm_{architecture}"}
-        assert {kernel.name for kernel in kernels.kernels()} <= compiled
+        assert {kernel.signature.kernel for kernel in kernels.kernels()} <= compiled
     check_frugal(usages, precision)
 
 

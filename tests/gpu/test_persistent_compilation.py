@@ -28,7 +28,7 @@ def check_usage(plan: Plan, precision: Precision, size: int) -> list[Persistent]
     choices = choose_scans(plan, precision, 100, size, DEVICES["sm_90"])
     chosen = {scan: choice for scan, choice in choices.items() if isinstance(choice, Persistent)}
     written = write_persistent(plan, chosen, precision, CUDA)
-    shapes = {kernel.name: kernel.shape for kernel in written.kernels.values()}
+    shapes = {kernel.signature.kernel: kernel.shape for kernel in written.kernels.values()}
     usages = measure_usage(written.text) if shapes else []
     assert len(usages) == 2 * len(shapes)
     for usage in usages:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from graphbptt.codegen.kernels.fixed_kernels import FixedKernel
 
-__all__ = ["COPY_KERNELS", "START_KERNELS"]
+__all__ = ["APPLY_MAP", "COPY_KERNELS", "GATHER_STARTS", "START_KERNELS", "START_STATES"]
 
-_APPLY = FixedKernel(
+APPLY_MAP = FixedKernel(
     "apply_map",
     (
         "const int *const starts", "const int *const sources", "const real *const factors",
@@ -25,7 +25,7 @@ _APPLY = FixedKernel(
     ),
 )  # fmt: skip
 
-_START = FixedKernel(
+START_STATES = FixedKernel(
     "start_states",
     (
         "const ptrdiff_t size", "const ptrdiff_t columns", "const double *const carried", "const real *const initial",
@@ -38,7 +38,7 @@ _START = FixedKernel(
     ),
 )  # fmt: skip
 
-_GATHER = FixedKernel(
+GATHER_STARTS = FixedKernel(
     "gather_starts",
     (
         "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const ptrdiff_t after",
@@ -58,11 +58,11 @@ _GATHER = FixedKernel(
     ),
 )  # fmt: skip
 
-COPY_KERNELS = (_APPLY,)
+COPY_KERNELS = (APPLY_MAP,)
 """Rows of a `LinearMap`, of `numbers` of which there are `size`, and behind these a 1; divided by the number of copies
 where derivatives are averaged."""
 
-START_KERNELS = (_START, _GATHER)
+START_KERNELS = (START_STATES, GATHER_STARTS)
 """The rows from which every example starts, (history, example, unit): from the initial state (history, unit), or as
 they are given; and the derivative by the initial state, from the rows around the steps: in front of step 1, and behind
 the last one of each sequence."""

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["EDGE_KERNELS", "ENTRY_KERNELS", "FixedKernel"]
+from graphbptt.codegen.launches.launch_plan import COUNT, Signature
+
+__all__ = [
+    "CLEAR_ROWS",
+    "CONTRACT_ENTRIES",
+    "EDGE_KERNELS",
+    "ENTRY_KERNELS",
+    "FILL_HISTORY",
+    "FILL_PADDING",
+    "GATHER_ENTRIES",
+    "MULTIPLY_ENTRIES",
+    "SUM_ROWS",
+    "FixedKernel",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,46 +32,50 @@ class FixedKernel:
     parameters: tuple[str, ...]
     lines: tuple[str, ...]
 
+    @property
+    def signature(self) -> Signature:
+        return Signature(self.name, (COUNT, *self.parameters))
 
-_MULTIPLY = FixedKernel(
+
+MULTIPLY_ENTRIES = FixedKernel(
     "multiply_entries",
     (
-        "const ptrdiff_t columns", "const real *const in", "const ptrdiff_t in_stride", "const int *const starts",
-        "const int *const sources", "const real *const values", "real *const out", "const ptrdiff_t out_stride",
-        "const ptrdiff_t accumulate",
+        "const ptrdiff_t columns", "const real *const source", "const ptrdiff_t source_stride",
+        "const int *const starts", "const int *const rows", "const real *const values", "real *const out",
+        "const ptrdiff_t out_stride", "const ptrdiff_t accumulate",
     ),
     (
         "const ptrdiff_t row = thread / columns, column = thread % columns;",
-        "const real *const from = in + row * in_stride;",
+        "const real *const from = source + row * source_stride;",
         "real *const to = out + row * out_stride + column;",
         "real sum = accumulate ? *to : 0;",
-        "for (int k = starts[column]; k < starts[column + 1]; k++) sum += values[k] * from[sources[k]];",
+        "for (int k = starts[column]; k < starts[column + 1]; k++) sum += values[k] * from[rows[k]];",
         "*to = sum;",
     ),
 )  # fmt: skip
 
-_CONTRACT = FixedKernel(
+CONTRACT_ENTRIES = FixedKernel(
     "contract_entries",
     (
-        "const ptrdiff_t rows", "const real *const in", "const ptrdiff_t in_stride", "const real *const delta",
-        "const ptrdiff_t delta_stride", "const int *const sources", "const int *const positions",
-        "real *const gradient",
+        "const ptrdiff_t count", "const real *const source", "const ptrdiff_t source_stride",
+        "const real *const delta", "const ptrdiff_t delta_stride", "const int *const rows",
+        "const int *const columns", "real *const gradient",
     ),
     (
-        "const real *const from = in + sources[thread], *const with = delta + positions[thread];",
+        "const real *const from = source + rows[thread], *const with = delta + columns[thread];",
         "real sum = 0;",
-        "for (ptrdiff_t row = 0; row < rows; row++) sum += from[row * in_stride] * with[row * delta_stride];",
+        "for (ptrdiff_t k = 0; k < count; k++) sum += from[k * source_stride] * with[k * delta_stride];",
         "gradient[thread] = sum;",
     ),
 )  # fmt: skip
 
-_GATHER = FixedKernel(
+GATHER_ENTRIES = FixedKernel(
     "gather_entries",
     ("const int *const order", "const real *const values", "real *const out"),
     ("out[thread] = values[order[thread]];",),
 )
 
-_HISTORY = FixedKernel(
+FILL_HISTORY = FixedKernel(
     "fill_history",
     (
         "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const ptrdiff_t history",
@@ -71,7 +88,7 @@ _HISTORY = FixedKernel(
     ),
 )  # fmt: skip
 
-_PAD = FixedKernel(
+FILL_PADDING = FixedKernel(
     "fill_padding",
     (
         "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t first", "const ptrdiff_t history",
@@ -87,30 +104,30 @@ _PAD = FixedKernel(
     ),
 )  # fmt: skip
 
-_SUM = FixedKernel(
+SUM_ROWS = FixedKernel(
     "sum_rows",
     (
-        "const ptrdiff_t rows", "const ptrdiff_t columns", "const real *const in", "const ptrdiff_t in_stride",
-        "real *const out",
+        "const ptrdiff_t rows", "const ptrdiff_t columns", "const real *const source",
+        "const ptrdiff_t source_stride", "real *const out",
     ),
     (
         "const ptrdiff_t first = thread / columns, column = thread % columns, parts = threads / columns;",
         "real sum = 0;",
-        "for (ptrdiff_t row = first; row < rows; row += parts) sum += in[row * in_stride + column];",
+        "for (ptrdiff_t row = first; row < rows; row += parts) sum += source[row * source_stride + column];",
         "out[thread] = sum;",
     ),
 )  # fmt: skip
 
-_CLEAR = FixedKernel(
+CLEAR_ROWS = FixedKernel(
     "clear_rows",
     ("const ptrdiff_t columns", "real *const out", "const ptrdiff_t out_stride"),
     ("out[thread / columns * out_stride + thread % columns] = 0;",),
 )
 
-ENTRY_KERNELS = (_MULTIPLY, _CONTRACT, _GATHER)
+ENTRY_KERNELS = (MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
 """Of plans with such weights; their values are gathered in the order of columns, too, in which products read them."""
 
-EDGE_KERNELS = (_HISTORY, _PAD, _SUM, _CLEAR)
+EDGE_KERNELS = (FILL_HISTORY, FILL_PADDING, SUM_ROWS, CLEAR_ROWS)
 """Of all plans. The rows before step 1 hold what sequences start from, the latest last; behind the end of a sequence,
 from row `first` on counted from there, its states are those it starts from, and net inputs are 0. Sums over many rows
 are made in two passes, of some rows each and then of these, always in the same order."""

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbptt.codegen.dialect import Dialect
-from graphbptt.codegen.kernels.sums import frame_sum
+from graphbptt.codegen.kernels.sums import declare_sum, frame_sum
+from graphbptt.codegen.launches.launch_plan import Signature
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import FLOAT64, Precision
 from graphbptt.codegen.text import block
@@ -39,24 +40,24 @@ class LossKernel:
 
     Attributes
     ----------
-    name : str
+    signature : Signature
+        Its name, and what it is given.
     per_row : int
         How many numbers each example has at each step for the kernel to add up.
     columns : tuple of int, optional
         Those that it reads; None where these are all.
     labels : bool
         Whether what is wanted are labels, one for each example and step.
-    parameters, lines : tuple of str
-        What it is given, the number of its threads first, and its text.
+    lines : tuple of str
+        Its text.
     needs : tuple of str
         The functions of the prelude that it calls.
     """
 
-    name: str
+    signature: Signature
     per_row: int
     columns: tuple[int, ...] | None
     labels: bool
-    parameters: tuple[str, ...]
     lines: tuple[str, ...]
     needs: tuple[str, ...]
 
@@ -66,20 +67,19 @@ def write_loss(plan: Plan, site: LossSite, precision: Precision, dialect: Dialec
     term = plan.network.terms[site.term]
     rule, _ = resolve_loss(plan.network, term)
     width = site.predicted.width if term.units is None else len(term.units)
-    name = f"loss_{site.term}"
     wanted = "const long long *const wanted" if rule.labels else "const real *const wanted"
-    parameters = (
+    signature = declare_sum(f"loss_{site.term}", (
         "const real *const predicted", "const ptrdiff_t stride", "const int *const columns", wanted,
         "const real *const weights", "const double *const count", "real *const delta",
         "const ptrdiff_t delta_stride", "double *const mean",
-    )  # fmt: skip
+    ))  # fmt: skip
     writer = _LossWriter(rule, width, term.units is not None, site.accumulate, precision)
     summand = list(writer.write_labels() if rule.labels else writer.write_unit())
     finish = ["mean[0] = count[0] > 0 ? total / count[0] : 0;"]
     head = [f"const real scale = (real)({FLOAT64.literal(term.weight)} / count[0]);"]
-    lines = frame_sum(name, parameters, summand, finish, dialect, head)
+    lines = frame_sum(signature, summand, finish, dialect, head)
     return LossKernel(
-        name, 1 if rule.labels else width, term.units, rule.labels, parameters, tuple(lines), writer.needs()
+        signature, 1 if rule.labels else width, term.units, rule.labels, tuple(lines), writer.needs()
     )
 
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from string import Template
 
 from graphbptt.codegen.dialect import Dialect
-from graphbptt.codegen.launches.launch_plan import THREADS
+from graphbptt.codegen.launches.launch_plan import COUNT, THREADS, Signature
 from graphbptt.codegen.text import block
 
-__all__ = ["MOST_BLOCKS", "SUM_PARAMETERS", "count_threads", "emit_adding", "frame_sum"]
+__all__ = ["MOST_BLOCKS", "count_threads", "declare_sum", "emit_adding", "frame_sum"]
 
 MOST_BLOCKS = 512
 """More blocks than a GPU runs at a time have no use."""
@@ -64,9 +64,13 @@ def emit_adding(dialect: Dialect) -> list[str]:
     return Template(_ADDING[dialect.name]).substitute(lanes=THREADS, inline=dialect.inline).splitlines()
 
 
+def declare_sum(name: str, parameters: Iterable[str]) -> Signature:
+    """What such a kernel takes, with these parameters behind those that all have."""
+    return Signature(name, (COUNT, *SUM_PARAMETERS, *parameters))
+
+
 def frame_sum(
-    name: str,
-    parameters: Iterable[str],
+    signature: Signature,
     summand: Iterable[str],
     finish: Iterable[str],
     dialect: Dialect,
@@ -74,16 +78,15 @@ def frame_sum(
 ) -> list[str]:
     """A function whose `summand` adds to ``sum`` what belongs to the number ``thread``, and whose `finish`, which one
     thread runs, knows the ``total``; what stands in the `head` is the same for all numbers."""
-    listed = ["const ptrdiff_t threads", *SUM_PARAMETERS, *parameters]
     loop = block("for (ptrdiff_t thread = first; thread < numbers; thread += threads)", summand)
     adding = [*head, "double sum = 0;", *loop]
     write = _write_cuda if dialect.name == "CUDA" else _write_c
     head = (
-        f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}('
+        f'extern "C" __global__ void __launch_bounds__({THREADS}) {signature.kernel}('
         if dialect.name == "CUDA"
-        else f"void {name}("
+        else f"void {signature.kernel}("
     )
-    *others, last = listed
+    *others, last = signature.parameters
     body = write(adding, ["const double total = sums[0];", *finish])
     return [head, *(f"    {parameter}," for parameter in others), *block(f"    {last})", body), ""]
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.kernels.sums import SUM_PARAMETERS, emit_adding, frame_sum
-from graphbptt.codegen.kernels.write_kernels import COUNT, frame_kernel
-from graphbptt.codegen.launches.launch_plan import Signature
+from graphbptt.codegen.kernels.sums import declare_sum, emit_adding, frame_sum
+from graphbptt.codegen.kernels.write_kernels import frame_kernel
+from graphbptt.codegen.launches.launch_plan import COUNT, Signature
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import FLOAT64, Precision
 from graphbptt.codegen.text import block
@@ -42,15 +42,20 @@ HEAD = 3
 class UpdateKernels:
     """C or CUDA text.
 
-    `moments` are arrays as long as the gradient, `progress` is how many numbers it has; all begin as zeros. `penalized`
-    are the groups with a penalty.
+    `moments` are arrays as long as the gradient, `progress` is how many numbers it has; all begin as zeros. The groups
+    with a penalty have a kernel each, in `penalize`.
     """
 
     text: str
-    signatures: tuple[Signature, ...]
+    penalize: dict[str, Signature]
+    measure: Signature
+    update: Signature
     moments: tuple[str, ...]
     progress: int
-    penalized: tuple[str, ...]
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        return (*self.penalize.values(), self.measure, self.update)
 
 
 MEASURE = (
@@ -75,27 +80,24 @@ def write_update(
     """The kernels of a rule, for gradients whose norm is at most `limit` or is shrunk to it, and of the penalties on
     groups of parameters."""
     moments = tuple(name for name, _ in rule.moments)
-    given = (*UPDATE, *(f"real *const {name}" for name in moments))
+    measure = declare_sum("measure_gradient", MEASURE)
+    update = Signature("update_parameters", (COUNT, *UPDATE, *(f"real *const {name}" for name in moments)))
     step = block("if (progress[1])", _write_step(rule, precision))
     summand = ("const double slope = gradient[thread];", "sum += slope * slope;")
     lines = [
         *emit_adding(dialect),
-        *frame_sum("measure_gradient", MEASURE, summand, list(_write_progress(rule, limit)), dialect),
-        *frame_kernel("update_parameters", given, step, dialect),
-    ]
-    signatures = [
-        Signature("measure_gradient", (COUNT, *SUM_PARAMETERS, *MEASURE)),
-        Signature("update_parameters", (COUNT, *given)),
+        *frame_sum(measure, summand, list(_write_progress(rule, limit)), dialect),
+        *frame_kernel(update, step, dialect),
     ]
     needs = set(elementary_needs(rule.roots))
-    for number, penalty in enumerate(penalties.values()):
+    penalize = {group: declare_sum(f"penalize_{number}", PENALIZE) for number, group in enumerate(penalties)}
+    for group, penalty in penalties.items():
         stores = _penalize(penalty)
         needs.update(elementary_needs([store.expression for store in stores]))
         adding = emit_stores(stores, lambda _: Access("parameters[thread]"), precision)
-        lines += frame_sum(f"penalize_{number}", PENALIZE, adding, ["penalty[0] = total;"], dialect)
-        signatures.append(Signature(f"penalize_{number}", (COUNT, *SUM_PARAMETERS, *PENALIZE)))
+        lines += frame_sum(penalize[group], adding, ["penalty[0] = total;"], dialect)
     text = "\n".join([prelude(needs, precision, dialect), *lines])
-    return UpdateKernels(text, tuple(signatures), moments, HEAD + len(rule.weights), tuple(penalties))
+    return UpdateKernels(text, penalize, measure, update, moments, HEAD + len(rule.weights))
 
 
 def _penalize(penalty: Penalty) -> tuple[Store, Store]:

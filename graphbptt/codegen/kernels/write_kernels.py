@@ -4,7 +4,7 @@
                                                     they run backward, and what stands at their edges
     sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
     work    := Kernel | Product | Contract | Reduction
-    kernel  := Kernel(name, columns, lines, arguments, reads, writes)       a thread for each row and each of `columns`,
+    kernel  := Kernel(signature, columns, lines, arguments, reads, writes)  a thread for each row and each of `columns`,
                                                     or for each lane of a softmax
     reduce  := Reduction(row, source)               what is added up over steps and examples: a view of the plan, or
                                                     what a kernel writes
@@ -29,8 +29,8 @@ from graphbptt.codegen.kernels.edge_kernels import COPY_KERNELS, START_KERNELS
 from graphbptt.codegen.kernels.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.kernels.lane_softmax import SOFTMAX_NEEDS, count_lanes, emit_lanes, write_softmax
 from graphbptt.codegen.kernels.loss_kernels import LossKernel, write_loss
-from graphbptt.codegen.kernels.sums import SUM_PARAMETERS, emit_adding
-from graphbptt.codegen.launches.launch_plan import THREADS, Signature
+from graphbptt.codegen.kernels.sums import emit_adding
+from graphbptt.codegen.launches.launch_plan import COUNT, THREADS, Signature
 from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
@@ -56,7 +56,6 @@ from graphbptt.ir.operations import (
 from graphbptt.ir.plan import Plan, Stage
 
 __all__ = [
-    "COUNT",
     "Kernel",
     "KernelSweep",
     "Kernels",
@@ -66,18 +65,16 @@ __all__ = [
     "write_kernels",
 ]
 
-COUNT = "const ptrdiff_t threads"
-"""What every kernel is given first."""
-
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """`reads` are the views that it needs as they were before it, `writes` those that it changes."""
+    """`arguments` are what its pointers lead to, by name; `reads` are the views that it needs as they were before it,
+    `writes` those that it changes."""
 
-    name: str
+    signature: Signature
     columns: int
     lines: tuple[str, ...]
-    arguments: tuple[Argument, ...]
+    arguments: tuple[tuple[str, Argument], ...]
     reads: tuple[View, ...] = ()
     writes: tuple[View, ...] = ()
 
@@ -131,30 +128,27 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     lines += emit_lanes(dialect) if writer.joining else []
     signatures = []
     fixed = (*EDGE_KERNELS, *COPY_KERNELS, *START_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
-    for name, parameters, body in (
-        *((item.name, item.parameters, item.lines) for item in fixed),
-        *writer.written,
-    ):
-        lines += frame_kernel(name, parameters, body, dialect)
-        signatures.append(Signature(name, (COUNT, *parameters)))
+    for signature, body in (*((item.signature, item.lines) for item in fixed), *writer.written):
+        lines += frame_kernel(signature, body, dialect)
+        signatures.append(signature)
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
     lines += emit_adding(dialect)
     for loss in losses:
         lines += loss.lines
-        signatures.append(Signature(loss.name, (COUNT, *SUM_PARAMETERS, *loss.parameters)))
+        signatures.append(loss.signature)
     return Kernels("\n".join([*head, *lines]), tuple(signatures), sweeps, losses, map_copies(plan))
 
 
-def frame_kernel(name: str, parameters: Iterable[str], body: Iterable[str], dialect: Dialect) -> list[str]:
+def frame_kernel(signature: Signature, body: Iterable[str], dialect: Dialect) -> list[str]:
     """A function whose body knows the number of its ``thread``, of as many as its first argument says."""
     if dialect.name == "CUDA":
-        start = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}('
+        start = f'extern "C" __global__ void __launch_bounds__({THREADS}) {signature.kernel}('
         index = "const ptrdiff_t thread = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x;"
         lines = [index, *block("if (thread < threads)", body)]
     else:
-        start = f"void {name}("
+        start = f"void {signature.kernel}("
         lines = block("for (ptrdiff_t thread = 0; thread < threads; thread++)", body)
-    *listed, last = (COUNT, *parameters)
+    *listed, last = signature.parameters
     return [start, *(f"    {parameter}," for parameter in listed), *block(f"{last})", lines), ""]
 
 
@@ -168,7 +162,7 @@ class _KernelWriter:
         self.dialect = dialect
         self.needs: set[str] = set()
         self.noisy = self.joining = False
-        self.written: list[tuple[str, list[str], list[str]]] = []
+        self.written: list[tuple[Signature, list[str]]] = []
 
     def write_sweep(self, index: int, stage: Stage, backward: bool) -> KernelSweep:
         sweep = stage.backward if backward else stage.forward
@@ -255,6 +249,6 @@ class _KernelWriter:
             place = [f"const ptrdiff_t row = step * size + thread / {columns}, j = thread % {columns};"]
         # Each leads to an array of its own, so what was stored by one need not be loaded again for another.
         pointers = arguments.parameters(self.dialect.restrict)
-        parameters = ["const ptrdiff_t step", "const ptrdiff_t size", *pointers]
-        self.written.append((name, parameters, [*place, *lines]))
-        return Kernel(name, columns, tuple(lines), tuple(arguments), reads, writes)
+        signature = Signature(name, (COUNT, "const ptrdiff_t step", "const ptrdiff_t size", *pointers))
+        self.written.append((signature, [*place, *lines]))
+        return Kernel(signature, columns, tuple(lines), tuple(arguments.items()), reads, writes)

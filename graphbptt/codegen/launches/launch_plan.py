@@ -19,15 +19,16 @@ be recorded once and repeated.
 
 A part of the work enters a plan by three things: kernels (their text, and a `Signature` for each), the arrays that they
 need, and commands in the sections to which they belong (`launches.assemble_launches`). A kernel's first
-argument is always the number of its threads, one for each number of its result or for each row; `launch` makes the grid
-from it. `reads` are what it needs to find there, `writes` what it leaves, whatever its addresses are; a thread that
-adds to a number reads it, too.
+argument is always the number of its threads, one for each number of its result or for each row;
+`launches.launch_kernel` makes the grid from it, and puts the others, which are given by name, in their order. `reads`
+are what it needs to find there, `writes` what it leaves, whatever its addresses are; a thread that adds to a number
+reads it, too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -39,6 +40,7 @@ from graphbptt.codegen.precision import Precision
 
 __all__ = [
     "CAPTURED",
+    "COUNT",
     "SECTIONS",
     "THREADS",
     "Address",
@@ -57,11 +59,13 @@ __all__ = [
     "Section",
     "SectionName",
     "Signature",
-    "launch",
 ]
 
 THREADS = 256
 """The threads of a block."""
+
+COUNT = "const ptrdiff_t threads"
+"""What every kernel is given first."""
 
 ArrayKind = Literal[
     "constant", "kept", "parameter", "field", "weight", "initial", "buffer", "scratch", "derivative", "gradient",
@@ -263,6 +267,15 @@ class Signature:
     kernel: str
     parameters: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its parameters are called.
+
+        >>> Signature("clear", (COUNT, "real *const restrict out")).names
+        ('threads', 'out')
+        """
+        return tuple(parameter.replace("*", " ").split()[-1] for parameter in self.parameters)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -301,17 +314,3 @@ class LaunchPlan:
         )
 
         return format_launches(self)
-
-
-def launch(
-    kernel: str,
-    threads: int,
-    arguments: Sequence[ArgumentValue],
-    *,
-    reads: Iterable[Region] = (),
-    writes: Iterable[Region] = (),
-) -> Launch:
-    """A kernel of so many independent threads, which are its first argument."""
-    return Launch(
-        kernel, threads, -(-threads // THREADS), THREADS, (threads, *arguments), tuple(reads), tuple(writes)
-    )

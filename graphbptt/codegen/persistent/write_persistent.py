@@ -21,7 +21,7 @@ from itertools import groupby
 from graphbptt.codegen.arguments import Argument
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.launches.launch_plan import Signature
+from graphbptt.codegen.launches.launch_plan import COUNT, Signature
 from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.persistent.choose_persistent import Persistent
 from graphbptt.codegen.persistent.memory import lay_out_shared
@@ -35,7 +35,7 @@ from graphbptt.ir.plan import Plan, Stage, Sweep
 
 __all__ = ["NO_PERSISTENT", "PersistentKernel", "PersistentKernels", "write_persistent"]
 
-COUNTS = ("const ptrdiff_t threads", "const ptrdiff_t steps", "const ptrdiff_t size")
+COUNTS = (COUNT, "const ptrdiff_t steps", "const ptrdiff_t size")
 
 MACROS = {
     "CUDA": (
@@ -60,12 +60,10 @@ thread keeps for itself from one stretch to another, by dialect."""
 
 @dataclass(frozen=True, slots=True)
 class PersistentKernel:
-    """A kernel for all steps of a sweep; `parameters` are its C declarations, of which pointers to the `arguments`
-    follow the three numbers."""
+    """A kernel for all steps of a sweep; `arguments` are what its pointers lead to, by name."""
 
-    name: str
-    parameters: tuple[str, ...]
-    arguments: tuple[Argument, ...]
+    signature: Signature
+    arguments: tuple[tuple[str, Argument], ...]
     shape: Persistent
 
 
@@ -78,7 +76,7 @@ class PersistentKernels:
 
     @property
     def signatures(self) -> tuple[Signature, ...]:
-        return tuple(Signature(kernel.name, kernel.parameters) for kernel in self.kernels.values())
+        return tuple(kernel.signature for kernel in self.kernels.values())
 
 
 NO_PERSISTENT = PersistentKernels("", {})
@@ -97,16 +95,15 @@ def write_persistent(
         needs |= writer.rows.needs
         # None of the pointers is restricted: what a thread stores by one others read behind a barrier, across which a
         # compiler may move loads by a pointer that leads where no other does.
-        parameters = (*COUNTS, *writer.arguments.parameters())
-        kernels[index, backward] = PersistentKernel(name, parameters, tuple(writer.arguments), shape)
-        lines += _frame(name, parameters, body, shape, writer.memory.numbers, dialect)
+        signature = Signature(name, (*COUNTS, *writer.arguments.parameters()))
+        kernels[index, backward] = PersistentKernel(signature, tuple(writer.arguments.items()), shape)
+        lines += _frame(signature, body, shape, writer.memory.numbers, dialect)
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT", *MACROS[dialect.name]]
     return PersistentKernels("\n".join([*head, *lines]), kernels)
 
 
 def _frame(
-    name: str,
-    parameters: Iterable[str],
+    signature: Signature,
     body: Iterable[str],
     shape: Persistent,
     numbers: int,
@@ -115,7 +112,7 @@ def _frame(
     """A function whose body knows its block and its shared memory."""
     if dialect.name == "CUDA":
         # A multiprocessor has room for the weights of one block: its threads may have all registers.
-        start = f'extern "C" __global__ void __launch_bounds__({shape.threads}, 1) {name}('
+        start = f'extern "C" __global__ void __launch_bounds__({shape.threads}, 1) {signature.kernel}('
         lines = [
             "extern __shared__ __align__(16) real shared[];",
             f"const ptrdiff_t begin = (ptrdiff_t)blockIdx.x * {shape.examples};",
@@ -123,7 +120,7 @@ def _frame(
             *body,
         ]
     else:
-        start = f"void {name}("
+        start = f"void {signature.kernel}("
         inside = [
             f"real shared[{max(numbers, 1)}];",
             f"for (int k = 0; k < {numbers}; k++) shared[k] = UNDEFINED;",
@@ -131,7 +128,7 @@ def _frame(
         ]
         blocks = f"threads / {shape.threads} * {shape.examples}"
         lines = block(f"for (ptrdiff_t begin = 0; begin < {blocks}; begin += {shape.examples})", inside)
-    *listed, last = parameters
+    *listed, last = signature.parameters
     return [start, *(f"    {parameter}," for parameter in listed), *block(f"    {last})", lines), ""]
 
 

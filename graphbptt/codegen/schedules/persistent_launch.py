@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.codegen.launches.launch_kernel import order_arguments
 from graphbptt.codegen.launches.launch_plan import ArgumentValue, Command, Launch, Region
 from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.schedules.place_arrays import Places
@@ -17,9 +18,12 @@ __all__ = ["launch_persistent"]
 
 
 def launch_persistent(
-    kernel: PersistentKernel, pointers: Sequence[ArgumentValue], replaced: Iterable[Command], places: Places
+    kernel: PersistentKernel,
+    pointers: Mapping[str, ArgumentValue],
+    replaced: Iterable[Command],
+    places: Places,
 ) -> Launch:
-    """The launch of a kernel that does what the commands `replaced` do, step by step.
+    """The launch of a kernel that does what the commands `replaced` do, step by step; it has the pointers by name.
 
     It needs what these find in memory before all of them, and leaves what they leave.
     """
@@ -28,9 +32,12 @@ def launch_persistent(
     tally = _Tally(places)
     for command in replaced:
         tally.follow(command)
-    arguments = (threads, shape.steps, shape.size, *pointers)
+    arguments = order_arguments(
+        kernel.signature, threads=threads, steps=shape.steps, size=shape.size, **pointers
+    )
     reads, writes = tuple(tally.list_reads()), tuple(tally.list_writes())
-    return Launch(kernel.name, threads, block.blocks, block.threads, arguments, reads, writes, block.shared)
+    name = kernel.signature.kernel
+    return Launch(name, threads, block.blocks, block.threads, arguments, reads, writes, block.shared)
 
 
 class _Tally:

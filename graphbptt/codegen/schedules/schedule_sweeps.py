@@ -22,6 +22,7 @@ from graphbptt.codegen.arguments import (
 from graphbptt.codegen.kernels.copy_maps import VECTOR
 from graphbptt.codegen.kernels.write_kernels import Kernel, Kernels, KernelSweep, Reduction, Work
 from graphbptt.codegen.launches.assemble_launches import Part
+from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.launches.launch_plan import (
     Address,
     Command,
@@ -30,7 +31,6 @@ from graphbptt.codegen.launches.launch_plan import (
     Multiply,
     Region,
     Section,
-    launch,
 )
 from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.precision import Precision
@@ -111,7 +111,7 @@ class _SweepScheduler:
         if persistent is None:
             yield from loop
         else:
-            pointers = [self._find(argument) for argument in persistent.arguments]
+            pointers = {name: self._find(argument) for name, argument in persistent.arguments}
             yield launch_persistent(persistent, pointers, loop, self.places)
         for work in sweep.after:
             yield from self._do(work, 1, steps)
@@ -169,16 +169,21 @@ class _SweepScheduler:
             tuple(self.places.rows(view, first, last) for view in views)
             for views in (kernel.reads, kernel.writes)
         )
-        given = [self._find(argument) for argument in kernel.arguments]
+        pointers = {name: self._find(argument) for name, argument in kernel.arguments}
         beside = [
             self.places.whole(value.array)
-            for argument, value in zip(kernel.arguments, given, strict=True)
-            if value is not None and not isinstance(argument, Rows | Summands)
+            for name, argument in kernel.arguments
+            if (value := pointers[name]) is not None and not isinstance(argument, Rows | Summands)
         ]
-        if summands is not None:
-            writes = (*writes, summands)
-        arguments = (first - 1, self.shape.size, *given)
-        return launch(kernel.name, rows * kernel.columns, arguments, reads=(*reads, *beside), writes=writes)
+        return launch(
+            kernel.signature,
+            rows * kernel.columns,
+            reads=(*reads, *beside),
+            writes=(*writes, summands),
+            step=first - 1,
+            size=self.shape.size,
+            **pointers,
+        )
 
     def _find(self, argument: Argument) -> Address | None:
         match argument:

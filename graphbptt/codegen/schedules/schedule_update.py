@@ -11,15 +11,14 @@ import numpy as np
 
 from graphbptt.codegen.kernels.update_kernels import REPORT, UpdateKernels
 from graphbptt.codegen.launches.assemble_launches import Part
+from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.launches.launch_plan import (
-    Address,
     ArrayKind,
     Command,
     CopyOut,
     DeviceArray,
     Region,
     Section,
-    launch,
 )
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.edge_launches import launch_sum
@@ -39,12 +38,12 @@ def schedule_update(kernels: UpdateKernels, precision: Precision, places: Places
     progress = place("progress", "kept", kernels.progress, "float64")
     previous = place("previous", "kept", free, precision.name)
     report = place("report", "loss", REPORT, "float64")
-    penalties = place("penalties", "loss", len(kernels.penalized), "float64")
+    penalties = place("penalties", "loss", len(kernels.penalize), "float64")
     arrays = (*moments, progress, previous, report, penalties)
     update = (
         *_add_penalties(kernels, places, penalties),
-        _measure_gradient(places, progress, report),
-        _update_parameters(places, previous, progress, report, moments),
+        _measure_gradient(kernels, places, progress, report),
+        _update_parameters(kernels, places, previous, progress, report, moments),
     )
     outcome = tuple(CopyOut(array.whole()) for array in (report, penalties))
     fetched = (CopyOut(places.whole("parameters")), CopyOut(previous.whole()))
@@ -54,25 +53,41 @@ def schedule_update(kernels: UpdateKernels, precision: Precision, places: Places
 
 
 def _add_penalties(kernels: UpdateKernels, places: Places, penalties: DeviceArray) -> Iterator[Command]:
-    for number, group in enumerate(kernels.penalized):
+    for number, (group, signature) in enumerate(kernels.penalize.items()):
         slot = places.plan.layout.slot[group]
         size = slot.stop - slot.offset
         numbers, slopes = (Region(name, slot.offset, 1, size, size) for name in ("parameters", "gradient"))
         penalty = Region(penalties.name, number, 1, 1, 1)
-        arguments = (numbers.address, slopes.address, penalty.address)
-        yield launch_sum(f"penalize_{number}", size, arguments, (numbers, slopes), (slopes, penalty))
+        yield launch_sum(
+            signature,
+            size,
+            reads=(numbers, slopes),
+            writes=(slopes, penalty),
+            parameters=numbers,
+            gradient=slopes,
+            penalty=penalty,
+        )
 
 
-def _measure_gradient(places: Places, progress: DeviceArray, report: DeviceArray) -> Command:
-    gradient, losses = places.whole("gradient"), places.arrays[LOSSES]
-    arguments = (
-        gradient.address, Address(LOSSES), losses.size, Address(progress.name), Address(report.name),
-    )  # fmt: skip
-    reads, writes = (gradient, losses.whole(), progress.whole()), (progress.whole(), report.whole())
-    return launch_sum("measure_gradient", gradient.size, arguments, reads, writes)
+def _measure_gradient(
+    kernels: UpdateKernels, places: Places, progress: DeviceArray, report: DeviceArray
+) -> Command:
+    gradient, losses = places.whole("gradient"), places.whole(LOSSES)
+    return launch_sum(
+        kernels.measure,
+        gradient.size,
+        reads=(gradient, losses, progress.whole()),
+        writes=(progress.whole(), report.whole()),
+        gradient=gradient,
+        losses=losses,
+        terms=losses.size,
+        progress=progress.whole(),
+        report=report.whole(),
+    )
 
 
 def _update_parameters(
+    kernels: UpdateKernels,
     places: Places,
     previous: DeviceArray,
     progress: DeviceArray,
@@ -82,14 +97,15 @@ def _update_parameters(
     gradient = places.whole("gradient")
     free = Region("parameters", 0, 1, gradient.size, gradient.size)
     kept = [moment.whole() for moment in moments]
-    arguments = (
-        gradient.address, free.address, Address(previous.name), Address(progress.name), Address(report.name),
-        *(region.address for region in kept),
-    )  # fmt: skip
     return launch(
-        "update_parameters",
+        kernels.update,
         gradient.size,
-        arguments,
         reads=(gradient, free, previous.whole(), progress.whole(), report.whole(), *kept),
         writes=(free, previous.whole(), report.whole(), *kept),
+        gradient=gradient,
+        parameters=free,
+        previous=previous.whole(),
+        progress=progress.whole(),
+        report=report.whole(),
+        **dict(zip(kernels.moments, kept, strict=True)),
     )

@@ -17,7 +17,7 @@ from strategies import Case, cases
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.loss_kernels import PREDICTED, WANTED, LossKernel, write_loss
-from graphbptt.codegen.kernels.sums import MOST_BLOCKS, SUM_PARAMETERS, count_threads, emit_adding
+from graphbptt.codegen.kernels.sums import MOST_BLOCKS, count_threads, emit_adding
 from graphbptt.codegen.precision import precision_of
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch, BoundTarget
@@ -60,8 +60,8 @@ def run_kernel(
         np.ascontiguousarray(term.values), np.ascontiguousarray(term.weights), np.array([term.count]), delta,
         delta_stride, mean,
     )  # fmt: skip
-    assert len(arguments) == 1 + len(SUM_PARAMETERS) + len(kernel.parameters)
-    getattr(library, kernel.name)(*(convert(argument) for argument in arguments))
+    assert len(arguments) == len(kernel.signature.parameters)
+    getattr(library, kernel.signature.kernel)(*(convert(argument) for argument in arguments))
     return float(mean[0])
 
 
