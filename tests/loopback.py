@@ -1,20 +1,23 @@
 """Launch plans on a machine without a GPU: kernels as C, products by NumPy, and arrays as the memory of both.
 
 In C a kernel is a loop over its threads. It may run them first to last or last to first: what depends on their order
-would be wrong on a GPU, and differs here. Memory holds nothing but what is not a number until it is written.
+would be wrong on a GPU, and differs here. Memory holds nothing but what is not a number until it is written. Where
+blocks and barriers are, the text for GPUs is another one, which `host_cuda` runs.
 """
 
 from __future__ import annotations
 
 import ctypes
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from compiled import NOWHERE, hurry, toolchain
 
-from graphbptt.codegen.dialect import C
+from graphbptt.codegen.dialect import C, Dialect
 from graphbptt.codegen.launches.launch_plan import (
     Address,
     ArgumentValue,
@@ -29,11 +32,12 @@ from graphbptt.codegen.launches.verify_launches import verify_launches
 from graphbptt.codegen.persistent.device_limits import DeviceLimits
 from graphbptt.codegen.persistent.write_persistent import PersistentKernels
 from graphbptt.ir.plan import Plan
-from graphbptt_cupy.device import Array, Call, Memory
+from graphbptt_cupy.device import Array, Call, Memory, Module
 from graphbptt_cupy.executable import DeviceExecutable
+from graphbptt_native.discover import Toolchain
 from graphbptt_native.load import load_library
 
-__all__ = ["LoopbackDevice", "build"]
+__all__ = ["HostDevice", "LoopbackDevice", "VerifiedExecutable", "build", "select", "spell_arguments"]
 
 LOOP = "for (ptrdiff_t thread = 0; thread < threads; thread++)"
 REVERSED = "for (ptrdiff_t thread = threads - 1; thread >= 0; thread--)"
@@ -59,19 +63,17 @@ class VerifiedExecutable(DeviceExecutable):
         return verify_launches(super()._schedule(shape, persistent))
 
 
-class LoopbackDevice:
-    """Meets `graphbptt_cupy.device.Device`."""
+class HostDevice(ABC):
+    """Meets `graphbptt_cupy.device.Device` in the host's memory; how it runs kernels is left open."""
 
-    dialect = C
+    dialect: Dialect
+    limits: DeviceLimits | None
 
-    def __init__(self, in_reverse: bool = False, limits: DeviceLimits | None = None) -> None:
-        self._in_reverse, self.limits = in_reverse, limits
+    @abstractmethod
+    def load(self, text: str) -> Module: ...
 
-    def load(self, text: str) -> ctypes.CDLL:
-        loop, turned = (BLOCK_LOOP, BLOCK_REVERSED) if BLOCK_LOOP in text else (LOOP, REVERSED)
-        assert loop in text
-        source = text.replace(loop, turned) if self._in_reverse else text
-        return load_library(source, hurry(toolchain()), NOWHERE).functions
+    @abstractmethod
+    def bind_launch(self, module: Module, command: Launch, memory: Memory) -> Call: ...
 
     def allocate(self, array: DeviceArray) -> Array:
         if array.values is not None:
@@ -82,10 +84,6 @@ class LoopbackDevice:
 
     def allocate_host(self, size: int) -> Array:
         return np.zeros(size, np.uint8)
-
-    def bind_launch(self, module: ctypes.CDLL, command: Launch, memory: Memory) -> Call:
-        arguments = [_convert(argument, memory) for argument in command.arguments]
-        return partial(getattr(module, command.kernel), *arguments)
 
     def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
         out, a, b = (select(memory[region.array], region) for region in (command.out, command.a, command.b))
@@ -112,6 +110,31 @@ class LoopbackDevice:
             call()
 
 
+class LoopbackDevice(HostDevice):
+    """Runs kernels as C."""
+
+    dialect = C
+
+    def __init__(self, in_reverse: bool = False, limits: DeviceLimits | None = None) -> None:
+        self._in_reverse, self.limits = in_reverse, limits
+
+    def load(self, text: str) -> ctypes.CDLL:
+        loop, turned = (BLOCK_LOOP, BLOCK_REVERSED) if BLOCK_LOOP in text else (LOOP, REVERSED)
+        assert loop in text
+        source = text.replace(loop, turned) if self._in_reverse else text
+        return load_library(source, settle(hurry(toolchain())), NOWHERE).functions
+
+    def bind_launch(self, module: ctypes.CDLL, command: Launch, memory: Memory) -> Call:
+        words = (ctypes.c_uint64(word) for word in spell_arguments(command, memory))
+        return partial(getattr(module, command.kernel), *words)
+
+
+def settle(found: Toolchain) -> Toolchain:
+    """No product is joined with a sum as one compiler sees fit, so that another one finds the same bits."""
+    flags = ("-ffp-contract=off" if flag == "-ffp-contract=fast" else flag for flag in found.flags)
+    return replace(found, flags=tuple(flags))
+
+
 def select(memory: Array, region: Region) -> Array:
     """A region of flat memory, as a view."""
     step = memory.itemsize
@@ -120,11 +143,16 @@ def select(memory: Array, region: Region) -> Array:
     return np.lib.stride_tricks.as_strided(memory[region.offset :], shape, strides)
 
 
-def _convert(argument: ArgumentValue, memory: Memory) -> ctypes.c_ssize_t | ctypes.c_void_p:
+def spell_arguments(command: Launch, memory: Memory) -> list[int]:
+    """What a kernel is given, as words: whole numbers and addresses, of which NULL is 0."""
+    return [_spell(argument, memory) for argument in command.arguments]
+
+
+def _spell(argument: ArgumentValue, memory: Memory) -> int:
     match argument:
         case None:
-            return ctypes.c_void_p(None)
+            return 0
         case Address(array, offset):
-            return ctypes.c_void_p(memory[array].ctypes.data + offset * memory[array].itemsize)
+            return int(memory[array].ctypes.data) + offset * int(memory[array].itemsize)
         case _:
-            return ctypes.c_ssize_t(argument)
+            return argument
