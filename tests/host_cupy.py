@@ -1,14 +1,17 @@
 """What the cupy backend calls of CuPy, in the host's memory, with streams that can be captured.
 
-It refuses what a capture refuses: memory, copies and synchronisation. Kernels are C, compiled for the host, and
+It refuses what a capture refuses: memory, copies, events and synchronisation. Kernels are C, compiled for the host, and
 products those of `host_cublas`.
+
+Work on a stream is done as late as may be: when the host waits for the stream, or another stream for an event behind
+it. So what is not ordered by events comes in the wrong order, and is seen.
 """
 
 from __future__ import annotations
 
 import ctypes
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -38,12 +41,14 @@ class HostCupy:
         self.counts: Counter[str] = Counter()
         self.pinned = 0
         self.current: HostStream | None = None
+        self.streams: dict[int, HostStream] = {}
         properties = {
             "name": b"host", "major": 9, "minor": 0, "multiProcessorCount": 2, "maxThreadsPerBlock": 1024,
             "sharedMemPerBlockOptin": shared,
         }  # fmt: skip
         self.cuda = SimpleNamespace(
             Stream=partial(HostStream, self),
+            Event=HostEvent,
             Device=lambda: SimpleNamespace(compute_capability="90", id=3),
             alloc_pinned_memory=self._pin,
             runtime=SimpleNamespace(
@@ -111,13 +116,13 @@ class HostCupy:
         return SimpleNamespace(**(functions | {"cublasGemmEx": multiply}))
 
     def start(self, kind: str, work: Callable[[], object]) -> None:
-        """Do it, or keep it for a graph, in the stream that is current."""
+        """Put it behind all other work of the stream that is current, or keep it for a graph."""
         assert self.current is not None, f"{kind} in no stream"
         if self.current.recorded is not None:
             self.current.recorded.append(work)
             return
         self.counts[kind] += 1
-        work()
+        self.current.queue.append(work)
 
     def require_no_capture(self, kind: str) -> None:
         capturing = self.current is not None and self.current.recorded is not None
@@ -136,12 +141,14 @@ class HostCupy:
         self, to: int, to_apart: int, source: int, apart: int, width: int, rows: int, kind: int, stream: int
     ) -> None:
         assert kind in (HOST_TO_DEVICE, DEVICE_TO_HOST)
-        assert self.current is not None
-        assert stream == self.current.ptr
         assert 0 < width <= min(to_apart, apart)
         self.require_no_capture("copy")
-        for row in range(rows):
-            ctypes.memmove(to + row * to_apart, source + row * apart, width)
+
+        def copy() -> None:
+            for row in range(rows):
+                ctypes.memmove(to + row * to_apart, source + row * apart, width)
+
+        self.streams[stream].queue.append(copy)
 
 
 class HostRuntimeError(RuntimeError):
@@ -158,13 +165,17 @@ class HostStream:
         self._cupy = cupy
         self.ptr = id(self)
         self.recorded: list[Callable[[], object]] | None = None
+        self.queue: deque[Callable[[], object]] = deque()
+        cupy.streams[self.ptr] = self
 
     def __enter__(self) -> None:
         assert self._cupy.current is None
         self._cupy.current = self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._cupy.current = None
+        left = [stream for stream in self._cupy.streams.values() if stream.queue]
+        assert error or not left, "the host goes on, and may write to what is still copied from there"
 
     def begin_capture(self) -> None:
         assert self.recorded is None
@@ -177,6 +188,39 @@ class HostStream:
 
     def synchronize(self) -> None:
         self._cupy.require_no_capture("wait")
+        self.work_up_to(None)
+
+    def record(self, event: HostEvent) -> None:
+        assert self.recorded is None, "an event while the stream is captured"
+        event.mark = mark = Mark(self)
+        self.queue.append(mark.reach)
+
+    def wait_event(self, event: HostEvent) -> None:
+        """For what was recorded last; later records change nothing."""
+        assert self.recorded is None, "an event while the stream is captured"
+        if event.mark is not None:
+            self.queue.append(partial(event.mark.stream.work_up_to, event.mark))
+
+    def work_up_to(self, mark: Mark | None) -> None:
+        """Do what was put there before, or all."""
+        while self.queue and not (mark and mark.reached):
+            self.queue.popleft()()
+
+
+class HostEvent:
+    def __init__(self, disable_timing: bool) -> None:
+        assert disable_timing, "an event that takes the time costs more"
+        self.mark: Mark | None = None
+
+
+class Mark:
+    """A place in the work of a stream."""
+
+    def __init__(self, stream: HostStream) -> None:
+        self.stream, self.reached = stream, False
+
+    def reach(self) -> None:
+        self.reached = True
 
 
 class HostGraph:
@@ -186,8 +230,7 @@ class HostGraph:
     def launch(self, stream: HostStream) -> None:
         assert stream is self._cupy.current
         self._cupy.require_no_capture("graph")
-        for work in self.recorded:
-            work()
+        stream.queue.extend(self.recorded)
 
 
 class HostArray:

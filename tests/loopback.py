@@ -99,6 +99,10 @@ class HostDevice(ABC):
     def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
         return partial(np.copyto, select(memory[region.array], region), select(twin, region))
 
+    def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
+        """They are made when they are waited for, and no sooner."""
+        return partial(self.run, ()), partial(self.run, copies)
+
     def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
         return partial(np.copyto, select(twin, region), select(memory[region.array], region))
 

@@ -23,7 +23,8 @@ Module = Any
 
 
 class Device(Protocol):
-    """What runs launch plans. Calls take no arguments, and start work in the order in which they are made."""
+    """What runs launch plans. Calls take no arguments, and start work in the order in which they are made; copies from
+    the host go beside all other work, one after the other."""
 
     dialect: Dialect
 
@@ -58,6 +59,9 @@ class Device(Protocol):
     def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
         """What copies a region from its array's twin, flat memory of the host."""
 
+    def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
+        """What starts copies from the host, and what makes all work that is started behind it wait for them."""
+
     def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
         """What copies it there."""
 
@@ -65,7 +69,7 @@ class Device(Protocol):
         """What does all that these calls do, in their order, each time that it is called; it may record it once."""
 
     def run(self, calls: Sequence[Call]) -> None:
-        """Make these calls, and return when all that they have started is done.
+        """Make these calls, and return when all that they have started is done: work, and copies that it waits for.
 
         Raises
         ------

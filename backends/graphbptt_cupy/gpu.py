@@ -1,7 +1,11 @@
 """A GPU through CuPy, which is imported when a plan is built and not before.
 
-All work goes to one stream, in the order in which it is started. Kernels are CuPy's raw ones, products those of a
-handle of cuBLAS of our own; with `captured` what can be recorded is launched as CUDA graphs.
+All work goes to one stream, in the order in which it is started, but for copies from the host, which have another one:
+events hold the work back until what it needs is there. Nothing holds copies back. A run ends when its work does, which
+has waited for all copies, so that they never meet work of the run before, nor the host one of them.
+
+Kernels are CuPy's raw ones, products those of a handle of cuBLAS of our own; with `captured` what can be recorded is
+launched as CUDA graphs.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ class GpuDevice:
 
     def __init__(self, cupy: Any, numbers: Numbers, captured: bool = True) -> None:
         self._cupy, self._captured = cupy, captured
-        self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._stream, self._copying = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
         self.limits = describe_device(cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id))
         size = measure_workspace(int(cupy.cuda.Device().compute_capability[:-1]))
         self._workspace = cupy.empty(size, np.uint8)
@@ -93,18 +97,25 @@ class GpuDevice:
 
     def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
         kind = self._cupy.cuda.runtime.memcpyHostToDevice
-        return self._bind_copy(region, _point(region, memory), _point_host(region, twin), twin.itemsize, kind)
+        to, source = _point(region, memory), _point_host(region, twin)
+        return self._bind_copy(region, to, source, twin.itemsize, kind, self._copying)
+
+    def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
+        event = self._cupy.cuda.Event(disable_timing=True)
+        start = partial(_make, [*copies, partial(self._copying.record, event)])
+        return start, partial(self._stream.wait_event, event)
 
     def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
         kind = self._cupy.cuda.runtime.memcpyDeviceToHost
-        return self._bind_copy(region, _point_host(region, twin), _point(region, memory), twin.itemsize, kind)
+        to, source = _point_host(region, twin), _point(region, memory)
+        return self._bind_copy(region, to, source, twin.itemsize, kind, self._stream)
 
-    def _bind_copy(self, region: Region, to: int, source: int, itemsize: int, kind: int) -> Call:
-        runtime, stream = self._cupy.cuda.runtime, self._stream.ptr
+    def _bind_copy(self, region: Region, to: int, source: int, itemsize: int, kind: int, stream: Any) -> Call:
+        runtime = self._cupy.cuda.runtime
         if region.contiguous:
-            return partial(runtime.memcpyAsync, to, source, region.size * itemsize, kind, stream)
+            return partial(runtime.memcpyAsync, to, source, region.size * itemsize, kind, stream.ptr)
         apart, width = region.stride * itemsize, region.columns * itemsize
-        return partial(runtime.memcpy2DAsync, to, apart, source, apart, width, region.rows, kind, stream)
+        return partial(runtime.memcpy2DAsync, to, apart, source, apart, width, region.rows, kind, stream.ptr)
 
     def bind_repetition(self, calls: Sequence[Call]) -> Call:
         return Repetition(calls, self._stream) if self._captured else partial(_make, calls)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import groupby
 from typing import Any
 
 from graphbptt.codegen.launches.launch_plan import (
-    CAPTURED,
     Clear,
     Command,
     CopyIn,
@@ -17,6 +15,7 @@ from graphbptt.codegen.launches.launch_plan import (
     Multiply,
     SectionName,
 )
+from graphbptt.codegen.launches.order_copies import order_copies
 from graphbptt.codegen.schedules.fixed_launches import clear_rows
 from graphbptt_cupy.device import Array, Call, Device, Module
 
@@ -49,7 +48,7 @@ class Program:
             array.name: shared[array.name] if array.kind in SHARED else device.allocate(array)
             for array in plan.arrays
         }
-        self._bound: dict[SectionName, list[Call]] = {}
+        self._bound: dict[tuple[SectionName, ...], list[Call]] = {}
         self._runs: dict[tuple[SectionName, ...], list[Call]] = {}
         self.bytes = plan.bytes
 
@@ -60,17 +59,23 @@ class Program:
         self._device.run(self._runs[sections])
 
     def _compose(self, sections: tuple[SectionName, ...]) -> list[Call]:
-        """Neighbouring sections that can be recorded are recorded together."""
-        composed: list[Call] = []
-        for captured, names in groupby(sections, key=CAPTURED.__contains__):
-            calls = [call for name in names for call in self._bind_section(name)]
-            composed += [self._device.bind_repetition(calls)] if captured and calls else calls
-        return composed
+        """All copies from the host are started first, and each stretch of work waits for those that it needs."""
+        copies: list[Call] = []
+        work: list[Call] = []
+        for stretch in order_copies(self._plan, sections):
+            if stretch.copies:
+                start, wait = self._device.bind_copies([self._bind(copy) for copy in stretch.copies])
+                copies.append(start)
+                work.append(wait)
+            work += self._bind_sections(stretch.sections, stretch.recorded)
+        return copies + work
 
-    def _bind_section(self, name: SectionName) -> list[Call]:
-        if name not in self._bound:
-            self._bound[name] = [self._bind(command) for command in self._plan.section[name]]
-        return self._bound[name]
+    def _bind_sections(self, names: tuple[SectionName, ...], recorded: bool) -> list[Call]:
+        """What is recorded is so once for all runs that do it."""
+        if names not in self._bound:
+            calls = [self._bind(command) for name in names for command in self._plan.section[name]]
+            self._bound[names] = [self._device.bind_repetition(calls)] if recorded and calls else calls
+        return self._bound[names]
 
     def _bind(self, command: Command) -> Call:
         device, memory = self._device, self._memory

@@ -169,7 +169,8 @@ def test_a_broken_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 THINGS = {
-    "cupy": "", "cuda": "cuda", "runtime": "cuda.runtime", "stream": "cuda.Stream.null", "graph": "cuda.Graph",
+    "cupy": "", "cuda": "cuda", "runtime": "cuda.runtime", "stream": "cuda.Stream.null",
+    "copying": "cuda.Stream.null", "graph": "cuda.Graph",
     "module": "RawModule", "function": "RawKernel", "data": "cuda.MemoryPointer",
     "get_default_memory_pool": "cuda.MemoryPool",
 }  # fmt: skip
@@ -192,7 +193,8 @@ def test_cupy_has_the_names_that_are_used() -> None:
     names = set(names_used())
     assert {
         "RawModule", "RawModule.get_function", "cuda.Device.compute_capability", "cuda.Graph.launch",
-        "cuda.MemoryPointer.ptr", "cuda.MemoryPool.free_all_blocks", "cuda.Stream", "cuda.Stream.null.ptr",
+        "cuda.Event", "cuda.MemoryPointer.ptr", "cuda.MemoryPool.free_all_blocks", "cuda.Stream",
+        "cuda.Stream.null.ptr", "cuda.Stream.null.record", "cuda.Stream.null.wait_event",
         "cuda.driver.CUDADriverError", "cuda.runtime.getDeviceCount", "cuda.runtime.memcpy2DAsync", "empty",
     } <= names  # fmt: skip
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")

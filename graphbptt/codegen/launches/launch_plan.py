@@ -8,7 +8,8 @@
     command  := Launch(kernel, threads, grid, block, arguments, reads, writes, shared)
               | Multiply(out, a, b, transpose_a, transpose_b, accumulate)       out (+)= a @ b
               | Clear(region)                           zeros
-              | CopyIn(region) | CopyOut(region)        from, or to, the array's twin on the host, in pinned memory
+              | CopyIn(region) | CopyOut(region)        from, or to, the array's twin on the host, in pinned memory;
+                                                        in sections of their own (`launches.order_copies`)
     argument := whole number | Address(array, offset) | None        None is NULL
     region   := Region(array, offset, rows, columns, stride)        row r begins `stride` numbers behind row r - 1
     signature := Signature(kernel, parameters)          the C declarations of what a kernel takes
@@ -39,8 +40,8 @@ import numpy.typing as npt
 from graphbptt.codegen.precision import Precision
 
 __all__ = [
-    "CAPTURED",
     "COUNT",
+    "RECORDED",
     "SECTIONS",
     "THREADS",
     "Address",
@@ -87,8 +88,11 @@ of these for the host, where it asks for them; the terms of the loss and their d
 all steps; derivatives of copies added up; the parameters updated; copies of the terms, of what became of the update, of
 the derivative, and of the parameters."""
 
-CAPTURED: tuple[SectionName, ...] = ("prepare", "forward", "measure", "backward", "combine", "update")
-"""Sections that are recorded and repeated: nothing in them waits for the host or meets its memory."""
+RECORDED: tuple[tuple[SectionName, ...], ...] = (
+    ("prepare", "forward"), ("measure", "backward", "combine", "update"),
+)  # fmt: skip
+"""Sections that are recorded and repeated, a group at once: nothing in them waits for the host or meets its memory.
+What the second group alone needs, as all that is wanted, may still be on its way there while the first one runs."""
 
 
 @dataclass(frozen=True, slots=True)

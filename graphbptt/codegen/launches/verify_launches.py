@@ -10,7 +10,8 @@
 - Matrices fit each other, a product's result meets none of its factors, and leading dimensions fit their rows.
 - Every number that a command reads was written before it, by the same or an earlier section, number by number, or is
   kept from an earlier run.
-- Sections that are recorded copy nothing from the host, or to it.
+- Sections that are recorded copy nothing from the host, or to it; a section that copies from the host does nothing
+  else, as the copies go beside the work.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.launches.launch_plan import (
-    CAPTURED,
+    RECORDED,
     SECTIONS,
     Address,
     Clear,
@@ -64,17 +65,21 @@ def verify_launches(plan: LaunchPlan) -> LaunchPlan:
     )
     checks = _CommandChecks(plan)
     ledger = _Ledger(plan)
+    recorded = {name for group in RECORDED for name in group}
     for section in plan.sections:
         for number, command in enumerate(section.commands):
             try:
                 checks.check(command)
                 _require(
-                    not (section.name in CAPTURED and isinstance(command, CopyIn | CopyOut)),
+                    not (section.name in recorded and isinstance(command, CopyIn | CopyOut)),
                     "the host's memory has no place in what is recorded",
                 )
                 ledger.follow(command)
             except VerificationError as error:
                 raise VerificationError(f"{section.name}, command {number}: {error}") from None
+        copies = [isinstance(command, CopyIn) for command in section.commands]
+        alone = all(copies) or not any(copies)
+        _require(alone, f"{section.name} copies from the host, and does more than that")
     return plan
 
 

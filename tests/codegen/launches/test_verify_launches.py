@@ -12,7 +12,7 @@ from named_networks import NETWORKS
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels.write_kernels import write_kernels
 from graphbptt.codegen.launches.launch_plan import (
-    CAPTURED,
+    RECORDED,
     Address,
     Clear,
     Command,
@@ -180,7 +180,12 @@ def test_what_is_read_was_written(
 
 
 @pytest.mark.parametrize("copy", [CopyIn, CopyOut])
-@pytest.mark.parametrize("name", CAPTURED)
+@pytest.mark.parametrize("name", [name for group in RECORDED for name in group])
 def test_what_is_recorded_meets_no_host(plan: LaunchPlan, name: SectionName, copy: type[Command]) -> None:
     commands = (*plan.section[name], copy(plan.array["copies"].whole()))
     assert_refused(replace_section(plan, name, commands), "the host's memory has no place")
+
+
+def test_copies_from_the_host_stand_in_sections_of_their_own(plan: LaunchPlan) -> None:
+    commands = (*plan.section["upload"], Clear(plan.array["state1"].whole()))
+    assert_refused(replace_section(plan, "upload", commands), "upload copies from the host, and does more")
