@@ -109,11 +109,12 @@ class HostCupy:
             name: getattr(self.cublas, name) for name in vars(self.cublas) if name.startswith("cublas")
         }
 
-        def multiply(*arguments: Any) -> int:
-            self.start("multiply", partial(functions["cublasGemmEx"], *arguments))
+        def multiply(name: str, *arguments: Any) -> int:
+            self.start("multiply", partial(functions[name], *arguments))
             return 0
 
-        return SimpleNamespace(**(functions | {"cublasGemmEx": multiply}))
+        products = {name: partial(multiply, name) for name in functions if "Gemm" in name}
+        return SimpleNamespace(**(functions | products))
 
     def start(self, kind: str, work: Callable[[], object]) -> None:
         """Put it behind all other work of the stream that is current, or keep it for a graph."""

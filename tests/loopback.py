@@ -86,6 +86,9 @@ class HostDevice(ABC):
         return np.zeros(size, np.uint8)
 
     def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
+        if command.count > 1:
+            products = [self.bind_multiply(product, memory) for product in command.split()]
+            return partial(self.run, products[::-1])  # in any order
         out, a, b = (select(memory[region.array], region) for region in (command.out, command.a, command.b))
         left, right = a.T if command.transpose_a else a, b.T if command.transpose_b else b
 

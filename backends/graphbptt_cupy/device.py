@@ -54,7 +54,7 @@ class Device(Protocol):
         """What starts a kernel."""
 
     def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
-        """What multiplies two matrices."""
+        """What multiplies two matrices, or several times two at once."""
 
     def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
         """What copies a region from its array's twin, flat memory of the host."""

@@ -85,14 +85,16 @@ class GpuDevice:
         return partial(function, (command.grid,), (command.block,), arguments, shared_mem=command.shared)
 
     def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
+        out, left, right = command.steps
         return self._blas.bind(
-            left=_find_matrix(command.a, memory, command.transpose_a),
-            right=_find_matrix(command.b, memory, command.transpose_b),
-            out=_find_matrix(command.out, memory),
+            left=_find_matrix(command.a, memory, command.transpose_a, left),
+            right=_find_matrix(command.b, memory, command.transpose_b, right),
+            out=_find_matrix(command.out, memory, step=out),
             rows=command.rows,
             columns=command.columns,
             depth=command.depth,
             accumulate=command.accumulate,
+            count=command.count,
         )
 
     def bind_copy_in(self, region: Region, twin: Array, memory: Memory) -> Call:
@@ -160,5 +162,5 @@ def _point_host(region: Region, twin: Array) -> int:
     return int(twin.ctypes.data) + region.offset * twin.itemsize
 
 
-def _find_matrix(region: Region, memory: Memory, transposed: bool = False) -> Matrix:
-    return Matrix(_point(region, memory), region.stride, transposed)
+def _find_matrix(region: Region, memory: Memory, transposed: bool = False, step: int = 0) -> Matrix:
+    return Matrix(_point(region, memory), region.stride, transposed, step)

@@ -6,7 +6,7 @@
     kind     := constant | kept | parameter | field | weight | initial | buffer | scratch | derivative | gradient | loss
     section  := Section(name, (command, ...))           one of SECTIONS, in their order
     command  := Launch(kernel, threads, grid, block, arguments, reads, writes, shared)
-              | Multiply(out, a, b, transpose_a, transpose_b, accumulate)       out (+)= a @ b
+              | Multiply(out, a, b, transpose_a, transpose_b, accumulate, count, steps)     out (+)= a @ b, count times
               | Clear(region)                           zeros
               | CopyIn(region) | CopyOut(region)        from, or to, the array's twin on the host, in pinned memory;
                                                         in sections of their own (`launches.order_copies`)
@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -170,6 +170,10 @@ class Region:
     def contiguous(self) -> bool:
         return self.stride == self.columns or self.rows <= 1
 
+    def move(self, by: int) -> Region:
+        """The same rectangle so many numbers further."""
+        return replace(self, offset=self.offset + by)
+
 
 ArgumentValue = int | Address | None
 
@@ -191,7 +195,11 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Multiply:
-    """``out (+)= a @ b`` of matrices, `a` or `b` transposed first where it says so."""
+    """``out (+)= a @ b`` of matrices, `a` or `b` transposed first where it says so.
+
+    `count` such products are computed at once, each with matrices so many numbers further than the one before as the
+    `steps` of `out`, `a` and `b` say.
+    """
 
     out: Region
     a: Region
@@ -199,6 +207,23 @@ class Multiply:
     transpose_a: bool = False
     transpose_b: bool = False
     accumulate: bool = False
+    count: int = 1
+    steps: tuple[int, int, int] = (0, 0, 0)
+
+    def split(self) -> tuple[Multiply, ...]:
+        """Each product by itself."""
+        out, a, b = self.steps
+        return tuple(
+            replace(
+                self,
+                out=self.out.move(k * out),
+                a=self.a.move(k * a),
+                b=self.b.move(k * b),
+                count=1,
+                steps=(0, 0, 0),
+            )
+            for k in range(self.count)
+        )
 
     @property
     def rows(self) -> int:
@@ -215,11 +240,14 @@ class Multiply:
 
     @property
     def reads(self) -> tuple[Region, ...]:
-        return (self.a, self.b, self.out) if self.accumulate else (self.a, self.b)
+        kept = (self.out,) if self.accumulate else ()
+        if self.count == 1:
+            return (self.a, self.b, *kept)
+        return tuple(dict.fromkeys(region for product in self.split() for region in product.reads))
 
     @property
     def writes(self) -> tuple[Region, ...]:
-        return (self.out,)
+        return tuple(self.out.move(k * self.steps[0]) for k in range(self.count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ def _format_command(command: Command, arrays: dict[str, DeviceArray]) -> str:
                 format_region(region, arrays) + (".T" if turned else "")
                 for region, turned in ((a, command.transpose_a), (b, command.transpose_b))
             )
-            return f"{format_region(out, arrays)} {'+=' if command.accumulate else '='} {left} @ {right}"
+            becomes = "+=" if command.accumulate else "="
+            more = f", {command.count} times, each {command.steps} further" if command.count > 1 else ""
+            return f"{format_region(out, arrays)} {becomes} {left} @ {right}{more}"
         case Clear(region):
             return f"{format_region(region, arrays)} = 0"
         case CopyIn(region):

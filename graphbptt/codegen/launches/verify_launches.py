@@ -7,7 +7,8 @@
 - What a launch says that it reads or writes is in arrays that it is given; it writes to no constant, to nothing that
   its parameters say is constant, and to nothing that it reads by another pointer. Where a pointer is to be the only
   one to an array (``restrict``), it is.
-- Matrices fit each other, a product's result meets none of its factors, and leading dimensions fit their rows.
+- Matrices fit each other, and leading dimensions their rows; a product's result meets none of its factors, nor, where
+  several are computed at once, those of the others and their results.
 - Every number that a command reads was written before it, by the same or an earlier section, number by number, or is
   kept from an earlier run.
 - Sections that are recorded copy nothing from the host, or to it; a section that copies from the host does nothing
@@ -199,8 +200,20 @@ class _CommandChecks:
             _require(dtype == self.real, f"{region.array} is {dtype}, in a product of {self.real}")
             fits = region.stride >= max(1, region.columns)
             _require(fits, f"the leading dimension of {self._show(region)} is less than its rows")
-            overlap = region is not out and _meet(region, out, self.arrays[out.array].size)
-            _require(not overlap, f"{self._show(out)} is written while {self._show(region)} is read")
+        self._check_apart(command)
+
+    def _check_apart(self, command: Multiply) -> None:
+        """Products may be computed in any order, or at once."""
+        products, size = command.split(), self.arrays[command.out.array].size
+        _require(len(products) > 0, "there is no product")
+        for number, product in enumerate(products):
+            for other in products:
+                for region in (other.a, other.b):
+                    message = f"{self._show(product.out)} is written while {self._show(region)} is read"
+                    _require(not _meet(region, product.out, size), message)
+            for other in products[:number]:
+                message = f"{self._show(product.out)} is written twice at once"
+                _require(not _meet(other.out, product.out, size), message)
 
 
 class _Ledger:

@@ -22,6 +22,7 @@ from graphbptt.codegen.arguments import (
 from graphbptt.codegen.kernels.copy_maps import VECTOR
 from graphbptt.codegen.kernels.write_kernels import Kernel, Kernels, KernelSweep, Reduction, Work
 from graphbptt.codegen.launches.assemble_launches import Part
+from graphbptt.codegen.launches.join_products import join_products
 from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.launches.launch_plan import (
     Address,
@@ -67,7 +68,7 @@ def schedule_sweeps(
     """
     scheduler = _SweepScheduler(plan, places)
     stages = list(enumerate(plan.stages))
-    forward = tuple(
+    forward: tuple[Command, ...] = tuple(
         command
         for index, stage in stages
         for part in (
@@ -76,7 +77,7 @@ def schedule_sweeps(
         )
         for command in part
     )
-    backward = tuple(
+    backward: tuple[Command, ...] = tuple(
         command
         for index, stage in reversed(stages)
         for part in (
@@ -88,6 +89,9 @@ def schedule_sweeps(
     scratch = tuple(
         DeviceArray(name, "scratch", (size,), precision.name) for name, size in scheduler.scratch.items()
     )
+    # Step by step bits are those of a single step, whose products may have other neighbours: neither are joined.
+    if places.shape.steps > 1 and not places.shape.stepwise:
+        forward, backward = join_products(forward), join_products(backward)
     return Part(scratch, (Section("forward", forward), Section("backward", backward)))
 
 

@@ -125,6 +125,10 @@ def test_launches(plan: LaunchPlan, edit: Change, message: str) -> None:
         (move("b", stride=-1), "overlap"),
         (lambda product: replace(product, out=replace(product.out, array="state1", stride=9)), "is written while"),
         (lambda product: replace(product, accumulate=True), "is read before all of it is written"),
+        (lambda product: replace(product, count=0), "there is no product"),
+        (lambda product: replace(product, count=2), "is written twice at once"),
+        (lambda product: replace(product, count=2, steps=(1, 0, 0)), "is written twice at once"),
+        (lambda product: replace(product, count=2, steps=(5, 0, 10**6)), "lies outside"),
     ],
 )  # fmt: skip
 def test_products(plan: LaunchPlan, edit: Change, message: str) -> None:
