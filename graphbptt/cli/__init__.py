@@ -1,15 +1,17 @@
 """The command ``graphbptt``: a file for each subcommand, and one place where errors become messages.
 
 Exit codes: 0 done; 1 gradients do not agree, or the C compiler of a backend asked for by name fails; 2 usage or spec;
-3 data; 4 diverged; 130 interrupted.
+3 data; 4 diverged; 130 interrupted; 143 terminated (SIGTERM, which ends a command as an interrupt does).
 Subcommands import what they need when they run, so that ``graphbptt --help`` starts at once.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -24,6 +26,13 @@ __all__ = ["graphbptt", "main", "run"]
 
 INTERRUPTED = 130
 """What a shell reports for a command that an interrupt ended."""
+
+TERMINATED = 143
+"""The same for one that was told to terminate."""
+
+
+class Terminated(BaseException):
+    """The process was told to terminate; what an interrupt would keep is kept."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,6 +55,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except Terminated:
+        click.echo("terminated", err=True)
+        return TERMINATED
     except GraphbpttError as error:
         click.echo(str(error), err=True)
         return error.exit_code
@@ -61,6 +73,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the installed command."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     code = run()
     try:
         sys.stdout.flush()
@@ -68,3 +82,7 @@ def main() -> None:
         # What could not be written has been reported; at exit Python would try, and report, once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _terminate(_number: int, _frame: Any) -> NoReturn:
+    raise Terminated

@@ -1,7 +1,8 @@
-"""``graphbptt train``: train a spec, keep the best parameters, print the figures."""
+"""``graphbptt train``: train a spec, keep its parameters, print the figures."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -21,14 +22,15 @@ from graphbptt.cli.arguments import spec_arguments
 def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     """Train the network of SPEC and print its loss and figures on every part of the data.
 
-    The run's folder holds the best parameters, the history of all epochs, the figures, and the spec as it
-    was run. An interrupt keeps the best parameters so far.
+    The run's folder holds the parameters, the history of all epochs, the figures, and the spec as it was
+    run. The parameters are those with the lowest validation loss; without a validation part, those of the
+    last epoch. An interrupt, or SIGTERM, keeps those so far and the history.
     """
     from rich.console import Console
 
     from graphbptt.spec import load
     from graphbptt.training.admission import check_parts
-    from graphbptt.training.loop import Epoch
+    from graphbptt.training.loop import Epoch, History
     from graphbptt.training.loop import train as train_model
     from graphbptt.training.progress import show_progress, tabulate_figures
     from graphbptt.training.run_folder import RunFolder
@@ -47,6 +49,7 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
         click.echo(declared.description)
     click.echo(f"{spec}: {model.summary}")
     epochs: list[Epoch] = []
+    history: History | None = None
     try:
         with show_progress(console, settings.epochs) as show:
 
@@ -59,7 +62,13 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
         folder.write_parameters(model)
         folder.write_history(epochs)
         click.echo(f"kept in {folder.path}")
-    click.echo(f"best epoch {history.best.number} of {len(history.epochs)}")
+        if history is None:
+            again = shlex.join(
+                ["graphbptt", "evaluate", *map(str, (folder.spec, "--parameters", folder.path))]
+            )
+            click.echo(f"stopped after {len(epochs)} of {settings.epochs} epochs; the figures: {again}")
+    chosen = "best by validation" if history.kept.best else "the last"
+    click.echo(f"epoch {history.kept.number} of {len(history.epochs)}, {chosen}")
     evaluations = declared.evaluate(model, parts)
     folder.write_figures(evaluations, baseline)
     console.print(tabulate_figures(evaluations, baseline, declared.baseline_name))

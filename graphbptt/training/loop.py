@@ -1,4 +1,4 @@
-"""The training loop: shuffled minibatches, an optimizer on the flat vector, the best parameters kept."""
+"""The training loop: shuffled minibatches, an optimizer on the flat vector, and which parameters it leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.run_schema import TrainingDeclaration, Truncation
-from graphbptt.errors import DataError, Problem, SpecError
+from graphbptt.errors import DataError, DivergenceError, Problem, SpecError
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.noise import Noise
 from graphbptt.model import Model
@@ -37,7 +37,7 @@ class Epoch:
     """One pass over the training part.
 
     `train_loss` is the mean over the epoch's updates, each measured before it; `validation_loss` is
-    measured at the end. `best` says that the parameters of this epoch are the best so far.
+    measured at the end. `best` says that the latter is the lowest so far; without validation no epoch is.
     """
 
     number: int
@@ -54,9 +54,9 @@ class History:
     ended: str
 
     @property
-    def best(self) -> Epoch:
-        """The epoch whose parameters were kept."""
-        return [epoch for epoch in self.epochs if epoch.best][-1]
+    def kept(self) -> Epoch:
+        """The epoch whose parameters the model holds: the best by validation, or the last without validation."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.best), self.epochs[-1])
 
 
 def train(
@@ -74,7 +74,12 @@ def train(
     seed: int | None = None,
     report: Callable[[Epoch], None] | None = None,
 ) -> History:
-    """Train a model in place; afterwards, and when interrupted, it holds the best parameters.
+    """Train a model in place, from the parameters that it holds.
+
+    Afterwards it holds those of the epoch with the lowest validation loss, measured on these very parameters. Without
+    validation there is nothing to choose by, and it holds those after the last update. When interrupted it holds what
+    it would if the last whole epoch had been the last one; where training diverges without validation, those with
+    the lowest training loss that was measured. The optimizer starts anew with every call.
 
     Parameters
     ----------
@@ -103,7 +108,7 @@ def train(
         states, are those of the first batch of an epoch; listed steps count within each piece. In validation every
         example starts anew.
     validation : Dataset or mapping, optional
-        Examples by whose loss the best parameters are chosen; without any, it is the training loss.
+        Examples by whose loss the parameters are chosen.
     seed : int, optional
         The order of the examples and the noise of states, drawn anew for every batch; the model's own seed by default.
     report : callable, optional
@@ -145,13 +150,20 @@ def train(
                 report(done[-1])
             if settings.patience is not None and number - run.best_epoch >= settings.patience:
                 return History(tuple(done), "patience")
+    except DivergenceError:
+        run.kept[...] = run.best
+        raise
     finally:
-        run.free[...] = run.best
+        run.free[...] = run.kept
     return History(tuple(done), "epochs")
 
 
 class _Run:
-    """What lasts from epoch to epoch: the optimizer's state and the best parameters."""
+    """What lasts from epoch to epoch: the optimizer's state, and parameters of earlier epochs.
+
+    `best` are those with the lowest loss of an epoch, `candidate` those by which this epoch's loss was measured, and
+    `kept` those that the model is left with.
+    """
 
     def __init__(
         self, model: Model, parts: Parts, settings: TrainingDeclaration, generator: np.random.Generator
@@ -167,7 +179,7 @@ class _Run:
         self.state: State = self.rule.init(self.free)
         self.keeper = model.keep()
         self.gradient = np.zeros_like(self.free)
-        self.candidate, self.best = self.free.copy(), self.free.copy()
+        self.candidate, self.best, self.kept = self.free.copy(), self.free.copy(), self.free.copy()
         self.best_loss, self.best_epoch = math.inf, 0
         fits = settings.batch >= len(parts.train)
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
@@ -193,7 +205,9 @@ class _Run:
         better = loss < self.best_loss
         if better:
             self.best[...], self.best_loss, self.best_epoch = self.candidate, loss, number
-        return Epoch(number, train_loss, validation_loss, better)
+        validated = validation_loss is not None
+        self.kept[...] = self.best if validated else self.free
+        return Epoch(number, train_loss, validation_loss, validated and better)
 
     def _bind_batches(self) -> Iterator[Batch]:
         # A batch that holds everything is the same in every epoch.

@@ -1,9 +1,9 @@
 """The folder of a run: parameters, history, figures, and the spec as it was run.
 
-parameters.npz   an array for every parameter, by name
+parameters.npz   an array for every parameter, by name, as training left them
 history.csv      a row for every epoch
 figures.json     {part: {loss, figures: {target: {metric: value}}}}, and the same for the baseline; null where
-                 nothing was counted
+                 nothing was counted; absent where training did not end by itself
 spec.yaml        what was declared, overrides included, with absolute paths
 """
 
@@ -33,6 +33,7 @@ from graphbptt.training.tables import read_arrays
 __all__ = ["RunFolder", "read_parameters", "write_atomically"]
 
 PARAMETERS = "parameters.npz"
+SPEC = "spec.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,14 @@ class RunFolder:
             raise _cannot_write(runs, error) from None
         raise AssertionError("some number is free")
 
+    @property
+    def spec(self) -> Path:
+        """Where the spec is kept."""
+        return self.path / SPEC
+
     def write_spec(self, text: str) -> None:
         """Keep the spec."""
-        self._write("spec.yaml", text.encode())
+        self._write(SPEC, text.encode())
 
     def write_parameters(self, model: Model) -> None:
         """Keep every parameter, the fixed ones too."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -83,7 +85,13 @@ def test_a_kept_spec_finds_its_data_from_anywhere(here: Path) -> None:
     assert set(figures["baseline"]) == {"train", "test"}
 
 
-def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "said", "code"),
+    [(signal.SIGINT, "\ninterrupted\n", 130), (signal.SIGTERM, "terminated\n", 143)],
+)
+def test_what_ends_a_run_early_leaves_its_parameters(
+    here: Path, capsys: pytest.CaptureFixture[str], sent: signal.Signals, said: str, code: int
+) -> None:
     # What a shell starts in the background ignores interrupts, and so would what it starts.
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [
@@ -106,9 +114,17 @@ def test_an_interrupt_keeps_the_best_parameters(here: Path) -> None:
         assert running.stderr is not None
         # A run that fails before its first epoch ends its output, and must not be waited for.
         assert any("epoch 1:" in line for line in iter(running.stdout.readline, ""))
-        running.send_signal(signal.SIGINT)
-        assert running.stderr.read() == "\ninterrupted\n"
-    assert running.returncode == 130
+        running.send_signal(sent)
+        assert running.stderr.read() == said
+        last = running.stdout.read().splitlines()[-1]
+    assert running.returncode == code
+    stopped = re.fullmatch(r"stopped after (\d+) of 1000000 epochs; the figures: graphbptt (.*)", last)
+    assert stopped is not None
+    folder = here / "runs" / "binary_addition-1"
+    assert {path.name for path in folder.iterdir()} == {"parameters.npz", "history.csv", "spec.yaml"}
+    assert len((folder / "history.csv").read_text().splitlines()) == int(stopped[1]) + 1
+    assert run(shlex.split(stopped[2])) == 0
+    assert "sequences right" in capsys.readouterr().out
     model = graphbptt.load(ADDITION).compile()
     start = model.vector.copy()
     read_parameters(model, here / "runs" / "binary_addition-1" / "parameters.npz")

@@ -57,8 +57,7 @@ def test_the_arguments_are_the_keys_of_the_spec() -> None:
 def test_one_update_is_one_step_of_the_optimizer(fields: Fields) -> None:
     model, other = build_model(), build_model()
     loss, gradients = other.loss_and_gradients(fields)
-    # The second epoch's update is not kept: no epoch has measured what it leads to.
-    history = train(model, fields, optimizer={"sgd": {"rate": 0.1}}, epochs=2, batch=20)
+    history = train(model, fields, optimizer={"sgd": {"rate": 0.1}}, epochs=1, batch=20)
     assert history.epochs[0].train_loss == pytest.approx(loss)
     for group, gradient in gradients.items():
         np.testing.assert_allclose(model.parameters[group], other.parameters[group] - 0.1 * gradient)
@@ -67,9 +66,9 @@ def test_one_update_is_one_step_of_the_optimizer(fields: Fields) -> None:
 def test_clipping_shortens_the_step(fields: Fields) -> None:
     model, other = build_model(), build_model()
     before = model.vector.copy()
-    train(model, fields, optimizer={"sgd": {"rate": 1.0}}, epochs=2, batch=20, clip=0.01)
+    train(model, fields, optimizer={"sgd": {"rate": 1.0}}, epochs=1, batch=20, clip=0.01)
     assert np.linalg.norm(model.vector - before) == pytest.approx(0.01)
-    train(other, fields, optimizer={"sgd": {"rate": 1.0}}, epochs=2, batch=20)
+    train(other, fields, optimizer={"sgd": {"rate": 1.0}}, epochs=1, batch=20)
     assert np.linalg.norm(other.vector - before) > 0.1
 
 
@@ -86,28 +85,50 @@ def test_the_best_parameters_by_validation_are_kept(fields: Fields) -> None:
         model, fields, optimizer={"sgd": {"rate": 2.0}}, epochs=15, batch=4, validation=validation
     )
     losses = [epoch.validation_loss for epoch in history.epochs]
-    assert history.best.validation_loss == min(losses)  # type: ignore[type-var]
+    assert history.kept.validation_loss == min(losses)  # type: ignore[type-var]
     assert losses[-1] != min(losses)  # type: ignore[type-var]
-    assert measure_loss(model, graphbptt.Dataset(validation)) == pytest.approx(history.best.validation_loss)
+    assert measure_loss(model, graphbptt.Dataset(validation)) == pytest.approx(history.kept.validation_loss)
 
 
-def test_without_validation_the_best_parameters_are_those_of_the_best_training_loss(fields: Fields) -> None:
+def test_without_validation_the_parameters_are_those_of_the_last_update(fields: Fields) -> None:
+    """However the updates are divided into calls, and wherever the training loss was lowest."""
+    settings: dict[str, Any] = {"optimizer": {"sgd": {"rate": 1.5}}, "batch": 20}
+    whole, pieces = build_model(), build_model()
+    history = train(whole, fields, epochs=6, **settings)
+    losses = [train(pieces, fields, epochs=1, **settings).kept.train_loss for _ in range(6)]
+    np.testing.assert_array_equal(whole.vector, pieces.vector)
+    assert losses == [epoch.train_loss for epoch in history.epochs]
+    assert history.kept is history.epochs[-1]
+    assert not any(epoch.best for epoch in history.epochs)
+    assert losses[-1] > min(losses)
+
+
+def test_every_example_has_its_update(fields: Fields) -> None:
+    together, alone = build_model(), build_model()
+    settings: dict[str, Any] = {"optimizer": {"sgd": {"rate": 0.1}}, "batch": 1}
+    train(together, {name: array[[0] * 8] for name, array in fields.items()}, epochs=1, **settings)
+    for _ in range(8):
+        train(alone, {name: array[:1] for name, array in fields.items()}, epochs=1, **settings)
+    np.testing.assert_array_equal(together.vector, alone.vector)
+
+
+def test_divergence_leaves_the_parameters_of_the_lowest_training_loss(fields: Fields) -> None:
     model = build_model()
-    history = train(model, fields, optimizer={"sgd": {"rate": 1.5}}, epochs=20, batch=20)
-    losses = [epoch.train_loss for epoch in history.epochs]
-    assert history.best.train_loss == min(losses)
-    assert measure_loss(model, graphbptt.Dataset(fields)) == pytest.approx(min(losses))
+    start = model.vector.copy()
+    with pytest.raises(graphbptt.DivergenceError):
+        train(model, fields, optimizer={"sgd": {"rate": 1e200}}, epochs=5, batch=20)
+    np.testing.assert_array_equal(model.vector, start)
 
 
 def test_patience_ends_training(fields: Fields) -> None:
     settings: dict[str, Any] = {"optimizer": {"sgd": {"rate": 2.0}}, "epochs": 200, "batch": 4}
     history = train(build_model(), fields, **settings, patience=3, validation=draw_fields(7, seed=1))
     assert history.ended == "patience"
-    assert len(history.epochs) == history.best.number + 3 < 200
+    assert len(history.epochs) == history.kept.number + 3 < 200
     assert train(build_model(), fields, epochs=2).ended == "epochs"
 
 
-def test_an_interrupt_leaves_the_best_parameters(fields: Fields) -> None:
+def test_an_interrupt_leaves_the_parameters_of_the_last_whole_epoch(fields: Fields) -> None:
     def interrupt(epoch: Epoch) -> None:
         if epoch.number == 4:
             raise KeyboardInterrupt

@@ -21,7 +21,7 @@ from graphbptt_cupy.executable import DeviceExecutable
 def test_the_course_is_that_of_the_host(
     optimizer: dict[str, Any], chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over batches of several shapes, by whichever loss the best parameters are chosen; no gradient comes down."""
+    """Over batches of several shapes, with and without validation; no gradient comes down."""
     monkeypatch.setattr(DeviceExecutable, "loss_and_gradient", None)
     validation = draw_fields(5, seed=1) if chosen == "validation" else None
     assert_same_course(*train_both(build, optimizer=optimizer, epochs=6, clip=0.5, validation=validation))
