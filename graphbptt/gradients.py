@@ -23,7 +23,7 @@ from graphbptt.ir.expression import calls
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import KINKED
 from graphbptt.ir.layout import Slot
-from graphbptt.model import Model
+from graphbptt.model import Model, check_model
 from graphbptt.named import name_entry
 
 __all__ = ["GradientReport", "GroupReport", "check_batch", "check_gradients"]
@@ -150,6 +150,7 @@ def check_gradients(
     SpecError
         `limit` is no whole number from 1 on, or `spacing` no number above 0.
     """
+    check_model(model)
     exact = Model(model.plan, model.backend, "float64", model.seed, model.aliases)
     exact.vector[...] = model.vector
     return check_batch(exact, exact.bind(fields, steps, noise=noise), spacing=spacing, limit=limit, seed=seed)

@@ -37,7 +37,7 @@ from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.passes.unroll_network import unroll_network
 from graphbptt.stream import Stream
 
-__all__ = ["Model"]
+__all__ = ["Model", "check_model"]
 
 Array = npt.NDArray[Any]
 Fields = Mapping[str, npt.ArrayLike]
@@ -329,15 +329,18 @@ class Model:
                 )
         together = [f"  {line}" for line in self.aliases.list_populations()]
         head = ["single units put together:", *together, ""] if together else []
-        if self.plan.projection is not None:
-            vanishing = find_vanishing(self.plan.projection, self.plan.layout, self.vector)
-            head += [f"constraints and signs leave nothing but 0 for {', '.join(vanishing)}", ""] * bool(
-                vanishing
-            )
+        if vanishing := self.describe_vanishing():
+            head += [vanishing, ""]
         lines = [*head, format_plan(self.plan, steps, batch, self.dtype)]
         if steps is not None and batch is not None and isinstance(self._executable, Explaining):
             lines += ["", self._executable.explain(steps, batch)]
         return "\n".join(lines)
+
+    def describe_vanishing(self) -> str:
+        """The parameters of which constraints and signs leave nothing but 0, as a sentence; empty without any."""
+        projection = self.plan.projection
+        vanishing = [] if projection is None else find_vanishing(projection, self.plan.layout, self.vector)
+        return f"constraints and signs leave nothing but 0 for {', '.join(vanishing)}" if vanishing else ""
 
     def emit_c(self) -> str:
         """The loops over time as C: a function for each stage that has one, and for each direction.
@@ -383,3 +386,16 @@ def _check_settings(dtype: npt.DTypeLike, seed: int, precision: str) -> tuple[np
     if problems:
         raise SpecError(problems)
     return np.dtype(kind), int(seed)
+
+
+def check_model(value: object) -> None:
+    """Whether it is a compiled network.
+
+    Raises
+    ------
+    SpecError
+        It is something else, such as the graph it would be compiled from.
+    """
+    if not isinstance(value, Model):
+        what = f"a {type(value).__name__} is no compiled network"
+        raise SpecError(Problem("model", what, "give what graphbptt.compile, or Spec.compile, returns"))

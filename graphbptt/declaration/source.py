@@ -134,12 +134,21 @@ class _TreeReader:
 
     def override(self, data: dict[str, Any], override: str) -> None:
         """Replace one value, as ``section.key=value`` says; its place is the override itself."""
+        if not isinstance(override, str):
+            what = f"an override is {override!r}, which is no text"
+            self.problems.append(Problem("overrides", what, 'write texts, such as ["training.epochs=5"]'))
+            return
         name, equals, text = override.partition("=")
         file = f"override {override}"
         here = Place(file, 1, 1)
         keys = name.split(".")
         if not equals or not all(keys):
             self._note((), f"{override!r} is no override", "write section.key=value", here)
+            return
+        if not text.strip():
+            self._note(
+                tuple(keys), f"{override!r} sets nothing", f"write {name}=value, or leave it out", here
+            )
             return
         path: KeyPath = ()
         inside: Any = data

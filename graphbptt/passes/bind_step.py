@@ -6,7 +6,7 @@ whose fields look the same; a `Feeder` asks no more than whether they do, and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphbptt.ir.data import Clamp
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.noise import Noise
 from graphbptt.passes.bind_batch import LENGTHS, Label, bind_batch, name_node
-from graphbptt.passes.read_fields import NUMERIC
+from graphbptt.passes.read_fields import NUMERIC, to_array
 
 __all__ = ["Feeder", "bind_step", "make_feeder"]
 
@@ -43,10 +43,23 @@ def bind_step(
     DataError
         A field is absent or cannot be used, or there are lengths.
     """
+    if problems := list(_find_time(network, fields)):
+        raise DataError(problems)
     batch = bind_batch(network, fields, 1, dtype, False, carried, size, noise, label)
     if LENGTHS in fields:
         raise DataError(Problem(f"field {LENGTHS}", "a step has no length", "leave it out"))
     return batch
+
+
+def _find_time(network: FoldedNetwork, fields: Mapping[str, npt.ArrayLike]) -> Iterator[Problem]:
+    """The fields of whole sequences among those of a step."""
+    declared = (name for clamp in network.clamps for name in (clamp.field, clamp.mask) if name is not None)
+    for name in dict.fromkeys(declared):
+        if isinstance(fields, Mapping) and name in fields:
+            shape = to_array(name, fields[name]).shape
+            if len(shape) == 3 and shape[1] != 1:
+                what = f"shape {shape} given, with {shape[1]} steps"
+                yield Problem(f"field {name}", what, f"one step is (batch, units): give {name}[:, t]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

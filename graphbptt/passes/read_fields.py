@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem, did_you_mean
 
-__all__ = ["NUMERIC", "FieldReader", "Layout"]
+__all__ = ["NUMERIC", "FieldReader", "Layout", "to_array"]
 
 Array = npt.NDArray[Any]
 Axis = int | Literal["batch", "time"]
@@ -27,6 +27,23 @@ Layout = tuple[Axis, ...]
 
 NUMERIC = "biuf"
 """The kinds of NumPy types that count as numbers."""
+
+
+def to_array(name: str, given: npt.ArrayLike) -> Array:
+    """A field as an array.
+
+    Raises
+    ------
+    DataError
+        It is none: sequences of different lengths, or a tensor that PyTorch does not give away as it is.
+    """
+    try:
+        return np.asarray(given)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        what, remedy = f"is no array: {error}", "pad its sequences to one length, give `lengths`"
+        if hasattr(given, "detach"):
+            what, remedy = "is a tensor that NumPy cannot read as it is", f"give {name}.detach().cpu()"
+        raise DataError(Problem(f"field {name}", what, remedy)) from None
 
 
 class FieldReader:
@@ -121,11 +138,9 @@ class FieldReader:
 
     def _to_array(self, name: str) -> Array | None:
         try:
-            array = np.asarray(self._fields[name])
-        except (ValueError, TypeError, OverflowError) as error:
-            self.report(
-                f"field {name}", f"is no array: {error}", "pad its sequences to one length, give `lengths`"
-            )
+            array = to_array(name, self._fields[name])
+        except DataError as error:
+            self._problems.update(dict.fromkeys(error.problems))
             return None
         if array.dtype.kind not in NUMERIC:
             self.report(f"field {name}", f"holds {array.dtype}", "give an array of real numbers")

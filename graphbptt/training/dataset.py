@@ -14,10 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem
+from graphbptt.passes.read_fields import to_array
 
-__all__ = ["Dataset", "Parts"]
+__all__ = ["PARTS", "Dataset", "Parts", "as_dataset"]
 
 Array = npt.NDArray[Any]
+
+PARTS = ("train", "validation", "test")
+"""What parts are called, in the order of use."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +39,7 @@ class Dataset:
     Raises
     ------
     DataError
-        There are no fields or no examples, or the fields differ in their number of examples.
+        There are no fields or no examples, a field is no array, or they differ in their number of examples.
 
     Examples
     --------
@@ -48,7 +52,7 @@ class Dataset:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fields", {name: np.asarray(array) for name, array in self.fields.items()})
+        object.__setattr__(self, "fields", _read_arrays(self.fields))
         if not self.fields:
             raise DataError(Problem("data", "there are no fields", "give arrays by field name"))
         scalars = [name for name, array in self.fields.items() if array.ndim == 0]
@@ -80,6 +84,48 @@ class Dataset:
             yield self.take(chosen if order is None else order[chosen])
 
 
+def _read_arrays(fields: Any) -> dict[str, Array]:
+    if not isinstance(fields, Mapping):
+        raise _refuse("data", fields)
+    arrays: dict[str, Array] = {}
+    problems: list[Problem] = []
+    for name, given in fields.items():
+        try:
+            arrays[name] = to_array(name, given)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return arrays
+
+
+def as_dataset(argument: str, value: Any) -> Dataset:
+    """The examples that an argument gives, as a `Dataset` or as a mapping.
+
+    Raises
+    ------
+    DataError
+        It gives none, or several parts of them.
+    """
+    if isinstance(value, Dataset):
+        return value
+    if isinstance(value, Parts):
+        named = " or ".join(f"{argument}.{name}" for name, _ in value.items())
+        raise DataError(
+            Problem(argument, "these are the parts of the data, not one of them", f"give {named}")
+        )
+    if not isinstance(value, Mapping):
+        raise _refuse(argument, value)
+    return Dataset(value)
+
+
+def _refuse(argument: str, value: Any) -> DataError:
+    said = f"a {type(value).__name__} holds no fields"
+    return DataError(
+        Problem(argument, said, "give {field name: array}, a Dataset, or a part of a spec's data")
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
     """Data divided for training, for choosing, and for the final figures.
@@ -99,7 +145,7 @@ class Parts:
 
     def items(self) -> Iterator[tuple[str, Dataset]]:
         """The parts that exist, by name."""
-        for name in ("train", "validation", "test"):
+        for name in PARTS:
             part = getattr(self, name)
             if part is not None:
                 yield name, part

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.data import Target
 from graphbptt.ir.penalties import StatePenalty
-from graphbptt.model import Model
-from graphbptt.training.dataset import Dataset
+from graphbptt.model import Model, check_model
+from graphbptt.training.dataset import Dataset, as_dataset
 from graphbptt.training.metrics import Figures, Tally, join_targets, label_targets
 
 __all__ = ["CHUNK", "Evaluation", "LossTally", "bind_chunks", "evaluate", "measure_loss"]
@@ -35,7 +36,7 @@ class Evaluation:
 
 def evaluate(
     model: Model,
-    data: Dataset,
+    data: Dataset | Mapping[str, npt.ArrayLike],
     variance: Mapping[str, float] | None = None,
     chunk: int = CHUNK,
     noise: bool | int = True,
@@ -45,18 +46,31 @@ def evaluate(
     Parameters
     ----------
     model : Model
-    data : Dataset
+    data : Dataset or mapping
+        The examples; a mapping holds arrays by field name, (examples, time, units) or (examples, units).
     variance : mapping, optional
         The variance of fields, for the average relative variance.
     chunk : int
         The number of examples run at a time; no figure depends on it.
     noise : bool or int
         As for `Model.run`: by default nodes have their noise, from the model's own seed.
+
+    Raises
+    ------
+    DataError
+        The data do not fit the network.
+    SpecError
+        `chunk` is no whole number from 1 on.
     """
+    check_model(model)
+    examples = as_dataset("data", data)
+    if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
+        what = f"{chunk!r} examples cannot be run at a time"
+        raise SpecError(Problem("chunk", what, "write a whole number from 1 on"))
     tally = Tally()
     labels = label_targets(model.network, model.aliases)
     losses = LossTally(model)
-    for bound in bind_chunks(model, data, chunk, noise):
+    for bound in bind_chunks(model, examples, chunk, noise):
         losses.add(bound, model.losses(bound))
         states = model.states(bound)
         for label, numbers in zip(labels, join_targets(model.network), strict=True):

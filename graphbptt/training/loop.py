@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.run_schema import TrainingDeclaration, Truncation
-from graphbptt.errors import DataError, DivergenceError, Problem, SpecError
+from graphbptt.errors import DivergenceError, Problem, SpecError
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.noise import Noise
-from graphbptt.model import Model
+from graphbptt.model import Model, check_model
 from graphbptt.training.admission import check_parts, check_purpose
-from graphbptt.training.dataset import Dataset, Parts
+from graphbptt.training.dataset import Dataset, Parts, as_dataset
 from graphbptt.training.divergence import explain_divergence
 from graphbptt.training.evaluation import LossTally, bind_chunks, measure_loss
 from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer, make_rule
@@ -138,6 +138,7 @@ def train(
             "stateful": stateful,
         }
     )
+    check_model(model)
     parts = _as_parts(data, validation)
     check_purpose(model, settings, parts)
     check_parts(model, parts)
@@ -281,19 +282,10 @@ class _Run:
 
 
 def _as_parts(data: Any, validation: Any) -> Parts:
-    chosen = None if validation is None else _as_dataset("validation", validation)
+    chosen = None if validation is None else as_dataset("validation", validation)
     if isinstance(data, Parts):
         return data if chosen is None else replace(data, validation=chosen)
-    return Parts(_as_dataset("data", data), chosen)
-
-
-def _as_dataset(argument: str, value: Any) -> Dataset:
-    if isinstance(value, Dataset):
-        return value
-    if isinstance(value, Mapping):
-        return Dataset(value)
-    said = f"a {type(value).__name__} holds no fields"
-    raise DataError(Problem(argument, said, "give {field name: array}, a Dataset, or the Parts of a spec"))
+    return Parts(as_dataset("data", data), chosen)
 
 
 def _make_generator(seed: Any) -> np.random.Generator:
