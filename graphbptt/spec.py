@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from graphbptt.compiler import compile as compile_graph
 from graphbptt.declaration.build import build_clamps, build_graph, build_targets
 from graphbptt.declaration.cells.expand import expand_cells
+from graphbptt.declaration.mistakes import KeyPath
 from graphbptt.declaration.places import locate
 from graphbptt.declaration.read import Declaration, read_declaration
 from graphbptt.declaration.run_schema import DataDeclaration, TrainingDeclaration
@@ -24,7 +26,7 @@ from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt.model import Model
 from graphbptt.training.admission import check_purpose
 from graphbptt.training.baselines import evaluate_baseline
-from graphbptt.training.dataset import Parts
+from graphbptt.training.dataset import PARTS, Parts
 from graphbptt.training.evaluation import Evaluation, evaluate
 from graphbptt.training.sources import load_parts
 
@@ -94,10 +96,20 @@ class Spec:
         """
         declared = self._declared_data()
         labels = frozenset(target.field for target in self.targets if LOSSES[target.loss_name].labels)
-        try:
+        with self.locating(("data", declared.source)):
             return load_parts(declared, self.path.parent, labels)
+
+    @contextmanager
+    def locating(self, otherwise: KeyPath | None = None) -> Iterator[None]:
+        """Give the problems of data that are found inside the places of the spec that they are about.
+
+        Those of a field have the place of the first clamp or target that reads it; what is about no part of the spec
+        has the place of `otherwise`.
+        """
+        try:
+            yield
         except DataError as error:
-            raise DataError(self._locate(problem) for problem in error.problems) from None
+            raise DataError(self._locate(problem, otherwise) for problem in error.problems) from None
 
     def check_purpose(self, model: Model, parts: Parts) -> None:
         """Whether the network can be trained as the file says, on these data.
@@ -118,7 +130,8 @@ class Spec:
     ) -> dict[str, Evaluation]:
         """The loss and the figures of a model, by part of the data; `noise` as for `Model.run`."""
         parts = self.data() if parts is None else parts
-        return {name: evaluate(model, data, parts.variance, noise=noise) for name, data in parts.items()}
+        with self.locating():
+            return {name: evaluate(model, data, parts.variance, noise=noise) for name, data in parts.items()}
 
     def evaluate_baseline(self, model: Model, parts: Parts | None = None) -> dict[str, Evaluation]:
         """The figures of the declared baseline on the model's targets, by part of the data; none without one.
@@ -131,10 +144,8 @@ class Spec:
         choice = self._declared_data().baseline
         if choice is None:
             return {}
-        try:
+        with self.locating():
             return evaluate_baseline(choice, model, self.data() if parts is None else parts)
-        except DataError as error:
-            raise DataError(self._locate(problem) for problem in error.problems) from None
 
     @property
     def baseline_name(self) -> str:
@@ -160,16 +171,32 @@ class Spec:
         declared = self.declaration.spec.data
         if declared is None:
             place = self.declaration.source.place(())
-            raise SpecError(Problem("data", "the spec declares none", "write data: {task: ...}", place))
+            remedy = "write data: {task: ...}, {npz: ...} or {csv: ...}"
+            raise SpecError(Problem("data", "the spec declares none", remedy, place))
         return declared
 
-    def _locate(self, problem: Problem) -> Problem:
+    def _locate(self, problem: Problem, otherwise: KeyPath | None = None) -> Problem:
         """A problem with the place of its path, or of the nearest one around it, in the spec."""
-        if problem.place is not None or not problem.path.startswith(("data", "training", "network.")):
+        if problem.place is not None:
             return problem
-        path: tuple[str | int, ...] = tuple(problem.path.split("."))
-        place = self.declaration.source.place(path)
-        return Problem(problem.path, problem.what, problem.instead, place)
+        path = self._find_reader(problem.path) or otherwise
+        if problem.path.startswith(("data", "training", "network.")):
+            path = tuple(problem.path.split("."))
+        return problem if path is None else replace(problem, place=self.declaration.source.place(path))
+
+    def _find_reader(self, path: str) -> KeyPath | None:
+        """Where a clamp or a target names the field that a problem, of a part of the data or of all, is about."""
+        part, _, rest = path.partition(": ")
+        about = rest if part in PARTS else path
+        source = self.declaration.source
+        for section in ("inputs", "targets"):
+            for label, said in source.data.get(section, {}).items():
+                for number, item in enumerate(said if isinstance(said, list) else [said]):
+                    inner = (section, label, number) if isinstance(said, list) else (section, label)
+                    for key in ("field", "mask"):
+                        if about == f"field {item.get(key)}":
+                            return (*inner, key)
+        return None
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Spec:

@@ -40,10 +40,12 @@ def check(spec: Path, overrides: tuple[str, ...], examples: int, tolerance: floa
     if declared.declaration.spec.training is not None:
         declared.check_purpose(model, parts)
     data = parts.train.take(slice(0, examples))
-    report = check_gradients(model, data.fields, data.steps, noise=noise)
+    with declared.locating():
+        report = check_gradients(model, data.fields, data.steps, noise=noise)
     if not math.isfinite(report.loss) or not math.isfinite(report.error):
         raise explain_divergence(model, bind_chunks(model, data, noise=noise), "before any update")
-    click.echo(f"{spec}: valid")
+    vanishing = model.describe_vanishing()
+    click.echo(f"{spec}: valid{', but ' * bool(vanishing)}{vanishing}")
     click.echo(report.format_groups())
     if report.error > tolerance:
         click.echo(f"the derivatives do not agree to {tolerance:g}", err=True)

@@ -44,7 +44,8 @@ def explain(
     model = declared.compile()
     if steps is None:
         example = declared.data().train.take(slice(0, 1))
-        steps = model.bind(example.fields, example.steps).steps
+        with declared.locating():
+            steps = model.bind(example.fields, example.steps).steps
     unrolled = model.unroll(steps)
     if declared.description:
         click.echo(declared.description)

@@ -38,7 +38,8 @@ def train(spec: Path, overrides: tuple[str, ...], runs: Path) -> None:
     declared = load(spec, overrides)
     model = declared.compile()
     parts = declared.data()
-    check_parts(model, parts)
+    with declared.locating():
+        check_parts(model, parts)
     declared.check_purpose(model, parts)
     baseline = declared.evaluate_baseline(model, parts)
     settings = declared.training

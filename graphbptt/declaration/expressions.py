@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 import math
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from graphbptt.errors import Problem, SpecError, did_you_mean
@@ -39,7 +39,7 @@ from graphbptt.ir.expression import (
 )
 from graphbptt.ir.functions import ACTIVATIONS, COMPOSITES, FUNCTIONS, Composite
 
-__all__ = ["LARGEST_DELAY", "RESERVED_NAMES", "parse_activation"]
+__all__ = ["LARGEST_DELAY", "RESERVED_NAMES", "parse_activation", "suggest_function"]
 
 LONGEST_TEXT = 10_000
 # Derivatives nest a few times deeper than their expression, and walks over expressions recurse.
@@ -55,6 +55,9 @@ CALLABLE: dict[str, Function | Composite] = {
 RESERVED_NAMES = frozenset({"net", "t", *ACTIVATIONS, *CALLABLE})
 """Names with a meaning of their own in activations; no coefficient may have one."""
 
+OTHER_NAMES = {"sigmoid": "logistic", "linear": "identity"}
+"""What other libraries call a function, and what it is called here."""
+
 OPERATORS: dict[type[ast.operator], Function] = {
     ast.Add: add,
     ast.Sub: subtract,
@@ -63,6 +66,18 @@ OPERATORS: dict[type[ast.operator], Function] = {
     ast.Pow: power,
 }
 GRAMMAR = "an activation is made of numbers, net, states, coefficients, + - * / ** and functions"
+
+
+def suggest_function(name: str, known: Sequence[str]) -> str:
+    """What to write in place of an unknown function.
+
+    >>> suggest_function("sigmoid", list(ACTIVATIONS))
+    'it is called logistic here'
+    >>> suggest_function("tahn", list(ACTIVATIONS))
+    "did you mean 'tanh'?"
+    """
+    other = OTHER_NAMES.get(name)
+    return f"it is called {other} here" if other in known else did_you_mean(name, known)
 
 
 def parse_activation(
@@ -253,7 +268,7 @@ class _Reader:
             return self._note_softmax(tree)
         function = CALLABLE.get(name)
         if function is None:
-            remedy = did_you_mean(name, list(CALLABLE))
+            remedy = suggest_function(name, list(CALLABLE))
             return self._note(tree, f"unknown function {name!r}", remedy)
         if len(operands) != function.arity:
             what = f"{name} takes {function.arity} argument{'s' * (function.arity > 1)}, not {len(operands)}"
@@ -264,7 +279,7 @@ class _Reader:
         if self.nodes is None or name in self.nodes:
             return True
         if self.text.strip() == name:
-            remedy = did_you_mean(name, [*ACTIVATIONS, *self.nodes])
+            remedy = suggest_function(name, [*ACTIVATIONS, *self.nodes])
             self._note(tree, f"unknown activation {name!r}", remedy)
         else:
             known = ["net", *self.coefficients, *self.nodes]

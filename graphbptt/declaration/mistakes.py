@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from graphbptt.errors import did_you_mean
 
-__all__ = ["KeyPath", "Mistake", "describe_mistakes", "format_path"]
+__all__ = ["KeyPath", "KeysOf", "Mistake", "describe_mistakes", "format_path"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -28,6 +28,13 @@ class Mistake:
     what: str
     instead: str
     at_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeysOf:
+    """In the annotation of a mapping that is kept as written: which keys it may have."""
+
+    model: type[BaseModel]
 
 
 def describe_mistakes(error: ValidationError, model: type[BaseModel], data: Any) -> list[Mistake]:
@@ -153,7 +160,7 @@ def _enter(annotation: Any, item: str | int) -> Iterator[Any]:
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
             if item in (name, field.alias):
-                yield field.annotation
+                yield Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -164,3 +171,4 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _models(argument)
     elif get_origin(annotation) is Annotated:
         yield from _models(get_args(annotation)[0])
+        yield from (item.model for item in annotation.__metadata__ if isinstance(item, KeysOf))

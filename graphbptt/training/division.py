@@ -10,7 +10,7 @@ import numpy.typing as npt
 from graphbptt.declaration.run_schema import Range, Split
 from graphbptt.errors import DataError, Problem
 
-__all__ = ["Rows", "choose_rows", "normalise", "total_variance", "within"]
+__all__ = ["Rows", "check_counts", "choose_rows", "normalise", "total_variance", "within"]
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.bool_]
@@ -48,6 +48,28 @@ def choose_rows(
             for name in empty
         )
     return chosen
+
+
+def check_counts(split: Split | None, rows: int) -> None:
+    """Whether ranges that count the rows, from 1, end where these do.
+
+    Raises
+    ------
+    DataError
+        A part goes on behind the last row, or begins before the first.
+    """
+    parts = {} if split is None or split.by is not None else split.parts
+    problems = [
+        Problem(
+            f"data.split.{name}",
+            f"{part[0]:g} to {part[1]:g}, of {rows} in the data",
+            f"write a range within [1, {rows}]",
+        )
+        for name, part in parts.items()
+        if isinstance(part, tuple) and not 1 <= part[0] <= part[1] <= rows
+    ]
+    if problems:
+        raise DataError(problems)
 
 
 def _cut_fractions(

@@ -14,7 +14,7 @@ from graphbptt.declaration.run_schema import DataDeclaration, FieldDeclaration
 from graphbptt.errors import DataError, Problem, did_you_mean
 from graphbptt.passes.bind_batch import LENGTHS
 from graphbptt.training.dataset import Dataset, Parts
-from graphbptt.training.division import Rows, choose_rows, normalise, total_variance
+from graphbptt.training.division import Rows, check_counts, choose_rows, normalise, total_variance
 from graphbptt.training.tables import read_arrays
 
 __all__ = ["read_examples"]
@@ -37,6 +37,7 @@ def read_examples(declaration: DataDeclaration, path: Path) -> Parts:
     if problems:
         raise DataError(problems)
     whole = Dataset({name: arrays[item.source[0]] for name, item in declared.items()}, declaration.steps)
+    check_counts(split, len(whole))
     order = np.arange(1.0, len(whole) + 1) if by is None else arrays[by]
     chosen = choose_rows(split, order, np.random.default_rng(declaration.seed))
     scaled = Dataset(
@@ -72,11 +73,18 @@ def _find_problems(
             if source not in arrays:
                 yield Problem(field, f"{path} has no array {source!r}", did_you_mean(source, list(arrays)))
             elif arrays[source].dtype.kind not in "fiub":
-                yield Problem(field, f"array {source!r} is of {arrays[source].dtype}", "store numbers")
+                what = f"array {source!r} is of {arrays[source].dtype}"
+                yield Problem(field, what, f"store numbers, or {_leave_out(declared, name)}")
     if by is not None and by not in arrays:
         yield Problem("data.split.by", f"{path} has no array {by!r}", did_you_mean(by, list(arrays)))
     elif by is not None and arrays[by].ndim != 1:
         yield Problem("data.split.by", f"array {by!r} has {arrays[by].ndim} axes", "one number per example")
+
+
+def _leave_out(declared: dict[str, FieldDeclaration], name: str) -> str:
+    """How not to read an array that is no field of the network."""
+    others = ", ".join(f"{other}: {item.source[0]}" for other, item in declared.items() if other != name)
+    return f"name the arrays that are read: data.fields: {{{others}}}"
 
 
 def _find_length_problems(
@@ -85,6 +93,10 @@ def _find_length_problems(
     """What is wrong with sizes and lengths; the arrays are known to be there and to hold numbers."""
     fields = {name: arrays[item.source[0]] for name, item in declared.items()}
     examples = {len(array) for array in fields.values() if array.ndim}
+    for name in fields if len(examples) > 1 else ():
+        said = f"array {declared[name].source[0]!r} has shape {fields[name].shape}"
+        remedy = f"store as many examples of each, or {_leave_out(declared, name)}"
+        yield Problem(f"data.fields.{name}", said, remedy)
     if by is not None and examples != {len(arrays[by])}:
         said = f"array {by!r} has {len(arrays[by])} entries, the fields {sorted(examples)}"
         yield Problem("data.split.by", said, "store one number per example")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from graphbptt.declaration.run_schema import DataDeclaration, FieldDeclaration
 from graphbptt.errors import DataError, Problem
 from graphbptt.training.dataset import Dataset, Parts
-from graphbptt.training.division import Rows, choose_rows, normalise, total_variance, within
+from graphbptt.training.division import Rows, check_counts, choose_rows, normalise, total_variance, within
 from graphbptt.training.tables import read_columns
 
 __all__ = ["read_series"]
@@ -28,9 +28,13 @@ def read_series(declaration: DataDeclaration, path: Path, labels: frozenset[str]
     """
     split = declaration.split
     by = split.by if split is not None else None
-    names = [name for item in declaration.fields.values() for name in item.source]
-    columns = read_columns(path, dict.fromkeys([*names, by] if by is not None else names))
-    window = _find_window(declaration, path, len(columns[names[0]]))
+    names = {
+        column: f"data.fields.{name}" for name, item in declaration.fields.items() for column in item.source
+    }
+    columns = read_columns(path, names if by is None else {by: "data.split.by", **names})
+    rows = len(columns[next(iter(names))])
+    check_counts(split, rows)
+    window = _find_window(declaration, path, rows)
     order = columns[by][window] if by is not None else np.arange(window.start + 1.0, window.stop + 1)
     chosen = choose_rows(split, order)
     values = {

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ SHOWN = 10
 """How many bad cells of a file are listed."""
 
 
-def read_columns(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """The named columns of a csv whose first row holds the names.
+def read_columns(path: Path, names: Mapping[str, str]) -> dict[str, npt.NDArray[np.float64]]:
+    """The named columns of a csv whose first row holds the names; each with the key of the spec that names it.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_columns(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[np
     missing = [name for name in names if name not in header]
     if missing:
         raise DataError(
-            Problem(str(path), f"there is no column {n!r}", did_you_mean(n, header)) for n in missing
+            Problem(names[n], f"{path} has no column {n!r}", did_you_mean(n, header)) for n in missing
         )
     problems: list[Problem] = []
     columns = {name: _read_column(path, rows[1:], header.index(name), problems) for name in names}

@@ -222,6 +222,9 @@ def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", ADDITION, "training.epochs=0"], 2, "training.epochs: 0 is out of range"),
         (["train", ADDITION, "training.epoch=5"], 2, "did you mean 'epochs'"),
         (["train", ADDITION, "training.epochs"], 2, "training.epochs"),
+        (["train", ADDITION, "training="], 2, "'training=' sets nothing; write training=value"),
+        (["train", ADDITION, "network.nodes.hidden.activation=sigmoid"], 2, "it is called logistic here"),
+        (["train", ADDITION, "network.nodes.hidden.cell={rnn: {activation: sigmoid}}"], 2, "called logistic"),
         (["train", ADDITION, "training.optimizer=adm"], 2, "did you mean 'adam'"),
         (["train", ADDITION, "data.task=binary_adition"], 2, "did you mean 'binary_addition'"),
         (["train", ADDITION, "network.nodes.hidden.activation=tahn"], 2, "tanh"),
@@ -261,6 +264,53 @@ def test_mistakes_end_as_messages(
     (here / "diverging.yaml").write_text(DIVERGING)
     assert run(arguments) == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "check", "explain"])
+@pytest.mark.parametrize(
+    ("replaced", "by", "said"),
+    [
+        ("field: x", "field: z", "field z: is absent, but the clamp of x reads it"),
+        ("field: y", "field: w", "field w: is absent, but the target of y reads it"),
+        ("mask: m", "mask: n", "field n: is absent, but the mask of the target of y reads"),
+        ("npz: a.npz", "npz: b.npz", "b.npz: there is no such file"),
+        ("npz: a.npz", "csv: b.csv, fields: {x: a}", "b.csv: there is no such file"),
+        ("npz: a.npz", "csv: a.csv, fields: {x: level}", "data.fields.x: a.csv has no column 'level'"),
+        ("npz: a.npz", "npz: a.npz, fields: {x: level}", "data.fields.x: a.npz has no array 'level'"),
+        ("npz: a.npz", "npz: a.npz, split: {train: [1, 4], test: [5, 50]}", "data.split.test: 5 to 50, of 6"),
+    ],
+)
+def test_mistakes_about_data_have_the_line_of_the_spec(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str, replaced: str, by: str, said: str
+) -> None:
+    np.savez(here / "a.npz", x=np.zeros((6, 4, 1)), y=np.zeros((6, 4, 1)), m=np.ones((6, 4)))
+    (here / "a.csv").write_text("a,b\n1,2\n3,4\n")
+    text = (
+        "network: {nodes: {x: {}, y: {}}, edges: [{from: x, to: y}]}\n"
+        "inputs: {x: {field: x}}\ntargets:\n  y: [{field: y, mask: m}]\ndata: {npz: a.npz}\n"
+    )
+    (here / "a.yaml").write_text(text)
+    assert run([command, "a.yaml"]) == 0
+    spoilt = text.replace(replaced, by)
+    (here / "a.yaml").write_text(spoilt)
+    assert run([command, "a.yaml"]) == 3
+    line = next(number for number, line in enumerate(spoilt.splitlines(), 1) if by in line)
+    shown = capsys.readouterr().err
+    assert f"a.yaml:{line}:" in shown
+    assert said in shown
+
+
+def test_check_says_that_a_constraint_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    vanishing = "network.constraints=['hidden->hidden == 2 * hidden->hidden']"
+    assert run(["check", ADDITION, "data.examples=4", vanishing]) == 0
+    said = "binary_addition.yaml: valid, but constraints and signs leave nothing but 0 for hidden->hidden\n"
+    assert said in capsys.readouterr().out
+
+
+def test_a_spec_without_data_hears_of_every_source(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "a.yaml").write_text("network: {nodes: {x: {}, y: {}}, edges: [{from: x, to: y}]}\n")
+    assert run(["train", "a.yaml"]) == 2
+    assert "write data: {task: ...}, {npz: ...} or {csv: ...}" in capsys.readouterr().err
 
 
 def test_problems_of_data_know_their_place_in_the_spec(

@@ -203,6 +203,8 @@ def test_padding_takes_no_part_in_normalising(examples: Path) -> None:
         ({"fields": {"x": ["x", "label"]}}, "several arrays for one field"),
         ({"fields": {"x": {"from": "x", "lead": 1}}}, "data.fields.x.lead"),
         ({"split": {"by": "x", "train": [0, 1]}}, "array 'x' has 3 axes"),
+        ({"split": {"train": [1, 15], "validation": [16, 50]}}, "data.split.validation: 16 to 50, of 20 in"),
+        ({"split": {"train": [0, 15], "test": [16, 20]}}, "data.split.train: 0 to 15, of 20 in the data"),
         ({"split": {"by": "y", "train": [0, 1]}}, "no array 'y'"),
     ],
 )
@@ -210,6 +212,15 @@ def test_an_npz_that_cannot_be_used(examples: Path, data: dict[str, Any], said: 
     with pytest.raises(DataError) as caught:
         load(examples, npz="a.npz", **data)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("array", [np.array(["a", "b"]), np.zeros(3)])
+def test_an_array_that_is_no_field_can_be_left_out(tmp_path: Path, array: np.ndarray) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3, 1)), y=np.ones((2, 1)), other=array)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, npz="a.npz")
+    assert "name the arrays that are read: data.fields: {x: x, y: y}" in str(caught.value)
+    assert set(load(tmp_path, npz="a.npz", fields={"x": "x", "y": "y"}).train.fields) == {"x", "y"}
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"not an archive"])

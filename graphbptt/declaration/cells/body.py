@@ -20,8 +20,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from graphbptt.declaration.choices import Section
+from graphbptt.declaration.expressions import suggest_function
 from graphbptt.declaration.values import mistake
-from graphbptt.errors import did_you_mean
 from graphbptt.ir.expression import Expression
 from graphbptt.ir.functions import ACTIVATIONS
 
@@ -78,7 +78,7 @@ class WithRecurrence(CellOptions):
 
 def _check_activation(name: str) -> str:
     if name not in ACTIVATIONS:
-        raise mistake(f"unknown activation {name!r}", did_you_mean(name, list(ACTIVATIONS)))
+        raise mistake(f"unknown activation {name!r}", suggest_function(name, list(ACTIVATIONS)))
     return name
 
 

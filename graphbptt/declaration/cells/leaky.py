@@ -46,11 +46,15 @@ class Leaky(WithRecurrence):
 
 
 def draw_leaky(options: Leaky, node: CellNode) -> Body:
+    shape = options.tau.values.shape
+    if shape not in ((), (node.units,)):
+        what = f"tau of shape {shape} for {node.units} units"
+        raise mistake(what, "write one number, or one for each unit")
     share = options.dt / options.tau.values
     rate: Expression
     coefficients: dict[str, Any]
     if options.learned:
-        pace = np.broadcast_to(np.log(share / (1 - share)), node.units if share.ndim == 0 else share.shape)
+        pace = np.broadcast_to(np.log(share / (1 - share)), node.units)
         rate, coefficients = logistic(Coefficient("pace")), {"pace": {"init": pace}}
     else:
         rate, coefficients = Coefficient("rate"), {"rate": share}

@@ -19,7 +19,7 @@ from graphbptt.declaration.edge_ties.listed_edges import ListedEdges, list_edges
 from graphbptt.declaration.edge_ties.rules import SYMMETRIC, TieRules, pick_rules
 from graphbptt.declaration.edge_ties.shared_init import share_inits
 from graphbptt.declaration.edge_ties.symmetric import group_pairs
-from graphbptt.declaration.graph import read_attributes
+from graphbptt.declaration.graph import keep_keys, read_attributes
 from graphbptt.declaration.network_schema import ConnectionDeclaration
 from graphbptt.declaration.places import locate
 from graphbptt.errors import Problem, SpecError
@@ -76,14 +76,18 @@ def _tie(edges: ListedEdges, rules: TieRules, problems: list[Problem]) -> None:
         groups = group_by_attributes(edges, rules.ties_by or (), problems)
     if problems:
         return
-    _drop_keys(edges, rules.factors)
+    _drop_keys(edges, rules)
     _write_ties(edges, groups, scales.tolist() if rules.factors else None, turned)
     share_inits(edges, groups, scales.tolist(), problems)
 
 
-def _drop_keys(edges: ListedEdges, factors: Sequence[str]) -> None:
-    """A factor that has the name of a key, such as weight or sign, is a factor and nothing else."""
-    for key in set(factors) & ConnectionDeclaration.model_fields.keys():
+def _drop_keys(edges: ListedEdges, rules: TieRules) -> None:
+    """What a rule names is read here: a factor called like a key (weight, sign) is no key as well, and neither a factor
+    nor what ties is a misspelt one (sgn, weights)."""
+    ties_by = () if rules.ties_by in (None, SYMMETRIC) else rules.ties_by or ()
+    named = dict.fromkeys((*rules.factors, *ties_by), None)
+    meant = keep_keys(ConnectionDeclaration, named).keys()
+    for key in meant - (set(ties_by) & ConnectionDeclaration.model_fields.keys() - set(rules.factors)):
         for attributes in edges.attributes:
             attributes.pop(key, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -12,6 +13,8 @@ import networkx as nx
 from graphbptt.declaration.graph_files.content import read_content
 from graphbptt.declaration.graph_files.drawing import LARGEST_DRAWING, read_drawing
 from graphbptt.declaration.graph_files.file_graph import FileGraph, Located
+from graphbptt.declaration.graph_files.survey_graphml import survey_graphml
+from graphbptt.declaration.graph_files.table import SHOWN
 from graphbptt.errors import Problem, SpecError
 
 __all__ = ["read_graphml"]
@@ -26,15 +29,16 @@ def read_graphml(path: Path) -> FileGraph:
     Raises
     ------
     SpecError
-        It cannot be read, holds no graph, or declares entities.
+        It cannot be read, holds no graph, or declares entities; a value is not of its type, or an edge has an end
+        that is no node of the file, each with its line.
     """
     content = read_content(path, LARGEST_DRAWING)
     # Without its zeros, so that UTF-16 hides nothing.
     if ENTITIES.search(content.replace(b"\0", b"")):
         what = f"{path} has a DOCTYPE or declares entities, which are not read"
         raise SpecError(Problem("network.graph", what, "remove the declaration; GraphML needs none"))
+    lines = _find_lines(path, content)
     read = read_drawing(path, _parse)
-    lines = _find_lines(content)
     nodes = [node for node in read.graph if (node,) in lines]
     edges = [edge for edge in read.graph.edges(keys=True) if edge[:2] in lines or edge[1::-1] in lines]
     return FileGraph(
@@ -49,20 +53,15 @@ def _parse(text: str) -> nx.Graph[Any]:
     return graph
 
 
-def _find_lines(content: bytes) -> dict[tuple[str, ...], int]:
-    """The first line of every node (its name) and every edge (its ends)."""
-    lines: dict[tuple[str, ...], int] = {}
-    parser = expat.ParserCreate("utf-8")
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        kind = name.rpartition(":")[2]
-        names = {"node": ("id",), "edge": ("source", "target")}.get(kind, ())
-        if names and all(key in attributes for key in names):
-            lines.setdefault(tuple(attributes[key] for key in names), parser.CurrentLineNumber)
-
-    parser.StartElementHandler = start
-    parser.Parse(content, True)
-    return lines
+def _find_lines(path: Path, content: bytes) -> Mapping[tuple[str, ...], int]:
+    """The first line of every node and edge."""
+    try:
+        survey = survey_graphml(str(path), content)
+    except expat.ExpatError:
+        return {}  # said of the whole file where it is read
+    if survey.problems:
+        raise SpecError(survey.problems[:SHOWN])
+    return survey.lines
 
 
 def _turn(edges: list[tuple[Any, Any, Any]]) -> tuple[list[Any], ...]:

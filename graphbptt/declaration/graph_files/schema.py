@@ -16,6 +16,7 @@ from graphbptt.declaration.cells.template import CellDeclaration
 from graphbptt.declaration.choices import Section
 from graphbptt.declaration.edge_ties.rules import Factors, TiesBy, check_rules
 from graphbptt.declaration.graph import keep_keys
+from graphbptt.declaration.mistakes import KeysOf
 from graphbptt.declaration.network_schema import ConnectionDeclaration, EdgeDeclaration, Name, NodeDeclaration
 
 __all__ = ["GraphFile"]
@@ -43,10 +44,13 @@ class GraphFile(Section):
         default={}, description="The names of columns or attributes of nodes; in a table, node is the name."
     )
     node_defaults: Annotated[
-        dict[str, Any], AfterValidator(lambda value, info: _check_defaults(NodeDeclaration, value, info))
+        dict[str, Any],
+        KeysOf(NodeDeclaration),
+        AfterValidator(lambda value, info: _check_defaults(NodeDeclaration, value, info)),
     ] = Field(default={}, description="Attributes of nodes that do not say otherwise.")
     edge_defaults: Annotated[
         dict[str, Any],
+        KeysOf(ConnectionDeclaration),
         AfterValidator(lambda value, info: _check_defaults(ConnectionDeclaration, value, info)),
     ] = Field(default={}, description="Attributes of edges that do not say otherwise.")
     ties_by: TiesBy = None

@@ -192,6 +192,10 @@ def test_templates_of_a_hand_built_graph_may_hold_arrays() -> None:
         (draw({"gru": {"reset": "afte"}}), "'afte' is not among the choices; did you mean 'after'?"),
         (draw({"rnn": {"activation": "tahn"}}), "unknown activation 'tahn'; did you mean 'tanh'?"),
         (draw({"leaky": {"activation": "softmax"}}), "softmax works on all units together, not unit by unit"),
+        (
+            draw({"leaky": {"tau": [2, 3]}}),
+            "tau of shape (2,) for 4 units; write one number, or one for each",
+        ),
         (draw({"leaky": {"tau": 0.5}}), "a time constant of 0.5, with steps of 1; write tau at least dt"),
         (draw({"clockwork": {"periods": [1, 2, 4]}}), "4 units cannot be 3 modules of equal size"),
         (draw({"clockwork": {"periods": [2, 1]}}), "the periods do not rise"),

@@ -115,6 +115,67 @@ def test_json_that_is_no_graph(tmp_path: Path, content: Any, said: str) -> None:
     assert f"holds no graph that can be read: {said}" in read_problem(write_spec(tmp_path, "a.json"))
 
 
+KEYS = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns">
+<key id="d" for="edge" attr.name="delay" attr.type="int"/>
+<key id="b" for="node" attr.name="bias" attr.type="boolean"/>
+<graph edgedefault="directed">
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            '<node id="x"/><node id="y"/>\n<edge source="x" target="y">\n<data key="d">x</data></edge>',
+            "a.graphml:7:1: edge x->y.delay: 'x' is not a whole number",
+        ),
+        (
+            '<node id="x"><data key="b">maybe</data></node>',
+            "a.graphml:5:14: node x.bias: 'maybe' is not true",
+        ),
+        (
+            '<edge source="x" target="hiden"/>\n<node id="x"/><node id="hidden"/>',
+            "a.graphml:5:1: edge x->hiden: the node 'hiden' is declared nowhere in the file; "
+            "write <node id=\"hiden\"/>; did you mean 'hidden'?",
+        ),
+    ],
+)
+def test_mistakes_in_graphml_have_their_line(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "a.graphml").write_text(f"{KEYS}{content}</graph></graphml>")
+    assert said in read_problem(write_spec(tmp_path, "a.graphml"))
+
+
+def test_nodes_of_graphml_may_stand_behind_their_edges(tmp_path: Path) -> None:
+    edge = '<edge source="x" target="y"><data key="d"> 3 </data></edge><node id="x"/><node id="y"/>'
+    (tmp_path / "a.graphml").write_text(f"{KEYS}{edge}</graph></graphml>")
+    graph = graphbptt.load(write_spec(tmp_path, "a.graphml")).graph
+    assert graph.edges["x", "y", 0]["delay"] == 3
+    assert sorted(graph) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("edge_defaults: {dely: 3}", "unknown key 'dely'; did you mean 'delay'?"),
+        ("node_defaults: {activaton: tanh}", "unknown key 'activaton'; did you mean 'activation'?"),
+    ],
+)
+def test_misspelt_defaults(tmp_path: Path, more: str, said: str) -> None:
+    nx.write_graphml(draw(), tmp_path / "a.graphml")
+    assert said in read_problem(write_spec(tmp_path, "a.graphml", f", {more}"))
+
+
+@pytest.mark.parametrize("name", ["sgn", "weights"])
+def test_a_factor_is_no_misspelt_key(tmp_path: Path, name: str) -> None:
+    graph = nx.DiGraph()
+    graph.add_edge("x", "h", type="a", **{name: 2.0})
+    graph.add_edge("h", "h", type="a", **{name: -1.0})
+    nx.write_graphml(graph, tmp_path / "a.graphml")
+    more = f", ties_by: [type], factors: [{name}], edge_defaults: {{init: 0.5}}"
+    parameters = graphbptt.load(write_spec(tmp_path, "a.graphml", more)).compile().parameters
+    assert parameters["a"].item() == pytest.approx(0.5)
+
+
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     graph = draw()
     graph.edges["h", "h"]["weight"] = float("inf")
