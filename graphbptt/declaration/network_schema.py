@@ -257,7 +257,12 @@ class NodeDeclaration(Section):
         description="What is added to the net input: true, false or starting values; true where a weight arrives.",
     )
     initial: Annotated[FrozenArray | Parameter, PlainValidator(_read_initial)] = Field(
-        FrozenArray(0.0), description="The state before step 1: numbers, learned, or a parameter."
+        FrozenArray(0.0),
+        description=(
+            "The state before step 1 (behind the end, where it is read ahead): numbers, learned, or a parameter. Where "
+            "it is read D > 1 steps back, of shape (D, units): row 0 is step 0, row 1 step -1; where D steps ahead, "
+            "row 0 is the first step behind the end, row 1 the second."
+        ),
     )
     noise: Annotated[Real, Field(ge=0)] = Field(
         0.0, description="The standard deviation of Gaussian noise added to `net`."
@@ -315,7 +320,11 @@ class ConnectionDeclaration(Parameter):
     """An edge, without its ends; `init`, `trainable` and `tie` are those of its weight."""
 
     delay: Annotated[Integer, Field(ge=-LARGEST_DELAY, le=LARGEST_DELAY)] = Field(
-        1, description="How many steps earlier the source is read; a negative delay looks ahead."
+        1,
+        description=(
+            "How many steps earlier the source is read; a negative delay looks ahead, and reads the initial state "
+            "behind the end."
+        ),
     )
     weight: Annotated[SparseWeight | ConnectionKind, PlainValidator(_read_weight)] = Field(
         "dense", description="The kind of connection."

@@ -108,7 +108,8 @@ class Split(Section):
     )
     train: Part | None = Field(None, description="The training part; what is left if not said.")
     validation: Part | None = Field(
-        None, description="The part by whose loss the best parameters are chosen."
+        None,
+        description="The part by whose loss the best parameters are chosen; without it, the last ones are kept.",
     )
     test: Part | None = Field(None, description="The part for the final figures.")
 
@@ -175,7 +176,8 @@ class DataDeclaration(Section):
     )
     examples: Count | None = Field(None, description="How many training sequences a task makes.")
     validation: Fresh | None = Field(
-        None, description="The part of a task by whose loss the best parameters are chosen."
+        None,
+        description="The part of a task by whose loss the best parameters are chosen; without it, the last are kept.",
     )
     test: Fresh | None = Field(None, description="A part of a task for the final figures.")
     fields: dict[str, Annotated[FieldDeclaration, BeforeValidator(_open_field)]] = Field(

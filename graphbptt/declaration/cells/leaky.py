@@ -30,7 +30,8 @@ class Leaky(WithRecurrence):
         default=1.0, description="The length of a step, in the unit of tau."
     )
     learned: bool = Field(
-        default=False, description="Whether the time constants are learned, one for each unit."
+        default=False,
+        description="Whether the time constants are learned, one for each unit, as `pace`: dt / tau = logistic(pace).",
     )
     activation: FunctionName = Field(default="tanh", description="The name of a function.")
 

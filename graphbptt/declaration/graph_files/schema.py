@@ -31,7 +31,11 @@ class GraphFile(Section):
     """``network:`` where the graph is in a file."""
 
     graph: Name = Field(
-        description="A GraphML, GML, node-link JSON, CSV, TSV or npz file; its path starts at the spec."
+        description=(
+            "A GraphML, GML, node-link JSON, CSV, TSV or npz file; its path starts at the spec. An npz is a sparse "
+            "matrix of SciPy, an array `adjacency`, or arrays `source` and `target`. A number as `weight` of an edge "
+            "is its starting value."
+        )
     )
     columns: dict[Name, Name] = Field(
         default={},
