@@ -66,15 +66,16 @@ class Instruction:
 
 
 def _expand_logistic(out: View | Register, x: Place) -> list[Instruction]:
-    return [Instruction(np.multiply, (x, HALF), out), *_expand_logistic_of_twice(out, out)]
+    return [Instruction(np.negative, (x,), out), *_expand_logistic_of_minus(out, out)]
 
 
-def _expand_logistic_of_twice(out: View | Register, x: Place) -> list[Instruction]:
-    """``logistic(2x) = (1 + tanh(x)) / 2``: NumPy's tanh is vectorised, and it does not overflow."""
+def _expand_logistic_of_minus(out: View | Register, x: Place) -> list[Instruction]:
+    """``logistic(-x) = 1 / (1 + exp(x))``: all digits are right, also of the smallest results; 0 where exp(x) is
+    infinite. Half a tanh is quicker, but loses them: of x = 20 nothing is left in float32."""
     return [
-        Instruction(np.tanh, (x,), out),
-        Instruction(np.multiply, (out, HALF), out),
-        Instruction(np.add, (out, HALF), out),
+        Instruction(np.exp, (x,), out),
+        Instruction(np.add, (out, ONE), out),
+        Instruction(np.divide, (ONE, out), out),
     ]
 
 
@@ -84,10 +85,10 @@ def _one_call(function: Callable[..., Any], *constants: Number) -> Expansion:
 
 
 Expansion = Callable[..., list[Instruction]]
-HALF, ZERO = Number(0.5), Number(0.0)
+ONE, ZERO = Number(1.0), Number(0.0)
 EXPANSIONS: dict[str, Expansion] = {
     "logistic": _expand_logistic,
-    "logistic_of_twice": _expand_logistic_of_twice,
+    "logistic_of_minus": _expand_logistic_of_minus,
     "relu": _one_call(np.maximum, ZERO),
     "step": _one_call(np.heaviside, ZERO),
     "threshold": _one_call(np.heaviside, ZERO),
@@ -104,7 +105,8 @@ def compile_compute(compute: Compute) -> list[Instruction]:
     """The instructions of all assignments; plain writes come before what adds to them.
 
     Plain writes are independent of each other, so the calls they begin with can be shared where they do the same to
-    neighbouring columns: the gates of an LSTM are three logistic functions and one tanh, and all begin with a tanh.
+    neighbouring columns: ``tanh(net)`` here and ``2 * tanh(net)`` there both begin with a tanh, of net inputs that lie
+    side by side.
     """
     items = sorted(compute.assignments, key=lambda item: item.accumulate)
     lists = [(item, compile_assignment(item)) for item in items]

@@ -69,7 +69,7 @@ def _power(arguments: tuple[Expression, ...]) -> Expression | None:
 _SPELLED_OUT: dict[str, Callable[[tuple[Expression, ...]], Expression | None]] = {
     "power": _power,
     "threshold": lambda arguments: FUNCTIONS["step"](*arguments),
-    "logistic_of_twice": lambda arguments: FUNCTIONS["logistic"](arguments[0] + arguments[0]),
+    "logistic_of_minus": lambda arguments: FUNCTIONS["logistic"](-arguments[0]),
 }
 
 

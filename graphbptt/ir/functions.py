@@ -84,13 +84,13 @@ relu = Function("relu", 1, _relu, lambda a, y: (step(a[0]),), "relu({})", (0, np
 softplus = Function(
     "softplus", 1, _softplus, lambda a, y: (logistic(a[0]),), "softplus({})", (0, np.inf), costly=True
 )
-# Half a tanh: where an activation reads its net input through `logistic` alone, the compiler halves the weights.
-logistic_of_twice = Function(
-    "logistic_of_twice",
+# 1 / (1 + exp(x)): where an activation reads its net input through `logistic` alone, the compiler negates the weights.
+logistic_of_minus = Function(
+    "logistic_of_minus",
     1,
-    lambda x, out=None: special.expit(x + x, out=out),
-    lambda a, y: ((y + y) * (one() - y),),
-    "logistic(2 * {})",
+    lambda x, out=None: special.expit(-x, out=out),
+    lambda a, y: (y * (y - one()),),
+    "logistic(-{})",
     (0, 1),
     costly=True,
 )

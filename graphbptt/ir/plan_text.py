@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from graphbptt.ir.expression import calls
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.functions import logistic_of_twice
+from graphbptt.ir.functions import logistic_of_minus
 from graphbptt.ir.operations import (
     Compute,
     Contract,
@@ -35,9 +35,9 @@ LEGEND = (
     "their own, until the delta comes that they multiply; saved is what they need again of the forward sweep.",
     "state1[x][t-1] is a copy of this step's x beside the states one step earlier, with which a product reads it.",
 )
-HALVED = (
-    "Where it says logistic(2 * net), the weights that lead there are packed at half their size: logistic is then a",
-    "tanh of what arrives.",
+NEGATED = (
+    "Where it says logistic(-net), the weights that lead there are packed with the opposite sign: logistic is then",
+    "1 / (1 + exp(x)) of what arrives.",
 )
 
 
@@ -68,7 +68,7 @@ def format_plan(
         _format_matrices(plan, kind.itemsize),
         _format_storages(plan),
         _format_buffers(plan, names, kind, size),
-        [*LEGEND, *(HALVED if _halves(plan) else ())],
+        [*LEGEND, *(NEGATED if _negates(plan) else ())],
         *(_format_stage(plan, names, index) for index in range(len(plan.stages))),
         _format_flops(plan, size),
         _format_precision(plan, kind),
@@ -77,10 +77,10 @@ def format_plan(
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 
 
-def _halves(plan: Plan) -> bool:
-    """Whether some weights are packed at half their size."""
+def _negates(plan: Plan) -> bool:
+    """Whether some weights are packed with the opposite sign."""
     return any(
-        call.function is logistic_of_twice
+        call.function is logistic_of_minus
         for stage in plan.stages
         for operation in stage.forward.operations()
         if isinstance(operation, Compute)

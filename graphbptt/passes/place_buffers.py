@@ -14,13 +14,13 @@ from itertools import groupby
 
 from graphbptt.ir.expression import Expression, Net, State, leaves, substitute
 from graphbptt.ir.folded import FoldedNetwork, Population
-from graphbptt.ir.functions import ACTIVATIONS, logistic_of_twice
+from graphbptt.ir.functions import ACTIVATIONS, logistic_of_minus
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import View
 from graphbptt.ir.plan import Buffer
 from graphbptt.ir.schedule import Component, Schedule, Scheduled
 
-__all__ = ["Site", "halve_logistic", "place_buffers"]
+__all__ = ["Site", "negate_logistic", "place_buffers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def place_buffers(network: FoldedNetwork, schedule: Schedule) -> tuple[dict[str,
                 buffers.append(Buffer(f"net{suffix}", "net", index, nets[netted[-1]].stop, lanes=lanes))
         for node in nodes:
             population = network.population[node.population]
-            scale, activation = halve_logistic(population, node.population in reach.net_losses)
+            scale, activation = negate_logistic(population, node.population in reach.net_losses)
             sites[population.name] = Site(
                 population, index, node.phase, node.level,
                 states[population.name], nets.get(population.name), scale, activation,
@@ -141,11 +141,11 @@ def _side_by_side(network: FoldedNetwork, component: Component) -> list[Schedule
     return sorted(component.nodes, key=key)
 
 
-def halve_logistic(population: Population, net_is_read: bool) -> tuple[float, Expression]:
-    """``logistic(net)`` as a tanh of half the input, if nothing else reads the input: the factor, the activation."""
+def negate_logistic(population: Population, net_is_read: bool) -> tuple[float, Expression]:
+    """``logistic(net)`` of an input with the opposite sign, if nothing else reads it: the factor, the activation."""
     logistic = ACTIVATIONS["logistic"]
-    halved = substitute(population.activation, {logistic: logistic_of_twice(Net())})
+    negated = substitute(population.activation, {logistic: logistic_of_minus(Net())})
     elsewhere = substitute(population.activation, {logistic: State("", 0)})
-    if net_is_read or halved == population.activation or Net() in set(leaves(elsewhere)):
+    if net_is_read or negated == population.activation or Net() in set(leaves(elsewhere)):
         return 1.0, population.activation
-    return 0.5, halved
+    return -1.0, negated

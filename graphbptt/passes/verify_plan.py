@@ -27,7 +27,7 @@ from graphbptt.ir.operations import (
 from graphbptt.ir.parameters import Use
 from graphbptt.ir.plan import Buffer, Matrix, Placement, Plan, Stage
 from graphbptt.passes.column_ledger import Ledger
-from graphbptt.passes.place_buffers import halve_logistic
+from graphbptt.passes.place_buffers import negate_logistic
 from graphbptt.passes.verify_sweeps import check_backward, check_forward
 from graphbptt.passes.verify_weights import (
     check_blocks,
@@ -286,7 +286,7 @@ def _check_noise(plan: Plan) -> Iterator[str]:
     for operation in operations:
         population = plan.network.population.get(operation.population)
         if population is not None:
-            scale = population.noise * halve_logistic(population, population.name in exposed)[0]
+            scale = population.noise * negate_logistic(population, population.name in exposed)[0]
             if operation.scale != scale:
                 yield f"the noise of {population.name} is scaled by {operation.scale:g}, not {scale:g}"
     noisy = [p.name for p in plan.network.populations if p.noise and p.name not in plan.network.given]

@@ -55,9 +55,9 @@ def test_a_state_that_one_activation_reads_has_no_delta() -> None:
     plan = gated()
     assert plan.placement["g"].delta is None
     assert plan.placement["h"].delta is not None
-    # The chain from h's delta through the gate is one slope: tanh(net) * g * (1 - g), g in terms of half its input.
+    # The chain from h's delta through the gate is one slope: tanh(net) * g * (g - 1), by minus the gate's input.
     gate, kept = plan.placement["g"].state, "saved0_1:0-3"
-    slope = f"({kept} * (({gate} + {gate}) * (1 - {gate})))"
+    slope = f"({kept} * ({gate} * ({gate} - 1)))"
     assert any(slope in line for line in list_backward(plan, "g"))
 
 

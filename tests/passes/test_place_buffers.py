@@ -65,14 +65,14 @@ def test_no_net_input_where_nothing_arrives() -> None:
     assert [name for name, site in sites.items() if site.net is None] == ["x", "b"]
 
 
-def test_logistic_takes_half_its_input() -> None:
+def test_logistic_takes_its_input_with_the_opposite_sign() -> None:
     sites, _ = place(draw(gates(a="logistic", b="2 * logistic(net)"), ("a", "b", 1)))
     for name in "ab":
-        assert sites[name].net_scale == 0.5
+        assert sites[name].net_scale == -1
         assert sites[name].activation != sites[name].population.activation
 
 
-def test_logistic_takes_its_whole_input_where_something_else_reads_it() -> None:
+def test_logistic_takes_its_input_as_it_is_where_something_else_reads_it() -> None:
     nodes = gates(a="net * logistic(net)", b="logistic", c="tanh")
     target = Target("b", "b", "binary_cross_entropy")
     sites, _ = place(draw(nodes, ("a", "b", 1), ("b", "c", 1), targets=[target]))

@@ -213,8 +213,8 @@ OPERATIONS: list[tuple[Damage, str]] = [
     (edit(Perturb, LOOP, "forward", population="q"), "there is no population q"),
     (edit(Perturb, LOOP, "forward", population="h"), "is not the net input of h"),
     (edit(Perturb, LOOP, "forward", out=H.net), "is not the net input of g"),
-    (edit(Perturb, LOOP, "forward", scale=0.5), "the noise of g is scaled by 0.5, not 0.25"),
-    (edit(Perturb, LOOP, "forward", scale=-0.25), "the noise of g is scaled by -0.25, not 0.25"),
+    (edit(Perturb, LOOP, "forward", scale=0.5), "the noise of g is scaled by 0.5, not -0.5"),
+    (edit(Perturb, LOOP, "forward", scale=-0.25), "the noise of g is scaled by -0.25, not -0.5"),
     (drop(Perturb, LOOP, "forward"), "noise is drawn for [], but ['g'] have some"),
     (twice(Perturb, LOOP, "forward"), "noise is drawn for ['g', 'g'], but ['g'] have some"),
 ]  # fmt: skip

@@ -37,8 +37,8 @@ LEGEND = """
    states one step earlier, with which a product reads it.
    `state` is what units hold, `net` what arrives at them; `delta` and `netdelta` are the derivatives of the loss by
    these. `slope`, the derivative of an activation, waits there or in `netdelta` for the delta that it multiplies;
-   `saved` is what it was computed from. W are weights, packed in the order in which they are read, and at half their
-   size where they lead to logistic(2 * net). */
+   `saved` is what it was computed from. W are weights, packed in the order in which they are read, and with the
+   opposite sign where they lead to logistic(-net). */
 """
 
 INDEPENDENT = """
