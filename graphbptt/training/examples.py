@@ -24,9 +24,13 @@ Array = npt.NDArray[Any]
 
 def read_examples(declaration: DataDeclaration, path: Path) -> Parts:
     """Read an npz whose arrays count examples on axis 0; without declared fields, each array is one."""
-    arrays = read_arrays(path)
     split = declaration.split
     by = split.by if split is not None else None
+    named = {
+        source: f"data.fields.{name}" for name, item in declaration.fields.items() for source in item.source
+    }
+    ordered = {} if by is None else {by: "data.split.by"}
+    arrays = read_arrays(path, {**ordered, **named} if named else None)
     declared = declaration.fields or {
         name: FieldDeclaration.model_validate({"from": name}) for name in arrays if name != by
     }
@@ -70,9 +74,7 @@ def _find_problems(
                 f"{field}.lead", "an array's rows are examples, not steps", "shift the array itself"
             )
         for source in item.source:
-            if source not in arrays:
-                yield Problem(field, f"{path} has no array {source!r}", did_you_mean(source, list(arrays)))
-            elif arrays[source].dtype.kind not in "fiub":
+            if arrays[source].dtype.kind not in "fiub":
                 what = f"array {source!r} is of {arrays[source].dtype}"
                 yield Problem(field, what, f"store numbers, or {_leave_out(declared, name)}")
     if by is not None and by not in arrays:

@@ -139,7 +139,7 @@ def read_parameters(model: Model, path: Path) -> None:
     """
     if path.is_dir():
         path = path / PARAMETERS
-    arrays = read_arrays(path, "the working directory")
+    arrays = read_arrays(path, start="the working directory")
     problems = [
         Problem(str(path), f"there is no parameter {name!r}", "was it written for this spec?")
         for name in model.parameters

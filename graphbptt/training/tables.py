@@ -70,19 +70,21 @@ def _read_column(
     return values
 
 
-def read_arrays(path: Path, start: str = SPEC) -> dict[str, Array]:
+def read_arrays(path: Path, names: Mapping[str, str] | None = None, start: str = SPEC) -> dict[str, Array]:
     """The arrays of an npz by name; arrays of Python objects are refused.
 
     Parameters
     ----------
     path : Path
+    names : mapping, optional
+        The arrays to read, each with the key of the spec that names it; all without it.
     start : str
         What a path is relative to, for the message where there is no such file.
 
     Raises
     ------
     DataError
-        There is no such file, or it is no archive of arrays of numbers.
+        There is no such file or array, or it is no archive of arrays of numbers.
     """
     try:
         with path.open("rb") as file:
@@ -90,7 +92,13 @@ def read_arrays(path: Path, start: str = SPEC) -> dict[str, Array]:
                 raise DataError(Problem(str(path), "is no .npz archive", AS_ARCHIVE))
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
-                return {name: _read_array(path, archive, name) for name in archive.files}
+                wanted = dict.fromkeys(archive.files, "") if names is None else names
+                if missing := [name for name in wanted if name not in archive.files]:
+                    raise DataError(
+                        Problem(wanted[n], f"{path} has no array {n!r}", did_you_mean(n, archive.files))
+                        for n in missing
+                    )
+                return {name: _read_array(path, archive, name) for name in wanted}
     except UNREADABLE as error:
         raise _cannot_read(path, error, start) from None
 

@@ -214,6 +214,13 @@ def test_an_npz_that_cannot_be_used(examples: Path, data: dict[str, Any], said: 
     assert said in str(caught.value)
 
 
+def test_an_array_that_is_not_named_is_not_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3, 1)), other=np.array([None, "b"]))
+    assert set(load(tmp_path, npz="a.npz", fields={"x": "x"}).train.fields) == {"x"}
+    with pytest.raises(DataError, match=r"data.fields.y: .*a.npz has no array 'y'; known: other, x"):
+        load(tmp_path, npz="a.npz", fields={"x": "x", "y": "y"})
+
+
 @pytest.mark.parametrize("array", [np.array(["a", "b"]), np.zeros(3)])
 def test_an_array_that_is_no_field_can_be_left_out(tmp_path: Path, array: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 3, 1)), y=np.ones((2, 1)), other=array)
