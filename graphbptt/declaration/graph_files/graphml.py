@@ -39,6 +39,7 @@ def read_graphml(path: Path) -> FileGraph:
         raise SpecError(Problem("network.graph", what, "remove the declaration; GraphML needs none"))
     lines = _find_lines(path, content)
     read = read_drawing(path, _parse)
+    _fill_in_defaults(read.graph)
     nodes = [node for node in read.graph if (node,) in lines]
     edges = [edge for edge in read.graph.edges(keys=True) if edge[:2] in lines or edge[1::-1] in lines]
     return FileGraph(
@@ -51,6 +52,14 @@ def read_graphml(path: Path) -> FileGraph:
 def _parse(text: str) -> nx.Graph[Any]:
     graph: nx.Graph[Any] = nx.parse_graphml(text)
     return graph
+
+
+def _fill_in_defaults(graph: nx.MultiDiGraph[Any]) -> None:
+    """Give nodes and edges what the file's keys have as defaults, which networkx keeps with the graph alone."""
+    for key, parts in (("node_default", graph.nodes(data=True)), ("edge_default", graph.edges(data=True))):
+        for *_, attributes in parts:
+            for name, value in graph.graph.get(key, {}).items():
+                attributes.setdefault(name, value)
 
 
 def _find_lines(path: Path, content: bytes) -> Mapping[tuple[str, ...], int]:

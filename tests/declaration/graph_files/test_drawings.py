@@ -153,6 +153,22 @@ def test_nodes_of_graphml_may_stand_behind_their_edges(tmp_path: Path) -> None:
     assert sorted(graph) == ["x", "y"]
 
 
+@pytest.mark.parametrize("direction", ["directed", "undirected"])
+def test_keys_of_graphml_have_defaults(tmp_path: Path, direction: str) -> None:
+    keys = KEYS.replace('"int"/>', '"int"><default>2</default></key>').replace("directed", direction)
+    keys = keys.replace('"boolean"/>', '"boolean"><default>false</default></key>')
+    content = (
+        '<node id="x"><data key="b">true</data></node><node id="y"/><node id="z"/>'
+        '<edge source="x" target="y"/><edge source="y" target="z"><data key="d">3</data></edge>'
+    )
+    (tmp_path / "a.graphml").write_text(f"{keys}{content}</graph></graphml>")
+    graph = graphbptt.load(write_spec(tmp_path, "a.graphml")).graph
+    assert dict(graph.nodes(data="bias")) == {"x": True, "y": False, "z": False}
+    assert graph.edges["x", "y", 0]["delay"] == 2
+    assert graph.edges["y", "z", 0]["delay"] == 3
+    assert (direction == "undirected") == graph.has_edge("y", "x")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
