@@ -1,7 +1,7 @@
 """What the cupy backend calls of CuPy, in the host's memory, with streams that can be captured.
 
-It refuses what a capture refuses: memory, copies, events and synchronisation. Kernels are C, compiled for the host, and
-products those of `host_cublas`.
+It refuses what a capture refuses: memory, copies, events and synchronisation. Kernels are the CUDA text as it stands,
+run by `host_cuda`, and products those of `host_cublas`.
 
 Work on a stream is done as late as may be: when the host waits for the stream, or another stream for an event behind
 it. So what is not ordered by events comes in the wrong order, and is seen.
@@ -18,12 +18,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from compiled import NOWHERE, hurry, toolchain
 from host_cublas import HostCublas
+from host_cuda import load_cuda, start
 
-from graphbptt_native.load import load_library
-
-__all__ = ["HostCupy"]
+__all__ = ["HostArray", "HostCupy"]
 
 HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
 
@@ -89,14 +87,13 @@ class HostCupy:
 
     def RawModule(self, code: str, options: tuple[str, ...]) -> SimpleNamespace:
         assert options == ("--std=c++17",)
-        library = load_library(code, hurry(toolchain()), NOWHERE).functions
-
+        module = load_cuda(code)
         found: set[str] = set()
 
         def find(name: str) -> HostKernel:
             assert name not in found, f"{name} is looked up for every launch"
             found.add(name)
-            return HostKernel(self, self._fail if name == self.failing else getattr(library, name))
+            return HostKernel(self, self._fail if name == self.failing else partial(start, module, name))
 
         return SimpleNamespace(get_function=find)
 
@@ -247,10 +244,10 @@ class HostArray:
 
 
 class HostKernel:
-    """A function that loops over its threads, of which the grid must have enough, but no block too many."""
+    """What is started by grid and block, which have enough threads, but no block too many."""
 
-    def __init__(self, cupy: HostCupy, function: Any) -> None:
-        self._cupy, self._function = cupy, function
+    def __init__(self, cupy: HostCupy, run: Callable[[int, int, list[int], int], None]) -> None:
+        self._cupy, self._run = cupy, run
         self.max_dynamic_shared_size_bytes = 48 * 1024
 
     def __call__(
@@ -259,8 +256,13 @@ class HostKernel:
         assert shared_mem <= self.max_dynamic_shared_size_bytes
         (threads, *_), (blocks,), (width,) = arguments, grid, block
         assert (blocks - 1) * width < threads <= blocks * width
-        given = [
-            ctypes.c_void_p(item.data.ptr) if isinstance(item, HostArray) else ctypes.c_ssize_t(int(item))
-            for item in arguments
-        ]
-        self._cupy.start("launch", partial(self._function, *given))
+        words = [spell_word(argument) for argument in arguments]
+        self._cupy.start("launch", partial(self._run, blocks, width, words, shared_mem))
+
+
+def spell_word(argument: HostArray | np.int64) -> int:
+    """Numbers are handed over with the bytes they have: those that a kernel takes have 64 bits, as NULL has."""
+    if isinstance(argument, HostArray):
+        return argument.data.ptr
+    assert type(argument) is np.int64
+    return int(argument)

@@ -6,14 +6,19 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from agreement import assert_agreement
-from host_cupy import HostCupy
+from host_cuda import HostCudaDevice
+from host_cupy import HostArray, HostCupy
+from loopback import VerifiedExecutable
 from named_networks import NETWORKS, draw_fields
+from persistent_checks import check_cell
 
-from graphbptt.codegen.dialect import C
+from graphbptt.codegen.launches.launch_plan import Launch, Multiply
 from graphbptt.compiler import compile_network
 from graphbptt.errors import DataError, DeviceError
 from graphbptt.ir.batch import Batch
@@ -24,17 +29,11 @@ from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_cupy import backend, gpu
 from graphbptt_cupy.blas import Numbers
 from graphbptt_cupy.capture import Repetition
-from graphbptt_cupy.device import Call
+from graphbptt_cupy.device import Call, Memory
 from graphbptt_cupy.executable import DeviceExecutable
-from graphbptt_cupy.gpu import GpuDevice
+from graphbptt_cupy.gpu import AT_ONCE, GpuDevice
 
 DOUBLE = np.dtype(np.float64)
-
-
-class HostGpu(GpuDevice):
-    """A GPU whose kernels are C."""
-
-    dialect = C
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_named_networks_agree_with_the_reference(
     cupy: HostCupy, network: Callable[[], FoldedNetwork], captured: bool
 ) -> None:
     plan, vector, batch = bind(network)
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE), captured))
+    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE), captured))
     for _ in range(2):
         assert_agreement(plan, executable, vector, batch)
 
@@ -78,10 +77,56 @@ def test_named_networks_agree_with_the_reference(
 def test_captured_equals_plain_bit_for_bit(cupy: HostCupy) -> None:
     plan, vector, batch = bind(NETWORKS[1])
     plain, captured = (
-        DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE), captured)) for captured in (False, True)
+        DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE), captured))
+        for captured in (False, True)
     )
     for change in (0.0, 0.1, 0.2, 0.3):
         assert derive(captured, plan, vector + change, batch) == derive(plain, plan, vector + change, batch)
+
+
+class SameProducts(HostCudaDevice):
+    """Starts the kernels by itself, and asks a GPU for products alone, which it adds up by columns, as cuBLAS does: by
+    rows they may differ in the last bit."""
+
+    def __init__(self, cupy: HostCupy) -> None:
+        self._cupy, self._gpu = cupy, GpuDevice(cupy, Numbers(DOUBLE), captured=False)
+        super().__init__(limits=self._gpu.limits)
+
+    def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
+        arrays = {name: HostArray(self._cupy, array) for name, array in memory.items()}
+        return partial(self._gpu.run, [self._gpu.bind_multiply(command, arrays)])
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize("shared", [64, 227 * 1024], ids=["launched", "persistent"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_captured_kernels_leave_what_they_do_by_themselves(
+    network: Callable[[], FoldedNetwork], shared: int
+) -> None:
+    """To the last bit: nothing of how they are started, copied to, and captured changes a number."""
+    cupy = HostCupy(shared=shared)
+    plan, vector, batch = bind(network)
+    alone = VerifiedExecutable(plan, DOUBLE, SameProducts(HostCupy(shared=shared)))
+    captured = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
+    for change in (0.0, 0.1, 0.2):
+        assert derive(captured, plan, vector + change, batch) == derive(alone, plan, vector + change, batch)
+    assert cupy.counts["graph"] > 0
+
+
+def test_persistent_kernels_have_more_shared_memory_than_any_block_gets(cupy: HostCupy) -> None:
+    """They ask for it, and get what they ask for: with less, they write behind it."""
+
+    class Stingy(GpuDevice):
+        def bind_launch(self, module: Callable[[str], Any], command: Launch, memory: Memory) -> Call:
+            return super().bind_launch(module, replace(command, shared=command.shared // 2), memory)
+
+    def build(device: type[GpuDevice], plan: Plan, dtype: type[np.floating]) -> DeviceExecutable:
+        return DeviceExecutable(plan, np.dtype(dtype), device(cupy, Numbers(np.dtype(dtype))))
+
+    for launch in check_cell(partial(build, GpuDevice), "lstm", 48, 5, 11):
+        assert launch.shared > AT_ONCE
+    with pytest.raises(AssertionError, match="writes behind the shared memory"):
+        check_cell(partial(build, Stingy), "lstm", 48, 5, 11)
 
 
 def test_what_was_captured_is_launched_as_graphs_alone(small_cupy: HostCupy) -> None:
@@ -107,7 +152,7 @@ def test_scans_whose_weights_have_room_are_a_launch_each(cupy: HostCupy) -> None
 def count_calls(cupy: HostCupy, steps: int, times: int) -> list[dict[str, int]]:
     """What is called for the same derivatives of an LSTM, time after time."""
     plan, vector, batch = bind(NETWORKS[1], steps)
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
+    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
     gradient = np.empty(plan.layout.free)
     counts = []
     for _ in range(times):
@@ -122,7 +167,7 @@ def count_calls(cupy: HostCupy, steps: int, times: int) -> list[dict[str, int]]:
 def test_work_that_does_not_wait_for_its_copies_is_seen(cupy: HostCupy, number: int, captured: bool) -> None:
     """For parameters and states before all of it, or for what is wanted before the loss is measured."""
 
-    class Hasty(HostGpu):
+    class Hasty(GpuDevice):
         def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
             start, wait = super().bind_copies(copies)
             waits.append(wait)
@@ -143,7 +188,7 @@ def test_work_that_does_not_wait_for_its_copies_is_seen(cupy: HostCupy, number: 
 def test_a_run_ends_when_all_copies_do(cupy: HostCupy) -> None:
     """Those too that nothing in it needs."""
 
-    class Careless(HostGpu):
+    class Careless(GpuDevice):
         def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
             start, _ = super().bind_copies(copies)
             return start, lambda: None
@@ -157,10 +202,9 @@ def test_a_run_ends_when_all_copies_do(cupy: HostCupy) -> None:
 def test_products_keep_what_the_plan_says(small_cupy: HostCupy, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no less: full, TF32 and bfloat16 are so far from double precision as their digits are."""
     monkeypatch.setitem(sys.modules, "cupy", small_cupy)
-    monkeypatch.setattr(GpuDevice, "dialect", C)
     plan, vector, batch = bind(NETWORKS[0])
     single = bind_batch(plan.network, draw_fields(3, 6, padded=False), 6, np.float32)
-    exact = DeviceExecutable(plan, DOUBLE, HostGpu(small_cupy, Numbers(DOUBLE))).run(vector, batch)
+    exact = DeviceExecutable(plan, DOUBLE, GpuDevice(small_cupy, Numbers(DOUBLE))).run(vector, batch)
     errors = []
     for precision in backend.precisions:
         executable = backend.build(replace(plan, precision=precision), np.dtype(np.float32))
@@ -172,7 +216,7 @@ def test_products_keep_what_the_plan_says(small_cupy: HostCupy, monkeypatch: pyt
 
 def test_the_host_has_memory_for_states_where_they_are_asked_for(cupy: HostCupy) -> None:
     plan, vector, batch = bind(NETWORKS[1], steps=100)
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
+    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
     executable.loss_and_gradient(vector, batch, np.empty(plan.layout.free))
     derived = cupy.pinned
     states = executable.run(vector, batch)
@@ -212,7 +256,7 @@ def test_a_stream_is_not_left_captured(cupy: HostCupy) -> None:
 
 def test_a_batch_that_does_not_fit_says_what_would(cupy: HostCupy) -> None:
     plan, vector, _ = bind(NETWORKS[1])
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
+    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
     cupy.memory = 32 * 2**20 + 2**18
     large = bind_batch(plan.network, draw_fields(200, 60, padded=False), 60, DOUBLE)
     with pytest.raises(
@@ -226,7 +270,7 @@ def test_a_batch_that_does_not_fit_says_what_would(cupy: HostCupy) -> None:
 
 def test_memory_of_other_shapes_is_given_up_for_one_that_needs_it(cupy: HostCupy) -> None:
     plan, vector, _ = bind(NETWORKS[1])
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
+    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
     cupy.memory = 34 * 2**20
     for steps in (20, 21, 22, 20):
         batch = bind_batch(plan.network, draw_fields(80, steps, padded=False), steps, DOUBLE)
@@ -236,7 +280,7 @@ def test_memory_of_other_shapes_is_given_up_for_one_that_needs_it(cupy: HostCupy
 def test_a_device_that_stops_is_an_error_of_its_own(cupy: HostCupy) -> None:
     plan, vector, batch = bind(NETWORKS[0])
     cupy.failing = "fill_history"
-    executable = DeviceExecutable(plan, DOUBLE, HostGpu(cupy, Numbers(DOUBLE)))
+    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
     with pytest.raises(DeviceError, match="the GPU stopped in the middle: cudaErrorLaunchFailure") as error:
         executable.loss(vector, batch)
     assert error.value.exit_code == 6
