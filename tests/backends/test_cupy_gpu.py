@@ -17,6 +17,7 @@ from host_cupy import HostArray, HostCupy
 from loopback import VerifiedExecutable
 from named_networks import NETWORKS, draw_fields
 from persistent_checks import check_cell
+from updating import assert_same_course, train_both
 
 from graphbptt.codegen.launches.launch_plan import Launch, Multiply
 from graphbptt.compiler import compile_network
@@ -127,6 +128,22 @@ def test_persistent_kernels_have_more_shared_memory_than_any_block_gets(cupy: Ho
         assert launch.shared > AT_ONCE
     with pytest.raises(AssertionError, match="writes behind the shared memory"):
         check_cell(partial(build, Stingy), "lstm", 48, 5, 11)
+
+
+def test_captured_updates_are_those_of_the_host(cupy: HostCupy) -> None:
+    """What they keep from one to the next, and what they count, is read anew whenever they are launched."""
+    vectors = []
+    for captured in (False, True):
+        device = GpuDevice(cupy, Numbers(DOUBLE), captured)
+        models, histories = train_both(
+            lambda plan, dtype, device=device: DeviceExecutable(plan, np.dtype(dtype), device),
+            optimizer={"adamw": {"rate": 0.02, "weight_decay": 0.1}},
+            epochs=3,
+            clip=0.5,
+        )
+        assert_same_course(models, histories)
+        vectors.append(models[1].vector.tobytes())
+    assert vectors[0] == vectors[1]
 
 
 def test_what_was_captured_is_launched_as_graphs_alone(small_cupy: HostCupy) -> None:
