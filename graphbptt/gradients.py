@@ -190,7 +190,7 @@ def check_batch(
         quotients = np.array([_differentiate(measure, exact.vector, k, spacing) for k in places])
         shared: Array | int = 1
         if group.combine == "mean":
-            number = network.count_entries(batch.steps, group.name, batch.carried is None, batch.offset)
+            number = network.count_entries(batch.longest, group.name, batch.carried is None, batch.offset)
             shared = np.maximum(number.ravel()[entries], 1)
         expected = quotients / shared
         if group.penalty is not None:

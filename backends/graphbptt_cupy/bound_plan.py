@@ -18,7 +18,6 @@ from graphbptt_cupy.program import Program
 from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
 from graphbptt_numpy.boundary import draw_states_noise, hold_clamps, mark_padding
-from graphbptt_numpy.copies import count_copies
 
 __all__ = ["DevicePlan"]
 
@@ -52,7 +51,6 @@ class DevicePlan(BoundPlan):
         self._program = Program(launches, modules, space.device, space.twin, shared)
         self._fetched = False
         self._begin: tuple[SectionName, ...] = ("upload",)
-        self._divisors: dict[tuple[int, bool], Array] = {}
 
     def count_bytes(self) -> int:
         return super().count_bytes() + self._program.bytes
@@ -136,12 +134,9 @@ class DevicePlan(BoundPlan):
 
     def _take_divisors(self, batch: Batch) -> None:
         """What derivatives of copies are divided by, where they are averaged."""
-        key = min(batch.offset, self._last_fixed), batch.carried is None
-        if key not in self._divisors:
-            self._divisors[key] = np.ones_like(self._host.divisors)
-            for group, number in count_copies(self._plan, self._host.steps, *key).items():
-                self._plan.layout.view(self._divisors[key], group)[...] = number
-        np.copyto(self._host.divisors, self._divisors[key])
+        self._host.divisors.fill(1)
+        for group, number in self._copies.of(batch).items():
+            self._plan.layout.view(self._host.divisors, group)[...] = number
 
     def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
         if not self._fetched:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +24,8 @@ from graphbptt_numpy.boundary import (
     hold_states,
     set_initial_states,
 )
-from graphbptt_numpy.copies import bind_averaging, bind_combining, bind_packing
+from graphbptt_numpy.copies import bind_combining, bind_packing
+from graphbptt_numpy.count_copies import CopyCounts
 from graphbptt_numpy.losses import TermLoss
 from graphbptt_numpy.tape import Tape
 from graphbptt_numpy.workspace import Workspace
@@ -61,8 +61,7 @@ class BoundPlan:
             for name in (stage.populations if stage.mode == "given" else ())
         }
         self._tapes = list(self._forward)
-        self._averaging: dict[tuple[int, bool], list[Any]] = {}
-        self._last_fixed = max(chain((0,), *plan.network.fixed_steps.values()))
+        self._copies = CopyCounts(plan.network)
 
     @cached_property
     def _changing(self) -> list[Population]:
@@ -93,13 +92,6 @@ class BoundPlan:
     def _combining(self) -> list[Any]:
         return bind_combining(self._plan, self._space)
 
-    def _average(self, batch: Batch) -> list[Any]:
-        # Only where clamps fix listed steps does the number of copies depend on the offset, and only up to the last.
-        key = min(batch.offset, self._last_fixed), batch.carried is None
-        if key not in self._averaging:
-            self._averaging[key] = bind_averaging(self._plan, self._space, *key)
-        return self._averaging[key]
-
     def count_bytes(self) -> int:
         """About what it takes: its memory, and the calls that are bound so far."""
         return self._space.bytes + sum(tape.count_bytes() for tape in self._tapes)
@@ -125,8 +117,11 @@ class BoundPlan:
             losses = self._put_in_losses(batch)
             self._run_backward()
             gather_initial_gradients(self._plan, self._space, batch)
-            for call in (*self._combining, *self._average(batch)):
+            for call in self._combining:
                 call()
+            for group, number in self._copies.of(batch).items():
+                total = self._plan.layout.view(self._space.gradient, group)
+                np.divide(total, number.astype(total.dtype), out=total)
             np.copyto(gradient, self._space.gradient)
         return losses
 

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.ir.indices import Indices
 from graphbptt.ir.parameters import FrozenArray, Use
 from graphbptt.ir.plan import Matrix, MatrixEntry, Plan, Selection
 from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["bind_averaging", "bind_combining", "bind_packing", "count_copies"]
+__all__ = ["bind_combining", "bind_packing"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
@@ -75,31 +74,6 @@ def bind_combining(plan: Plan, space: Workspace) -> list[Call]:
             calls.append(_accumulate(total, derivative, use, first=use.group not in begun))
             begun.add(use.group)
     return calls
-
-
-def bind_averaging(plan: Plan, space: Workspace, offset: int, starts: bool) -> list[Call]:
-    """Divide the sums of the groups that combine by `mean` by the number of their copies; of entries that are copies,
-    where index maps read them.
-
-    There may be none, if all its targets are clamped: then the sum is zero. `offset` steps lie before the batch, which
-    `starts` its sequences, or goes on from carried states.
-    """
-    divisors = count_copies(plan, space.steps, offset, starts)
-    totals = {group: plan.layout.view(space.gradient, group) for group in divisors}
-    return [
-        partial(np.divide, totals[group], number.astype(space.dtype), out=totals[group])
-        for group, number in divisors.items()
-    ]
-
-
-def count_copies(plan: Plan, steps: int, offset: int, starts: bool) -> dict[str, Indices]:
-    """What the sums of the groups that combine by `mean` are divided by."""
-    network = plan.network
-    return {
-        group.name: np.maximum(network.count_entries(steps, group.name, starts, offset), 1)
-        for group in network.groups
-        if group.trainable and group.combine == "mean"
-    }
 
 
 def _derivatives(plan: Plan, space: Workspace) -> Iterator[tuple[Use, Callable[[], Array] | Array]]:

@@ -96,7 +96,11 @@ class Tie(Section):
     )
     combine: Combine | None = Field(
         None,
-        description="How the group combines the derivatives of its copies; sum if no member says otherwise.",
+        description=(
+            "How the group combines the derivatives of its copies; sum if no member says otherwise. A mean is over"
+            " the copies at all steps that some sequence of the batch has, without those at steps that clamps set"
+            " whatever the data: at every step, or at listed ones, without a mask."
+        ),
     )
 
     @model_validator(mode="before")

@@ -107,6 +107,11 @@ class Batch:
         return (*self.targets, *self.penalties)
 
     @property
+    def longest(self) -> int:
+        """The number of steps that some sequence has; behind them, all is padding."""
+        return self.steps if self.lengths is None else int(self.lengths.max())
+
+    @property
     def offset(self) -> int:
         """The number of steps of the sequences that lie before the batch."""
         return 0 if self.carried is None else self.carried.offset

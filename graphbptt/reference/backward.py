@@ -38,7 +38,7 @@ def derive_copies(forward: ForwardPass) -> dict[Copy, Array]:
     """The derivative of the weighted total loss by every copy of every parameter, before they are added.
 
     Each has the shape of the copy itself, that is with the scale and the transposition of its use applied,
-    and is summed over the batch.
+    and is summed over the batch. Steps that no sequence of the batch has are padding, which has no copies.
     """
     by_state = {vertex: np.zeros_like(state) for vertex, state in forward.states.items()}
     by_net = {vertex: np.zeros_like(net) for vertex, net in forward.nets.items()}
@@ -49,7 +49,7 @@ def derive_copies(forward: ForwardPass) -> dict[Copy, Array]:
         for layer in reversed(forward.unrolled.layers):
             for vertex in layer:
                 delta = _leave_padding(forward, vertex, by_state[vertex], by_initial)
-                if vertex in forward.nets:
+                if vertex in forward.nets and vertex[1] <= forward.batch.longest:
                     delta = np.where(_free_units(forward, vertex), delta, 0)
                     copies.update(_derive_vertex(forward, vertex, delta, by_state, by_net[vertex]))
     for population in forward.network.populations:
