@@ -160,8 +160,8 @@ def test_a_model_is_not_pickled_and_says_what_to_do() -> None:
         pickle.dumps(graphbptt.compile(draw()))
 
 
-def test_halved_weights_are_explained_where_there_are_some() -> None:
-    sentence = "the weights that lead there are packed at half their size"
+def test_negated_weights_are_explained_where_there_are_some() -> None:
+    sentence = "the weights that lead there are packed with the opposite sign"
     assert sentence in graphbptt.compile(draw("logistic")).explain()
     assert sentence not in graphbptt.compile(draw("tanh")).explain()
 
