@@ -129,7 +129,7 @@ LOSSES: dict[str, LossRule] = {
         labels=True,
         canonical=ACTIVATIONS["softmax"],
         on_net=LossRule(_cross_entropy, labels=True),
-        on_state=LossRule(_cross_entropy_of_probabilities, labels=True, of_probabilities=True),
+        on_state=LossRule(_cross_entropy_of_probabilities, bounds=(0, 1), labels=True, of_probabilities=True),
     ),
     "binary_cross_entropy": LossRule(
         _binary_cross_entropy,

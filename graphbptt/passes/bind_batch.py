@@ -20,6 +20,7 @@ from graphbptt.ir.data import Clamp, Last, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.noise import Noise
+from graphbptt.passes.check_clamped_states import check_clamped_states
 from graphbptt.passes.check_memory import check_batch, measure_memory
 from graphbptt.passes.lay_out_fields import (
     AXES,
@@ -165,6 +166,8 @@ def bind_batch(
         for target, (values, mask) in zip(network.targets, wanted, strict=False)
         if values is not None
     ]
+    reader.raise_problems()
+    check_clamped_states(reader, network, bound_clamps, bound_targets, label)
     reader.raise_problems()
     return Batch(
         frame.size,

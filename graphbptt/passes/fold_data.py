@@ -15,6 +15,7 @@ from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.functions import exp, logistic, softplus
 from graphbptt.ir.losses import LOSSES
 from graphbptt.ir.ranges import Range, bound_expression
+from graphbptt.passes.check_clamped_states import find_torn
 
 __all__ = ["check_targets", "clash", "fold_clamps", "fold_targets", "pick_units"]
 
@@ -151,6 +152,14 @@ def check_targets(
             problems.append(
                 Problem(f"{path}.loss", what, "give it a unit per label, or write binary_cross_entropy")
             )
+        if (torn := find_torn(network, target)) is not None:
+            clamp, computed = torn
+            what = (
+                f"{target.loss_name} compares probabilities of {target.node} that add up to 1; the clamp from field"
+                f" {clamp.field} sets some of these units and leaves {computed} to be computed"
+            )
+            remedy = "clamp all of its units or none, or give the target other units or steps (at, or a mask)"
+            problems.append(Problem(path, what, remedy))
         states = bound_expression(population.activation)
         if _leaves_bounds(states, rule.bounds):
             what = (

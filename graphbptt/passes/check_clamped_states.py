@@ -1,0 +1,124 @@
+"""Losses on states that a clamp sets: these are data, for which an activation promises nothing.
+
+A loss that is defined for states within bounds refuses values outside of them, where it reads them. Cross-entropy also
+refuses a softmax of which some units are set and others computed: together they would add up to anything. Where no mask
+decides that, the compiler says so, else each batch is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphbptt.ir.batch import BoundClamp, BoundTarget
+from graphbptt.ir.data import Clamp, Target
+from graphbptt.ir.folded import FoldedNetwork
+from graphbptt.ir.losses import resolve_loss
+from graphbptt.passes.lay_out_fields import AXES, report_wrong
+from graphbptt.passes.read_fields import FieldReader
+
+__all__ = ["check_clamped_states", "find_torn"]
+
+Setting = Sequence[tuple[Clamp, BoundClamp]]
+
+
+def find_torn(network: FoldedNetwork, target: Target) -> tuple[Clamp, list[int]] | None:
+    """A clamp that, whatever the data, sets some of the units that a target compares as probabilities while others are
+    computed, and these; None if there is none."""
+    if target.mask is not None or not resolve_loss(network, target)[0].of_probabilities:
+        return None
+    clamps = [clamp for clamp in network.clamps if _may_set(clamp, target) and clamp.mask is None]
+    wanted = set(_list_units(network, target))
+    for step in _list_steps(target, clamps):
+        there = [clamp for clamp in clamps if clamp.at == "every" or step in clamp.at]
+        computed = wanted.difference(*(_list_units(network, clamp) for clamp in there))
+        if computed and computed != wanted:
+            setting = next(c for c in there if not wanted.isdisjoint(_list_units(network, c)))
+            return setting, sorted(computed)
+    return None
+
+
+def check_clamped_states(
+    reader: FieldReader,
+    network: FoldedNetwork,
+    clamps: Sequence[BoundClamp],
+    targets: Sequence[BoundTarget],
+    label: Callable[[Any], str],
+) -> None:
+    """Report the values of clamps that a target's loss is not defined for, where it reads them."""
+    for target, bound in zip(network.targets, targets, strict=False):  # a run has none
+        pairs = zip(network.clamps, clamps, strict=True)
+        setting = [(clamp, given) for clamp, given in pairs if _may_set(clamp, target)]
+        if setting:
+            _report_outside(reader, network, setting, target, bound, label(target))
+            if resolve_loss(network, target)[0].of_probabilities:
+                _report_torn(reader, network, setting, target, bound, label(target))
+
+
+def _report_outside(
+    reader: FieldReader,
+    network: FoldedNetwork,
+    setting: Setting,
+    target: Target,
+    bound: BoundTarget,
+    name: str,
+) -> None:
+    low, high = resolve_loss(network, target)[0].bounds
+    if not np.isfinite((low, high)).any():
+        return
+    instead = (
+        f"the target of {name} reads these states, and {target.loss_name} is defined for those from {low:g} to"
+        f" {high:g}; give such values, or leave these steps out of the target (at, or a mask)"
+    )
+    for clamp, given in setting:
+        read = np.isin(_list_units(network, clamp), _list_units(network, target))
+        wrong = ((given.values < low) | (given.values > high)) & read & (bound.weights != 0)[..., None]
+        if given.mask is not None:
+            wrong &= given.mask
+        report_wrong(reader, f"field {clamp.field}", given.values, wrong, AXES, instead)
+
+
+def _report_torn(
+    reader: FieldReader,
+    network: FoldedNetwork,
+    setting: Setting,
+    target: Target,
+    bound: BoundTarget,
+    name: str,
+) -> None:
+    held = np.zeros((*bound.weights.shape, network.population[target.node].units), np.bool_)
+    for clamp, given in setting:
+        held[..., _list_units(network, clamp)] |= True if given.mask is None else given.mask
+    held = held[..., _list_units(network, target)]
+    torn = held.any(axis=-1) & ~held.all(axis=-1) & (bound.weights != 0)
+    if torn.any():
+        step, example = np.argwhere(torn)[0]
+        what = (
+            f"{target.loss_name} compares probabilities of which clamps set some and leave others to be computed at"
+            f" example {example}, step {step + 1}"
+        )
+        instead = (
+            "let masks set all of them there, or none, or leave such steps out of the target (at, or a mask)"
+        )
+        reader.report(f"target of {name}", what, instead)
+
+
+def _may_set(clamp: Clamp, target: Target) -> bool:
+    """Whether a clamp sets states that a target may read; those before step 1 it does not."""
+    return clamp.node == target.node and clamp.at != "start"
+
+
+def _list_units(network: FoldedNetwork, item: Clamp | Target) -> list[int]:
+    return list(range(network.population[item.node].units) if item.units is None else item.units)
+
+
+def _list_steps(target: Target, clamps: Sequence[Clamp]) -> Iterator[int]:
+    """The steps of a target at which different clamps are; 0 stands for all that none of them lists."""
+    if isinstance(target.at, tuple):
+        yield from target.at
+        return
+    yield 0
+    if target.at == "every":
+        yield from (step for clamp in clamps if isinstance(clamp.at, tuple) for step in clamp.at)
