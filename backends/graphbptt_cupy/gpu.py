@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
@@ -126,8 +127,14 @@ class GpuDevice:
         cuda = self._cupy.cuda
         try:
             with self._stream:
-                _make(calls)
-                self._stream.synchronize()
+                try:
+                    _make(calls)
+                    self._stream.synchronize()
+                except BaseException:  # the host goes on, and may write to what is still copied from there
+                    for stream in (self._copying, self._stream):
+                        with suppress(Exception):
+                            stream.synchronize()
+                    raise
         except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
             raise DeviceError(
                 f"the GPU stopped in the middle: {error}; start anew, from what was saved last; nvidia-smi says more"

@@ -216,6 +216,24 @@ def test_a_run_ends_when_all_copies_do(cupy: HostCupy) -> None:
         bound.put_parameters(vector)
 
 
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, MemoryError])
+def test_a_run_that_is_cut_short_leaves_no_work_behind(cupy: HostCupy, reason: type[BaseException]) -> None:
+    """The host may write to what was copied from there, and another run to what was computed."""
+
+    class Interrupted(GpuDevice):
+        def run(self, calls: Sequence[Call]) -> None:
+            super().run([*calls[:-1], interrupt, calls[-1]])
+
+    def interrupt() -> None:
+        raise reason
+
+    plan, vector, batch = bind(NETWORKS[0])
+    executable = DeviceExecutable(plan, DOUBLE, Interrupted(cupy, Numbers(DOUBLE)))
+    with pytest.raises(reason):
+        executable.loss(vector, batch)
+    assert not any(stream.queue for stream in cupy.streams.values())
+
+
 def test_products_keep_what_the_plan_says(small_cupy: HostCupy, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no less: full, TF32 and bfloat16 are so far from double precision as their digits are."""
     monkeypatch.setitem(sys.modules, "cupy", small_cupy)
