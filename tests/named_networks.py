@@ -130,7 +130,7 @@ def forced_choice() -> FoldedNetwork:
     graph.add_edge("y", "z", delay=-2)
     clamps = [Clamp("y", "pattern_series", units=(1,), mask="teacher")]
     return fold_graph(
-        graph, clamps, [Target("y", "label", "cross_entropy", units=(0, 1, 3)), Target("z", "y")]
+        graph, clamps, [Target("y", "label", "cross_entropy", units=(0, 2, 3)), Target("z", "y")]
     )
 
 

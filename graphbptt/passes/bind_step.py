@@ -53,7 +53,9 @@ def bind_step(
 
 def _find_time(network: FoldedNetwork, fields: Mapping[str, npt.ArrayLike]) -> Iterator[Problem]:
     """The fields of whole sequences among those of a step."""
-    declared = (name for clamp in network.clamps for name in (clamp.field, clamp.mask) if name is not None)
+    # What comes before step 1 may be given for several steps, as rows of history.
+    clamps = [clamp for clamp in network.clamps if clamp.at != "start"]
+    declared = (name for clamp in clamps for name in (clamp.field, clamp.mask) if name is not None)
     for name in dict.fromkeys(declared):
         if isinstance(fields, Mapping) and name in fields:
             shape = to_array(name, fields[name]).shape
