@@ -16,11 +16,18 @@ from typing import Any
 
 import pytest
 
-__all__ = ["ARCHITECTURES", "Usage", "measure_usage"]
+from graphbptt_cupy.gpu import OPTIONS
+
+__all__ = ["ARCHITECTURES", "AROUND_CALLS", "Usage", "measure_usage"]
 
 ARCHITECTURES = ("80", "90")
 
 WARNINGS = ("--Werror", "all-warnings", "-Xptxas", "--warning-as-error")
+
+AS_CUPY_DOES = (*OPTIONS, "-ftz=true")
+
+AROUND_CALLS = {"float32": 0, "float64": 32}
+"""Bytes kept aside around calls: the quotient of two doubles is one, where a number is out of the common range."""
 
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 SPILLS = re.compile(
@@ -71,6 +78,7 @@ def _run_nvcc(text: str) -> str:
             "-Xptxas",
             "-v",
             *WARNINGS,
+            *AS_CUPY_DOES,
             *targets,
             "-o",
             "kernels.fatbin",
@@ -84,7 +92,9 @@ def _run_nvcc(text: str) -> str:
 def _run_nvrtc(nvrtc: Any, text: str, architecture: str) -> str:
     program = nvrtc.createProgram(text, "kernels.cu", [], [])
     try:
-        nvrtc.compileProgram(program, [f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v"])
+        nvrtc.compileProgram(
+            program, [*AS_CUPY_DOES, f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v"]
+        )
     except nvrtc.NVRTCError as error:
         raise AssertionError(nvrtc.getProgramLog(program)) from error
     return nvrtc.getProgramLog(program)

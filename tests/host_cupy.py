@@ -21,6 +21,8 @@ import numpy as np
 from host_cublas import HostCublas
 from host_cuda import load_cuda, start
 
+from graphbptt_cupy.gpu import OPTIONS
+
 __all__ = ["HostArray", "HostCupy"]
 
 HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
@@ -86,7 +88,7 @@ class HostCupy:
         return array
 
     def RawModule(self, code: str, options: tuple[str, ...]) -> SimpleNamespace:
-        assert options == ("--std=c++17",)
+        assert options == OPTIONS
         module = load_cuda(code)
         found: set[str] = set()
 

@@ -35,7 +35,10 @@ from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.cublas import measure_workspace, open_cublas
 from graphbptt_cupy.device import Array, Call, Memory
 
-__all__ = ["GpuDevice", "open_gpu"]
+__all__ = ["OPTIONS", "GpuDevice", "open_gpu"]
+
+OPTIONS = ("--std=c++17",)
+"""With which text is compiled; CuPy adds ``-ftz=true`` and the architecture."""
 
 AT_ONCE = 48 * 1024
 """Bytes of shared memory that a block gets without being asked for."""
@@ -58,7 +61,7 @@ class GpuDevice:
     def load(self, text: str) -> Callable[[str], Any]:
         """What finds kernels by name, each once, however many steps launch it. They are compiled by NVRTC when the
         first one is asked for; CuPy keeps them on disk."""
-        module = self._cupy.RawModule(code=text, options=("--std=c++17",))
+        module = self._cupy.RawModule(code=text, options=OPTIONS)
         return cache(module.get_function)
 
     def allocate(self, array: DeviceArray) -> Any:

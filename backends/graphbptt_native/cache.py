@@ -24,12 +24,14 @@ from pathlib import Path
 from graphbptt.backend import log_once
 from graphbptt_native.evict import DAY, LIMIT, evict_oldest, mark_used, measure_entries
 
-__all__ = ["Cache", "cache_folder", "hash_parts", "open_cache"]
+__all__ = ["ANOTHER_FOLDER", "Cache", "cache_folder", "hash_parts", "open_cache"]
 
 CHECKSUM = "checksum"
 UNFINISHED = ".unfinished-"
 
-_ANOTHER = "name another folder in $GRAPHBPTT_CACHE"
+ANOTHER_FOLDER = "name another folder in $GRAPHBPTT_CACHE"
+"""What to do where a folder is of no use."""
+
 _SMALL = (
     "graphbptt compiles some networks anew that it compiled within a day: {folder} is full, with {limit:g} MB; "
     "name a folder for each of your projects in $GRAPHBPTT_CACHE"
@@ -79,7 +81,7 @@ def open_cache(environ: Mapping[str, str] = os.environ) -> Cache:
     ) as error:  # a name no file can have; nobody knows where home is
         return Cache(None, f"nothing is kept between runs: {error}")
     if danger:
-        return Cache(None, f"nothing is kept between runs: {danger}; {_ANOTHER}")
+        return Cache(None, f"nothing is kept between runs: {danger}; {ANOTHER_FOLDER}")
     return Cache(folder)
 
 
@@ -147,7 +149,7 @@ class Cache:
         entries = f"{len(sizes)} entr{'y' if len(sizes) == 1 else 'ies'}"
         held = f"{self.folder}, {sum(sizes) / 2**20:.1f} MB in {entries}"
         if not os.access(self.folder, os.W_OK):
-            return f"{held}; it cannot be written, so nothing more is kept; {_ANOTHER}"
+            return f"{held}; it cannot be written, so nothing more is kept; {ANOTHER_FOLDER}"
         return f"{held}; it may grow to {LIMIT / 2**20:g} MB"
 
     def remove(self, key: str) -> None:

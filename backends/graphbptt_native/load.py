@@ -12,7 +12,7 @@ from pathlib import Path
 
 from graphbptt.backend import log_once
 from graphbptt.errors import CompilerError
-from graphbptt_native.cache import Cache, hash_parts
+from graphbptt_native.cache import ANOTHER_FOLDER, Cache, hash_parts
 from graphbptt_native.cpu import describe_cpu
 from graphbptt_native.discover import Toolchain
 from graphbptt_native.processes import run_limited
@@ -99,15 +99,13 @@ def _load_kept(made: Path, source: str, key: str, cache: Cache) -> ctypes.CDLL |
         entry = cache.store(key, {SOURCE: source.encode(), OBJECT: made.read_bytes()})
     except OSError as error:  # full or read-only
         reason = error.strerror or str(error)
-        return (
-            f"{cache.folder} keeps nothing: {reason}; make room, or name another folder in $GRAPHBPTT_CACHE"
-        )
+        return f"{cache.folder} keeps nothing: {reason}; make room, or {ANOTHER_FOLDER}"
     try:
         return ctypes.CDLL(str(entry / OBJECT))
     except OSError as error:
         reason = str(error).rpartition(": ")[2]  # what is before it names the object
         what = f"nothing can be loaded from {cache.folder} (is it mounted noexec?): {reason}"
-        return f"{what}; name another folder in $GRAPHBPTT_CACHE"
+        return f"{what}; {ANOTHER_FOLDER}"
 
 
 def compile_source(

@@ -8,9 +8,11 @@ decides that, the compiler says so, else each batch is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from graphbptt.ir.batch import BoundClamp, BoundTarget
 from graphbptt.ir.data import Clamp, Target
@@ -20,8 +22,6 @@ from graphbptt.passes.lay_out_fields import AXES, report_wrong
 from graphbptt.passes.read_fields import FieldReader
 
 __all__ = ["check_clamped_states", "find_torn"]
-
-Setting = Sequence[tuple[Clamp, BoundClamp]]
 
 
 def find_torn(network: FoldedNetwork, target: Target) -> tuple[Clamp, list[int]] | None:
@@ -50,49 +50,49 @@ def check_clamped_states(
     """Report the values of clamps that a target's loss is not defined for, where it reads them."""
     for target, bound in zip(network.targets, targets, strict=False):  # a run has none
         pairs = zip(network.clamps, clamps, strict=True)
-        setting = [(clamp, given) for clamp, given in pairs if _may_set(clamp, target)]
+        setting = tuple((clamp, given) for clamp, given in pairs if _may_set(clamp, target))
         if setting:
-            _report_outside(reader, network, setting, target, bound, label(target))
-            if resolve_loss(network, target)[0].of_probabilities:
-                _report_torn(reader, network, setting, target, bound, label(target))
+            rule, _ = resolve_loss(network, target)
+            reading = Reading(network, target, label(target), bound.weights != 0, setting)
+            if np.isfinite(rule.bounds).any():
+                _report_outside(reader, reading, *rule.bounds)
+            if rule.of_probabilities:
+                _report_torn(reader, reading)
 
 
-def _report_outside(
-    reader: FieldReader,
-    network: FoldedNetwork,
-    setting: Setting,
-    target: Target,
-    bound: BoundTarget,
-    name: str,
-) -> None:
-    low, high = resolve_loss(network, target)[0].bounds
-    if not np.isfinite((low, high)).any():
-        return
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A target that reads clamped states: `name` is what its user calls it, `there`, (time, batch), where it wants
+    something, and `setting` the clamps of its node, with their values."""
+
+    network: FoldedNetwork
+    target: Target
+    name: str
+    there: npt.NDArray[np.bool_]
+    setting: tuple[tuple[Clamp, BoundClamp], ...]
+
+
+def _report_outside(reader: FieldReader, reading: Reading, low: float, high: float) -> None:
+    wanted = _list_units(reading.network, reading.target)
     instead = (
-        f"the target of {name} reads these states, and {target.loss_name} is defined for those from {low:g} to"
-        f" {high:g}; give such values, or leave these steps out of the target (at, or a mask)"
+        f"the target of {reading.name} reads these states, and {reading.target.loss_name} is defined for those from"
+        f" {low:g} to {high:g}; give such values, or leave these steps out of the target (at, or a mask)"
     )
-    for clamp, given in setting:
-        read = np.isin(_list_units(network, clamp), _list_units(network, target))
-        wrong = ((given.values < low) | (given.values > high)) & read & (bound.weights != 0)[..., None]
+    for clamp, given in reading.setting:
+        read = np.isin(_list_units(reading.network, clamp), wanted)
+        wrong = ((given.values < low) | (given.values > high)) & read & reading.there[..., None]
         if given.mask is not None:
             wrong &= given.mask
         report_wrong(reader, f"field {clamp.field}", given.values, wrong, AXES, instead)
 
 
-def _report_torn(
-    reader: FieldReader,
-    network: FoldedNetwork,
-    setting: Setting,
-    target: Target,
-    bound: BoundTarget,
-    name: str,
-) -> None:
-    held = np.zeros((*bound.weights.shape, network.population[target.node].units), np.bool_)
-    for clamp, given in setting:
+def _report_torn(reader: FieldReader, reading: Reading) -> None:
+    network, target = reading.network, reading.target
+    held = np.zeros((*reading.there.shape, network.population[target.node].units), np.bool_)
+    for clamp, given in reading.setting:
         held[..., _list_units(network, clamp)] |= True if given.mask is None else given.mask
     held = held[..., _list_units(network, target)]
-    torn = held.any(axis=-1) & ~held.all(axis=-1) & (bound.weights != 0)
+    torn = held.any(axis=-1) & ~held.all(axis=-1) & reading.there
     if torn.any():
         step, example = np.argwhere(torn)[0]
         what = (
@@ -102,7 +102,7 @@ def _report_torn(
         instead = (
             "let masks set all of them there, or none, or leave such steps out of the target (at, or a mask)"
         )
-        reader.report(f"target of {name}", what, instead)
+        reader.report(f"target of {reading.name}", what, instead)
 
 
 def _may_set(clamp: Clamp, target: Target) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gpu_compilers import ARCHITECTURES, Usage, measure_usage
+from gpu_compilers import ARCHITECTURES, AROUND_CALLS, Usage, measure_usage
 from hypothesis import given, settings
 from strategies import Case, cases
 
@@ -24,8 +24,6 @@ SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 BOTH = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda precision: precision.name)
 REGISTERS = 128
 """With so many, two blocks of 256 threads share a multiprocessor."""
-AROUND_CALLS = {"float32": 0, "float64": 32}
-"""Bytes kept aside around calls: the quotient of two doubles is one, where a number is out of the common range."""
 
 
 def check_usage(plan: Plan, precision: Precision) -> None:

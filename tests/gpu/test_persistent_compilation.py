@@ -4,7 +4,7 @@ of a multiprocessor."""
 from __future__ import annotations
 
 import pytest
-from gpu_compilers import measure_usage
+from gpu_compilers import AROUND_CALLS, measure_usage
 from hypothesis import given, settings
 from recurrent_cells import plan_cell
 from strategies import Case, cases
@@ -20,8 +20,6 @@ from graphbptt.ir.plan import Plan
 BOTH = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda precision: precision.name)
 REGISTERS = 65536
 """Of a multiprocessor (CUDA C++ Programming Guide), and the most that a block may have."""
-AROUND_CALLS = {"float32": 0, "float64": 32}
-"""Bytes kept aside around calls: the quotient of two doubles is one, where a number is out of the common range."""
 
 
 def check_usage(plan: Plan, precision: Precision, size: int) -> list[Persistent]:

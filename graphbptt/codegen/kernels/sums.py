@@ -81,14 +81,14 @@ def frame_sum(
     loop = block("for (ptrdiff_t thread = first; thread < numbers; thread += threads)", summand)
     adding = [*head, "double sum = 0;", *loop]
     write = _write_cuda if dialect.name == "CUDA" else _write_c
-    head = (
+    start = (
         f'extern "C" __global__ void __launch_bounds__({THREADS}) {signature.kernel}('
         if dialect.name == "CUDA"
         else f"void {signature.kernel}("
     )
     *others, last = signature.parameters
     body = write(adding, ["const double total = sums[0];", *finish])
-    return [head, *(f"    {parameter}," for parameter in others), *block(f"    {last})", body), ""]
+    return [start, *(f"    {parameter}," for parameter in others), *block(f"    {last})", body), ""]
 
 
 def _write_cuda(adding: list[str], finish: list[str]) -> list[str]:

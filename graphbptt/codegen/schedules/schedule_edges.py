@@ -55,7 +55,9 @@ def schedule_edges(
     yield _schedule_packing(kernels, precision, places)
     yield Part(sections=(Section("prepare", tuple(_prepare(plan, places))),))
     yield Part(sections=(Section("states", tuple(_fetch_states(plan, places))),))
-    measures = tuple(map(measure_loss, [places] * len(plan.losses), kernels.losses, plan.losses))
+    measures = (
+        measure_loss(places, kernel, site) for kernel, site in zip(kernels.losses, plan.losses, strict=True)
+    )
     yield Part(sections=(Section("measure", (*map(Clear, places.cleared()), *measures)),))
     yield _schedule_combining(plan, kernels, precision, places, sweeps)
     downloads = (
