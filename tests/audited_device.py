@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 from loopback import LoopbackDevice, select
 
-from graphbptt.codegen.launches.launch_plan import Address, Launch, Region
+from graphbptt.codegen.launches.commands import Launch
+from graphbptt.codegen.launches.device_arrays import Address, Region
 from graphbptt_cupy.device import Array, Call, Memory
 
 __all__ = ["AuditedDevice"]

@@ -28,7 +28,7 @@ import pytest
 from loopback import HostDevice, VerifiedExecutable, spell_arguments
 
 from graphbptt.codegen.dialect import CUDA
-from graphbptt.codegen.launches.launch_plan import Launch
+from graphbptt.codegen.launches.commands import Launch
 from graphbptt.codegen.persistent.device_limits import KIB, DeviceLimits
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Call, Memory

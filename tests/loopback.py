@@ -18,16 +18,9 @@ import numpy as np
 from compiled import NOWHERE, hurry, toolchain
 
 from graphbptt.codegen.dialect import C, Dialect
-from graphbptt.codegen.launches.launch_plan import (
-    Address,
-    ArgumentValue,
-    DeviceArray,
-    Launch,
-    LaunchPlan,
-    LaunchShape,
-    Multiply,
-    Region,
-)
+from graphbptt.codegen.launches.commands import ArgumentValue, Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
 from graphbptt.codegen.launches.verify_launches import verify_launches
 from graphbptt.codegen.persistent.device_limits import DeviceLimits
 from graphbptt.codegen.persistent.write_persistent import PersistentKernels

@@ -7,7 +7,8 @@ from agreement import assert_agreement
 from device_checks import Build
 from recurrent_cells import INPUTS, plan_cell
 
-from graphbptt.codegen.launches.launch_plan import Launch, LaunchShape
+from graphbptt.codegen.launches.commands import Launch
+from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.ir.layout import draw_parameters
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt_cupy.executable import DeviceExecutable

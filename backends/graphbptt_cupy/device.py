@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.dialect import Dialect
-from graphbptt.codegen.launches.launch_plan import DeviceArray, Launch, Multiply, Region
+from graphbptt.codegen.launches.commands import Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import DeviceArray, Region
 from graphbptt.codegen.persistent.device_limits import DeviceLimits
 
 __all__ = ["Array", "Call", "Device", "Memory", "Module"]

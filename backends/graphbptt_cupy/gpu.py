@@ -20,14 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.dialect import CUDA, Dialect
-from graphbptt.codegen.launches.launch_plan import (
-    Address,
-    ArgumentValue,
-    DeviceArray,
-    Launch,
-    Multiply,
-    Region,
-)
+from graphbptt.codegen.launches.commands import ArgumentValue, Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
 from graphbptt.codegen.persistent.device_limits import describe_device
 from graphbptt.errors import DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers

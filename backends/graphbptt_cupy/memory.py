@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphbptt.codegen.launches.launch_plan import ArrayKind, DeviceArray, LaunchPlan
+from graphbptt.codegen.launches.device_arrays import ArrayKind, DeviceArray
+from graphbptt.codegen.launches.launch_plan import LaunchPlan
 from graphbptt.errors import DataError, Problem
 
 __all__ = ["explain_memory", "find_fitting"]

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphbptt.codegen.launches.launch_plan import (
-    Clear,
-    Command,
-    CopyIn,
-    CopyOut,
-    Launch,
-    LaunchPlan,
-    Multiply,
-    SectionName,
-)
+from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, SectionName
 from graphbptt.codegen.launches.order_copies import order_copies
 from graphbptt.codegen.schedules.fixed_launches import clear_rows
 from graphbptt_cupy.device import Array, Call, Device, Module

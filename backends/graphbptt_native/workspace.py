@@ -12,13 +12,13 @@ from graphbptt.codegen.arguments import (
     Argument,
     Constant,
     Entries,
+    EntryPart,
     Held,
     Holds,
     NoiseKey,
     Normals,
     Packed,
     Padded,
-    Part,
     Rows,
     Summands,
     Turned,
@@ -77,7 +77,7 @@ class NativeWorkspace(Workspace):
         for entries in self._by_column.values():
             entries.sort_values()
 
-    def entries(self, weights: str, transposed: bool) -> Mapping[Part, Array]:
+    def entries(self, weights: str, transposed: bool) -> Mapping[EntryPart, Array]:
         """Weights that are kept as entries, by the columns of the matrix or, transposed, by its rows."""
         block = self.blocks[weights]
         if transposed:

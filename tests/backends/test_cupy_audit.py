@@ -15,7 +15,8 @@ from loopback import VerifiedExecutable
 from named_networks import NETWORKS, draw_fields
 from strategies import Case, cases
 
-from graphbptt.codegen.launches.launch_plan import Address, Launch, Region
+from graphbptt.codegen.launches.commands import Launch
+from graphbptt.codegen.launches.device_arrays import Address, Region
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
 from graphbptt.ir.layout import draw_parameters

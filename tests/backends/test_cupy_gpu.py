@@ -19,7 +19,7 @@ from named_networks import NETWORKS, draw_fields
 from persistent_checks import check_cell
 from updating import assert_same_course, train_both
 
-from graphbptt.codegen.launches.launch_plan import Launch, Multiply
+from graphbptt.codegen.launches.commands import Launch, Multiply
 from graphbptt.compiler import compile_network
 from graphbptt.errors import DataError, DeviceError
 from graphbptt.ir.batch import Batch

@@ -143,7 +143,7 @@ def map_copies(plan: Plan) -> CopyMaps:
     return CopyMaps(tuple(blocks), packing, shorten(packing.transpose(plan.layout.free)))
 
 
-Part = tuple[Indices, Indices, npt.NDArray[np.float64]]
+MapEntries = tuple[Indices, Indices, npt.NDArray[np.float64]]
 """Places among all copies, the numbers that they are made from, and the factors of these."""
 
 
@@ -154,7 +154,7 @@ class _MapWriter:
         self.plan = plan
         self.blocks = blocks
 
-    def write(self) -> Iterator[Part]:
+    def write(self) -> Iterator[MapEntries]:
         yield (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         vector = self._places(VECTOR)
         for entry in self.plan.vector:
@@ -166,7 +166,7 @@ class _MapWriter:
         for population in self.plan.network.populations:
             yield from self._copy(self._places(initial_block(population.name)), population.initial)
 
-    def _copy_matrix(self, matrix: Matrix) -> Iterator[Part]:
+    def _copy_matrix(self, matrix: Matrix) -> Iterator[MapEntries]:
         places = self._places(matrix.name)
         for entry in matrix.entries:
             value = FrozenArray(entry.constant) if entry.use is None else entry.use
@@ -176,7 +176,7 @@ class _MapWriter:
         block = self.blocks[name]
         return (block.offset + np.arange(block.size)).reshape(block.shape)
 
-    def _copy(self, places: Indices, value: Use | FrozenArray) -> Iterator[Part]:
+    def _copy(self, places: Indices, value: Use | FrozenArray) -> Iterator[MapEntries]:
         """Values are repeated along the places, as arrays are; what is always 0 is left out."""
         if isinstance(value, FrozenArray):
             sources, factors = np.full((), self.plan.layout.size), value.values

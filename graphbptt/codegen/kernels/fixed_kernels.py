@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphbptt.codegen.launches.launch_plan import COUNT, Signature
+from graphbptt.codegen.launches.commands import COUNT, Signature
 
 __all__ = [
     "CLEAR_ROWS",

@@ -5,8 +5,8 @@ Each lane takes every so manyth unit; what all lanes have is then put together l
 
 from __future__ import annotations
 
-from graphbptt.codegen.arguments import Arguments
 from graphbptt.codegen.dialect import Dialect
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.text import block
 from graphbptt.ir.operations import Softmax, SoftmaxGradient
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.kernels.sums import declare_sum, frame_sum
-from graphbptt.codegen.launches.launch_plan import Signature
+from graphbptt.codegen.launches.commands import Signature
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import FLOAT64, Precision
 from graphbptt.codegen.text import block

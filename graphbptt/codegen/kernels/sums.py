@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from string import Template
 
 from graphbptt.codegen.dialect import Dialect
-from graphbptt.codegen.launches.launch_plan import COUNT, THREADS, Signature
+from graphbptt.codegen.launches.commands import COUNT, THREADS, Signature
 from graphbptt.codegen.text import block
 
 __all__ = ["MOST_BLOCKS", "count_threads", "declare_sum", "emit_adding", "frame_sum"]

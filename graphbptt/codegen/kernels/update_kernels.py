@@ -20,7 +20,7 @@ from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.sums import declare_sum, emit_adding, frame_sum
 from graphbptt.codegen.kernels.write_kernels import frame_kernel
-from graphbptt.codegen.launches.launch_plan import COUNT, Signature
+from graphbptt.codegen.launches.commands import COUNT, Signature
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import FLOAT64, Precision
 from graphbptt.codegen.text import block

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from graphbptt.codegen.arguments import Argument, Arguments, Summands
+from graphbptt.codegen.arguments import Argument, Summands
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.copy_maps import CopyMaps, map_copies
@@ -30,8 +30,9 @@ from graphbptt.codegen.kernels.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.kernels.lane_softmax import SOFTMAX_NEEDS, count_lanes, emit_lanes, write_softmax
 from graphbptt.codegen.kernels.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.kernels.sums import emit_adding
-from graphbptt.codegen.launches.launch_plan import COUNT, THREADS, Signature
+from graphbptt.codegen.launches.commands import COUNT, THREADS, Signature
 from graphbptt.codegen.lookup import Lookup
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.noise import NOISE_NEEDS, emit_normal
 from graphbptt.codegen.pointwise import Store
 from graphbptt.codegen.precision import Precision

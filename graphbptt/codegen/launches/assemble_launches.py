@@ -8,22 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from graphbptt.codegen.launches.launch_plan import (
-    SECTIONS,
-    Address,
-    Clear,
-    Command,
-    CopyIn,
-    CopyOut,
-    DeviceArray,
-    Launch,
-    LaunchPlan,
-    LaunchShape,
-    Multiply,
-    Section,
-    SectionName,
-    Signature,
-)
+from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply, Signature
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray
+from graphbptt.codegen.launches.launch_plan import SECTIONS, LaunchPlan, LaunchShape, Section, SectionName
 from graphbptt.codegen.precision import Precision
 
 __all__ = ["Part", "assemble"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from graphbptt.codegen.launches.launch_plan import Command, Multiply, Region
+from graphbptt.codegen.launches.commands import Command, Multiply
+from graphbptt.codegen.launches.device_arrays import Region
 
 __all__ = ["join_products"]
 

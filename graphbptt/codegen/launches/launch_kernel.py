@@ -7,13 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphbptt.codegen.launches.launch_plan import (
-    THREADS,
-    ArgumentValue,
-    Launch,
-    Region,
-    Signature,
-)
+from graphbptt.codegen.launches.commands import THREADS, ArgumentValue, Launch, Signature
+from graphbptt.codegen.launches.device_arrays import Region
 
 __all__ = ["launch", "order_arguments"]
 

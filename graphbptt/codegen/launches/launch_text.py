@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graphbptt.codegen.launches.launch_plan import (
-    Address,
+from graphbptt.codegen.launches.commands import (
     ArgumentValue,
     Clear,
     Command,
     CopyIn,
     CopyOut,
-    DeviceArray,
     Launch,
-    LaunchPlan,
     Multiply,
-    Region,
 )
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
+from graphbptt.codegen.launches.launch_plan import LaunchPlan
 
 __all__ = ["format_launches", "format_region"]
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from graphbptt.codegen.launches.launch_plan import RECORDED, CopyIn, LaunchPlan, SectionName
+from graphbptt.codegen.launches.commands import CopyIn
+from graphbptt.codegen.launches.launch_plan import RECORDED, LaunchPlan, SectionName
 
 __all__ = ["Stretch", "order_copies"]
 

@@ -22,19 +22,9 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.codegen.launches.launch_plan import (
-    RECORDED,
-    SECTIONS,
-    Address,
-    Clear,
-    Command,
-    CopyIn,
-    CopyOut,
-    Launch,
-    LaunchPlan,
-    Multiply,
-    Region,
-)
+from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import Address, Region
+from graphbptt.codegen.launches.launch_plan import RECORDED, SECTIONS, LaunchPlan
 from graphbptt.codegen.launches.launch_text import format_region
 from graphbptt.errors import VerificationError
 

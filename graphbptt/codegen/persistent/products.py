@@ -6,7 +6,8 @@ serves all of them. Neighbours read neighbouring weights, and the same states.
 
 from __future__ import annotations
 
-from graphbptt.codegen.arguments import Arguments, Weights
+from graphbptt.codegen.arguments import Weights
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.persistent.memory import ALIGNED, Resident, SharedMemory
 from graphbptt.codegen.text import block
 from graphbptt.ir.operations import Product

@@ -21,7 +21,7 @@ from itertools import groupby
 from graphbptt.codegen.arguments import Argument
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.launches.launch_plan import COUNT, Signature
+from graphbptt.codegen.launches.commands import COUNT, Signature
 from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.persistent.choose_persistent import Persistent
 from graphbptt.codegen.persistent.memory import lay_out_shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from graphbptt.codegen.arguments import Arguments
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.rows.computes import is_there
 from graphbptt.codegen.rows.rows import RowOperation
 from graphbptt.ir.operations import Compute, View, Write, views_in

@@ -5,7 +5,8 @@ What `graphbptt.codegen.rows.rows` writes as loops over the columns of a row is 
 
 from __future__ import annotations
 
-from graphbptt.codegen.arguments import Arguments, Held, Holds, NoiseKey, Padded, Vector
+from graphbptt.codegen.arguments import Held, Holds, NoiseKey, Padded, Vector
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows.computes import is_there

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from graphbptt.codegen.arguments import Arguments, Vector
+from graphbptt.codegen.arguments import Vector
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows.alike import Loop, Slot, arrange_loops, list_loops

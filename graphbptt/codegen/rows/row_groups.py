@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphbptt.codegen.arguments import ROW, Arguments, Place
+from graphbptt.codegen.name_arguments import ROW, Arguments, Place
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows.columns import ColumnWriter
 from graphbptt.codegen.rows.rows import RowOperation, RowWriter

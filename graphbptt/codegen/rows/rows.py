@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import cast
 
-from graphbptt.codegen.arguments import Arguments, Held, Holds, Normals, Padded
+from graphbptt.codegen.arguments import Held, Holds, Normals, Padded
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows.computes import ComputeWriter, column_loop
 from graphbptt.codegen.text import block, remark

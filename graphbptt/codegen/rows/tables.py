@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from graphbptt.codegen.arguments import Arguments, Constant, Place, Vector
+from graphbptt.codegen.arguments import Constant, Vector
+from graphbptt.codegen.name_arguments import Arguments, Place
 from graphbptt.codegen.rows.alike import Loop, Slot
 from graphbptt.ir.operations import Row, View
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import cast
 
-from graphbptt.codegen.arguments import ROW, Arguments, Entries, Packed, Part, Place, Turned
+from graphbptt.codegen.arguments import Entries, EntryPart, Packed, Turned
+from graphbptt.codegen.name_arguments import ROW, Arguments, Place
 from graphbptt.codegen.products.choose_product import choose_product
 from graphbptt.codegen.products.guards import find_guards
 from graphbptt.codegen.products.product import PackedProduct
@@ -159,7 +160,7 @@ class LoopWriter:
 
     def _write_sparse(self, product: Product, count: str, at: Place) -> Iterator[str]:
         name, depth = self.arguments.name, product.source.width
-        parts: tuple[Part, ...] = ("starts", "sources", "values")
+        parts: tuple[EntryPart, ...] = ("starts", "sources", "values")
         entries = ", ".join(name(Entries(product.weights, product.transposed, part)) for part in parts)
         yield f"multiply_entries({count}, {depth}, {product.out.width},"
         yield f"    {self._locate(product.source, at)}, {entries},"

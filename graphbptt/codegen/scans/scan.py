@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from graphbptt.codegen.arguments import Argument, Arguments
+from graphbptt.codegen.arguments import Argument
 from graphbptt.codegen.lookup import Lookup
+from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.products.entries import has_narrow_indices
 from graphbptt.codegen.products.product import PackedProduct

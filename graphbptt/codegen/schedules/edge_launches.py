@@ -11,16 +11,9 @@ from graphbptt.codegen.kernels.copy_maps import LinearMap, initial_block
 from graphbptt.codegen.kernels.edge_kernels import APPLY_MAP, GATHER_STARTS, START_STATES
 from graphbptt.codegen.kernels.loss_kernels import LossKernel
 from graphbptt.codegen.kernels.sums import count_threads
+from graphbptt.codegen.launches.commands import THREADS, ArgumentValue, Launch, Signature
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
 from graphbptt.codegen.launches.launch_kernel import launch
-from graphbptt.codegen.launches.launch_plan import (
-    THREADS,
-    Address,
-    ArgumentValue,
-    DeviceArray,
-    Launch,
-    Region,
-    Signature,
-)
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.place_arrays import (
     ARRIVED,

@@ -14,8 +14,9 @@ from graphbptt.codegen.kernels.fixed_kernels import (
     MULTIPLY_ENTRIES,
     SUM_ROWS,
 )
+from graphbptt.codegen.launches.commands import Launch
+from graphbptt.codegen.launches.device_arrays import Region
 from graphbptt.codegen.launches.launch_kernel import launch
-from graphbptt.codegen.launches.launch_plan import Launch, Region
 from graphbptt.codegen.schedules.place_arrays import Places
 
 __all__ = [

@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.codegen.launches.commands import ArgumentValue, Command, Launch
+from graphbptt.codegen.launches.device_arrays import Region
 from graphbptt.codegen.launches.launch_kernel import order_arguments
-from graphbptt.codegen.launches.launch_plan import ArgumentValue, Command, Launch, Region
 from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.schedules.place_arrays import Places
 from graphbptt.ir.operations import find_runs

@@ -14,7 +14,8 @@ import numpy as np
 
 from graphbptt.codegen.kernels.copy_maps import VECTOR, CopyMaps
 from graphbptt.codegen.kernels.sums import MOST_BLOCKS
-from graphbptt.codegen.launches.launch_plan import Address, ArrayKind, DeviceArray, LaunchShape, Region
+from graphbptt.codegen.launches.device_arrays import Address, ArrayKind, DeviceArray, Region
+from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.precision import Precision
 from graphbptt.ir.lifetimes import find_same
 from graphbptt.ir.losses import resolve_loss

@@ -14,15 +14,9 @@ import numpy as np
 from graphbptt.codegen.kernels.copy_maps import LinearMap
 from graphbptt.codegen.kernels.write_kernels import Kernels
 from graphbptt.codegen.launches.assemble_launches import Part
-from graphbptt.codegen.launches.launch_plan import (
-    Clear,
-    Command,
-    CopyIn,
-    CopyOut,
-    DeviceArray,
-    Region,
-    Section,
-)
+from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut
+from graphbptt.codegen.launches.device_arrays import DeviceArray, Region
+from graphbptt.codegen.launches.launch_plan import Section
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.edge_launches import (
     apply_map,

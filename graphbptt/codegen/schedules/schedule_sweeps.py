@@ -22,17 +22,11 @@ from graphbptt.codegen.arguments import (
 from graphbptt.codegen.kernels.copy_maps import VECTOR
 from graphbptt.codegen.kernels.write_kernels import Kernel, Kernels, KernelSweep, Reduction, Work
 from graphbptt.codegen.launches.assemble_launches import Part
+from graphbptt.codegen.launches.commands import Command, Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
 from graphbptt.codegen.launches.join_products import join_products
 from graphbptt.codegen.launches.launch_kernel import launch
-from graphbptt.codegen.launches.launch_plan import (
-    Address,
-    Command,
-    DeviceArray,
-    Launch,
-    Multiply,
-    Region,
-    Section,
-)
+from graphbptt.codegen.launches.launch_plan import Section
 from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.fixed_launches import (

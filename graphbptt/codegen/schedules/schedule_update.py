@@ -11,15 +11,10 @@ import numpy as np
 
 from graphbptt.codegen.kernels.update_kernels import REPORT, UpdateKernels
 from graphbptt.codegen.launches.assemble_launches import Part
+from graphbptt.codegen.launches.commands import Command, CopyOut
+from graphbptt.codegen.launches.device_arrays import ArrayKind, DeviceArray, Region
 from graphbptt.codegen.launches.launch_kernel import launch
-from graphbptt.codegen.launches.launch_plan import (
-    ArrayKind,
-    Command,
-    CopyOut,
-    DeviceArray,
-    Region,
-    Section,
-)
+from graphbptt.codegen.launches.launch_plan import Section
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.edge_launches import launch_sum
 from graphbptt.codegen.schedules.place_arrays import LOSSES, Places

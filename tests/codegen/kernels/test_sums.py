@@ -15,7 +15,7 @@ from host_cuda import ORDERS, load_cuda, start
 from graphbptt.codegen.dialect import CUDA, C, Dialect
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.sums import MOST_BLOCKS, count_threads, declare_sum, emit_adding, frame_sum
-from graphbptt.codegen.launches.launch_plan import THREADS
+from graphbptt.codegen.launches.commands import THREADS
 from graphbptt.codegen.precision import FLOAT64
 
 SIZES = (1, 255, 256, 257, 1024, 1025, 3000, 300_000, 600_001)

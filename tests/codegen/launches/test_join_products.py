@@ -9,8 +9,10 @@ from named_networks import NETWORKS, delay_lines
 
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels.write_kernels import write_kernels
+from graphbptt.codegen.launches.commands import Clear, Command, Multiply
+from graphbptt.codegen.launches.device_arrays import Region
 from graphbptt.codegen.launches.join_products import join_products
-from graphbptt.codegen.launches.launch_plan import Clear, Command, LaunchPlan, LaunchShape, Multiply, Region
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.schedules.schedule_launches import schedule_launches
 from graphbptt.compiler import compile_network

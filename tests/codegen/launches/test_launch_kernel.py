@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from graphbptt.codegen.launches.commands import COUNT, THREADS, Signature
+from graphbptt.codegen.launches.device_arrays import Address, Region
 from graphbptt.codegen.launches.launch_kernel import launch, order_arguments
-from graphbptt.codegen.launches.launch_plan import COUNT, THREADS, Address, Region, Signature
 
 COPY = Signature(
     "copy", (COUNT, "const ptrdiff_t columns", "const real *const restrict source", "real *const out")

@@ -9,7 +9,8 @@ from named_networks import NETWORKS
 
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels.write_kernels import write_kernels
-from graphbptt.codegen.launches.launch_plan import SECTIONS, CopyIn, LaunchPlan, LaunchShape
+from graphbptt.codegen.launches.commands import CopyIn
+from graphbptt.codegen.launches.launch_plan import SECTIONS, LaunchPlan, LaunchShape
 from graphbptt.codegen.launches.order_copies import order_copies
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.schedules.schedule_launches import schedule_launches

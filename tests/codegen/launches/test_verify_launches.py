@@ -11,21 +11,9 @@ from named_networks import NETWORKS
 
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels.write_kernels import write_kernels
-from graphbptt.codegen.launches.launch_plan import (
-    RECORDED,
-    Address,
-    Clear,
-    Command,
-    CopyIn,
-    CopyOut,
-    DeviceArray,
-    Launch,
-    LaunchPlan,
-    LaunchShape,
-    Multiply,
-    Region,
-    SectionName,
-)
+from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
+from graphbptt.codegen.launches.launch_plan import RECORDED, LaunchPlan, LaunchShape, SectionName
 from graphbptt.codegen.launches.verify_launches import verify_launches
 from graphbptt.codegen.precision import FLOAT32
 from graphbptt.codegen.schedules.schedule_launches import schedule_launches

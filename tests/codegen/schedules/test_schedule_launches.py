@@ -14,7 +14,8 @@ from strategies import Case, cases
 import graphbptt
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels.write_kernels import Kernels, write_kernels
-from graphbptt.codegen.launches.launch_plan import CopyIn, CopyOut, LaunchPlan, LaunchShape, Multiply
+from graphbptt.codegen.launches.commands import CopyIn, CopyOut, Multiply
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
 from graphbptt.codegen.launches.verify_launches import verify_launches
 from graphbptt.codegen.precision import FLOAT32, FLOAT64
 from graphbptt.codegen.schedules.schedule_launches import schedule_launches
