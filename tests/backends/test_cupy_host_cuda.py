@@ -25,6 +25,7 @@ from updating import OPTIMIZERS, assert_same_course, train_both
 from wide_networks import wide_cases
 
 import graphbptt
+from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.persistent.device_limits import DEVICES, DeviceLimits
 from graphbptt.compiler import compile_network
 from graphbptt.declaration.cells.table import SHIPPED
@@ -140,11 +141,15 @@ def softmax_plan(units: int, loss: str) -> Plan:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("units", [2, 31, 32, 33, 64, 75])
-def test_softmax_and_cross_entropy_of_any_width(units: int, order: int) -> None:
-    """Narrower than a warp has lanes, as wide, and wider."""
+@pytest.mark.parametrize("limits", [None, ONE, FEW, MANY], ids=name_limits)
+def test_softmax_and_cross_entropy_of_any_width(limits: DeviceLimits | None, units: int, order: int) -> None:
+    """Narrower than a warp has lanes, as wide, and wider; launched, and in persistent kernels, where the last of the
+    blocks of several examples has a single one."""
     plan, random = softmax_plan(units, "cross_entropy"), np.random.default_rng(units)
-    executable = build_cuda(plan, np.float64, order)
-    assert "JOIN_LANES(sum" in executable._kernels.text
+    executable = build_cuda(plan, np.float64, order, limits)
+    persistent = executable._write_persistent(LaunchShape(4, 9)).text
+    for text in (executable._kernels.text, persistent) if limits else (executable._kernels.text,):
+        assert "JOIN_LANES(sum" in text
     fields = {
         "x": random.normal(size=(9, 4, 3)),
         "y": random.normal(size=(9, 4, 2)),

@@ -3,9 +3,12 @@ of a multiprocessor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from gpu_compilers import AROUND_CALLS, measure_usage
 from hypothesis import given, settings
+from named_networks import NETWORKS
 from recurrent_cells import plan_cell
 from strategies import Case, cases
 
@@ -15,6 +18,7 @@ from graphbptt.codegen.persistent.device_limits import DEVICES
 from graphbptt.codegen.persistent.write_persistent import write_persistent
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
 from graphbptt.compiler import compile_network
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.plan import Plan
 
 BOTH = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda precision: precision.name)
@@ -59,6 +63,13 @@ def test_cells_with_weights_in_registers_spill_nothing(
     shapes = check_usage(plan_cell(kind, units), precision, size)
     assert all(shape.kept for shape in shapes)
     assert len(shapes) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("network", NETWORKS)
+def test_named_networks_spill_nothing(network: Callable[[], FoldedNetwork], precision: Precision) -> None:
+    """A softmax that is fed back among them."""
+    check_usage(compile_network(network()), precision, 8)
 
 
 @BOTH

@@ -27,9 +27,9 @@ from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.copy_maps import CopyMaps, map_copies
 from graphbptt.codegen.kernels.edge_kernels import COPY_KERNELS, START_KERNELS
 from graphbptt.codegen.kernels.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
-from graphbptt.codegen.kernels.lane_softmax import SOFTMAX_NEEDS, count_lanes, emit_lanes, write_softmax
 from graphbptt.codegen.kernels.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.kernels.sums import emit_adding
+from graphbptt.codegen.lanes import count_lanes, emit_lanes
 from graphbptt.codegen.launches.commands import COUNT, THREADS, Signature
 from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.name_arguments import Arguments
@@ -41,7 +41,7 @@ from graphbptt.codegen.rows.columns import ColumnWriter
 from graphbptt.codegen.rows.fusion import fuse_rows
 from graphbptt.codegen.rows.row_groups import GroupWriter, SequenceArguments, count_columns
 from graphbptt.codegen.rows.rows import RowOperation
-from graphbptt.codegen.text import block, remark
+from graphbptt.codegen.text import block
 from graphbptt.ir.expression import Load
 from graphbptt.ir.operations import (
     Contract,
@@ -49,8 +49,6 @@ from graphbptt.ir.operations import (
     Product,
     Reduce,
     Row,
-    Softmax,
-    SoftmaxGradient,
     View,
     views_in,
 )
@@ -200,26 +198,16 @@ class _KernelWriter:
 
     def _write_group(self, name: str, group: tuple[RowOperation, ...]) -> Kernel | None:
         """None where states are copied to the memory in which they are, and nothing else is done."""
-        first, *others = group
-        if isinstance(first, Softmax | SoftmaxGradient):
-            assert not others, "a softmax shares its kernel"
-            return self._write_softmax(name, first)
         arguments = SequenceArguments(self.lookup)
-        writer = GroupWriter(arguments, self.precision, name)
+        writer = GroupWriter(arguments, self.precision)
         lines = writer.write(group)
         self.needs |= writer.needs
         self.noisy |= writer.noisy
+        self.joining |= writer.joining
         if not lines:
             return None
-        return self._finish(name, arguments, count_columns(group), lines, *find_accesses(arguments, group))
-
-    def _write_softmax(self, name: str, operation: Softmax | SoftmaxGradient) -> Kernel:
-        arguments = SequenceArguments(self.lookup)
-        titles, lines = remark(arguments.explain(operation)), write_softmax(arguments, operation)
-        self.needs.update(SOFTMAX_NEEDS)
-        self.joining = True
-        accesses = find_accesses(arguments, (operation,))
-        return self._finish(name, arguments, count_lanes(self.dialect), [*titles, *lines], *accesses)
+        columns = count_columns(group, count_lanes(self.dialect))
+        return self._finish(name, arguments, columns, lines, *find_accesses(arguments, group))
 
     def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
         arguments, width, expression = SequenceArguments(self.lookup), reduce.row.width, reduce.expression

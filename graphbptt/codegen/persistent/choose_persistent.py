@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphbptt.codegen.lanes import WARP
 from graphbptt.codegen.persistent.device_limits import KIB, DeviceLimits
 from graphbptt.codegen.persistent.memory import ALIGNED, SharedMemory, find_largest, lay_out_shared
 from graphbptt.codegen.persistent.products import choose_tile
@@ -30,7 +31,6 @@ __all__ = ["EXAMPLES", "Choice", "Persistent", "choose_persistent", "choose_scan
 EXAMPLES = (1, 2, 4, 8)
 """How many examples a block may have: more would not fit the registers of its threads."""
 
-WARP = 32
 LARGEST = 512
 """Threads of a block: with so many, each may have 128 registers."""
 
@@ -145,7 +145,7 @@ def _count_items(one: Round, examples: int) -> int:
     if isinstance(one.work, Product):
         columns = one.work.out.width
         return columns * (examples // choose_tile(columns, examples))
-    return count_columns(one.work) * examples
+    return count_columns(one.work, WARP) * examples
 
 
 def _cost_persistent(

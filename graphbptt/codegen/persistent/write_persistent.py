@@ -9,7 +9,8 @@ scan's products in the shared memory of its multiprocessor. Blocks never meet, s
 A stretch is what threads do without meeting each other; what one of them writes another may read behind the barrier.
 The text is the same in C, where blocks run one after the other, and in each stretch the threads of a block: a barrier
 that is missing is seen there, since a thread then reads what one that comes later has yet to write. Shared memory
-begins as numbers that are none, as on a GPU it begins as anything.
+begins as numbers that are none, as on a GPU it begins as anything. Lanes that share a row of a softmax meet inside a
+stretch; in C a row has one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from itertools import groupby
 from graphbptt.codegen.arguments import Argument
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.elementary import prelude
+from graphbptt.codegen.lanes import WARP, emit_lanes
 from graphbptt.codegen.launches.commands import COUNT, Signature
 from graphbptt.codegen.lookup import Lookup
 from graphbptt.codegen.persistent.choose_persistent import Persistent
@@ -28,9 +30,9 @@ from graphbptt.codegen.persistent.memory import lay_out_shared
 from graphbptt.codegen.persistent.products import each_item, load_weights, multiply, stage_states
 from graphbptt.codegen.persistent.rounds import Round, list_rounds
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.rows.row_groups import GroupWriter, SequenceArguments, count_columns
+from graphbptt.codegen.rows.row_groups import GroupWriter, SequenceArguments, count_columns, has_lanes
 from graphbptt.codegen.text import block, remark
-from graphbptt.ir.operations import Product, Softmax, SoftmaxGradient
+from graphbptt.ir.operations import Product
 from graphbptt.ir.plan import Plan, Stage, Sweep
 
 __all__ = ["NO_PERSISTENT", "PersistentKernel", "PersistentKernels", "write_persistent"]
@@ -86,19 +88,21 @@ def write_persistent(
     plan: Plan, choices: Mapping[tuple[int, bool], Persistent], precision: Precision, dialect: Dialect
 ) -> PersistentKernels:
     """A kernel for each sweep that one was chosen for."""
-    lookup, needs, lines = Lookup.of(plan), set[str](), list[str]()
+    lookup, needs, lines, joining = Lookup.of(plan), set[str](), list[str](), False
     kernels: dict[tuple[int, bool], PersistentKernel] = {}
     for (index, backward), shape in choices.items():
         name = f"persistent_{'backward' if backward else 'forward'}_{index}"
-        writer = _ScanWriter(lookup, plan.stages[index], backward, shape, precision, name)
+        writer = _ScanWriter(lookup, plan.stages[index], backward, shape, precision)
         body = list(writer.write())
         needs |= writer.rows.needs
+        joining |= writer.rows.joining
         # None of the pointers is restricted: what a thread stores by one others read behind a barrier, across which a
         # compiler may move loads by a pointer that leads where no other does.
         signature = Signature(name, (*COUNTS, *writer.arguments.parameters()))
         kernels[index, backward] = PersistentKernel(signature, tuple(writer.arguments.items()), shape)
         lines += _frame(signature, body, shape, writer.memory.numbers, dialect)
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT", *MACROS[dialect.name]]
+    head += emit_lanes(dialect) if joining else []
     return PersistentKernels("\n".join([*head, *lines]), kernels)
 
 
@@ -136,7 +140,7 @@ class _ScanWriter:
     """Writes one direction of a stage."""
 
     def __init__(
-        self, lookup: Lookup, stage: Stage, backward: bool, shape: Persistent, precision: Precision, name: str
+        self, lookup: Lookup, stage: Stage, backward: bool, shape: Persistent, precision: Precision
     ) -> None:
         self.plan = lookup.plan
         self.in_reverse = stage.mode == "reverse"
@@ -145,7 +149,7 @@ class _ScanWriter:
         self.shape = shape
         self.memory = lay_out_shared(self.sweep, shape.examples, shape.kept)
         self.arguments = SequenceArguments(lookup)
-        self.rows = GroupWriter(self.arguments, precision, name)
+        self.rows = GroupWriter(self.arguments, precision)
 
     def write(self) -> Iterator[str]:
         """The body of the kernel."""
@@ -178,14 +182,16 @@ class _ScanWriter:
             given = one.work, self.memory, self.arguments, self.shape.examples, self.shape.threads
             titles = remark(self.arguments.explain(one.work))
             return [*titles, *self._together(stage_states(*given)), *self._together(multiply(*given))]
-        columns, lines = count_columns(one.work), self.rows.write(one.work)
+        lines = self.rows.write(one.work)
         if not lines:  # states are copied to the memory in which they are
             return []
-        places = [f"const ptrdiff_t row = t * size + begin + item / {columns};"]
-        if not isinstance(one.work[0], Softmax | SoftmaxGradient):
-            places.append(f"const int j = item % {columns};")
-        items = each_item(f"count * {columns}", self.shape.threads, [*places, *lines])
-        return self._together(items)
+        # A warp has items of one row alone where these are lanes, since the threads of a block are whole warps.
+        columns = "LANES" if has_lanes(one.work) else str(count_columns(one.work, WARP))
+        places = [
+            f"const ptrdiff_t row = t * size + begin + item / {columns};",
+            f"const int j = item % {columns};",
+        ]
+        return self._together(each_item(f"count * {columns}", self.shape.threads, [*places, *lines]))
 
     def _together(self, lines: list[str]) -> list[str]:
         return [*block(f"TOGETHER({self.shape.threads})", lines), "BARRIER"]

@@ -1,6 +1,6 @@
 """Which operations on rows one kernel can do, each thread by itself.
 
-    group    := (operation, ...)            one kernel: a thread for each row and column, or for each row of a softmax
+    group    := (operation, ...)            one kernel: a thread for each row and column, or each lane of a softmax
     touching := Touching(view, aligned, writes)         a view that an operation reads or writes
 
 The thread of column j touches column j of an *aligned* view, and any column of another one. Two operations share a
@@ -121,7 +121,7 @@ class _Fusion:
         return tuple(Compute((item,)) for item in items) if meets else (operation,)
 
     def fits(self, group: list[RowOperation], operation: RowOperation) -> bool:
-        """A softmax, of which one thread does all columns, stays alone."""
+        """A softmax, whose threads meet, stays alone."""
         if any(isinstance(item, Softmax | SoftmaxGradient) for item in (group[0], operation)):
             return False
         touched = list(_touch(operation))

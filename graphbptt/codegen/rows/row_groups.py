@@ -1,15 +1,18 @@
-"""The text of operations on rows that one thread can do for itself: at a column of a row, or for a whole row."""
+"""The text of operations on rows that threads share: one does a column of a row, or a lane's part of a softmax."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from graphbptt.codegen.name_arguments import ROW, Arguments, Place
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.rows.columns import ColumnWriter
-from graphbptt.codegen.rows.rows import RowOperation, RowWriter
+from graphbptt.codegen.rows.columns import ColumnOperation, ColumnWriter
+from graphbptt.codegen.rows.rows import RowOperation
+from graphbptt.codegen.rows.softmax import SOFTMAX_NEEDS, write_softmax
 from graphbptt.codegen.text import remark
 from graphbptt.ir.operations import Softmax, SoftmaxGradient, View
 
-__all__ = ["GroupWriter", "SequenceArguments", "count_columns"]
+__all__ = ["GroupWriter", "SequenceArguments", "count_columns", "has_lanes"]
 
 
 class SequenceArguments(Arguments):
@@ -19,37 +22,47 @@ class SequenceArguments(Arguments):
         return super().column(view, index, Place(at.row, at.row))
 
 
-def count_columns(group: tuple[RowOperation, ...]) -> int:
-    """How many threads share a row; a softmax takes one."""
-    if isinstance(group[0], Softmax | SoftmaxGradient):
-        return 1
+def has_lanes(group: tuple[RowOperation, ...]) -> bool:
+    """Whether the threads of a row are its lanes, which put together what they have: those of a softmax, which is
+    always alone."""
+    return isinstance(group[0], Softmax | SoftmaxGradient)
+
+
+def count_columns(group: tuple[RowOperation, ...], lanes: int) -> int:
+    """How many threads share a row, if as many `lanes` do where it has lanes."""
+    if has_lanes(group):
+        return lanes
     return max(write.view.width for operation in group for write in operation.writes())
 
 
 class GroupWriter:
-    """Writes groups, and collects the functions of the prelude that they call, and whether they draw noise."""
+    """Writes groups, and collects the functions of the prelude that they call, whether they draw noise, and whether
+    lanes are joined."""
 
-    def __init__(self, arguments: Arguments, precision: Precision, name: str) -> None:
+    def __init__(self, arguments: Arguments, precision: Precision) -> None:
         self.arguments = arguments
-        self._rows = RowWriter(arguments, precision, name)
         self._columns = ColumnWriter(arguments, precision)
-
-    @property
-    def needs(self) -> set[str]:
-        return self._rows.needs | self._columns.needs
+        self.needs, self.joining = self._columns.needs, False
 
     @property
     def noisy(self) -> bool:
         return self._columns.noisy
 
     def write(self, group: tuple[RowOperation, ...]) -> list[str]:
-        """Statements that know ``row`` and, unless they are a softmax, ``j``; none where states are only copied to the
-        memory in which they are."""
-        columns, lines = count_columns(group), list[str]()
-        for operation in group:
-            if isinstance(operation, Softmax | SoftmaxGradient):
-                lines += self._rows.write(operation)
-            else:
-                lines += self._columns.write(operation, columns)
+        """Statements that know ``row`` and the column or lane ``j``; none where states are only copied to the memory in
+        which they are."""
+        lines = self._write_lanes(group) if has_lanes(group) else self._write_columns(group)
         titles = remark(line for operation in group for line in self.arguments.explain(operation))
         return [*titles, *lines] if lines else []
+
+    def _write_lanes(self, group: tuple[RowOperation, ...]) -> list[str]:
+        (operation,) = group
+        assert isinstance(operation, Softmax | SoftmaxGradient), "no other operation has lanes"
+        self.needs.update(SOFTMAX_NEEDS)
+        self.joining = True
+        return write_softmax(self.arguments, operation, lanes=True)
+
+    def _write_columns(self, group: tuple[RowOperation, ...]) -> list[str]:
+        columns = count_columns(group, lanes=0)
+        operations = cast(tuple[ColumnOperation, ...], group)
+        return [line for operation in operations for line in self._columns.write(operation, columns)]

@@ -11,6 +11,7 @@ from graphbptt.codegen.arguments import Held, Holds, Normals, Padded
 from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.rows.computes import ComputeWriter, column_loop
+from graphbptt.codegen.rows.softmax import SOFTMAX_NEEDS, write_softmax
 from graphbptt.codegen.text import block, remark
 from graphbptt.ir.operations import (
     Compute,
@@ -52,50 +53,15 @@ class RowWriter:
         match operation:
             case Compute():
                 return self.computes.write(operation)
-            case Softmax():
-                return self._write_softmax(operation)
-            case SoftmaxGradient():
-                return self._write_softmax_gradient(operation)
+            case Softmax() | SoftmaxGradient():
+                self.needs.update(SOFTMAX_NEEDS)
+                return write_softmax(self.arguments, operation, lanes=False)
             case Restrain():
                 return self._write_restrain(operation)
             case Silence():
                 return self._write_silence(operation)
             case Perturb():
                 return self._write_perturb(operation)
-
-    # Softmax.
-
-    def _write_softmax(self, operation: Softmax) -> list[str]:
-        self.needs.update(("real_exp", "real_maximum"))
-        loop, column = column_loop(operation.out.width), self.arguments.column
-        return block(
-            "",
-            [
-                f"const real *const source = &{column(operation.source, '0')};",
-                f"real *const out = &{column(operation.out, '0')};",
-                "real largest = source[0], sum = 0;",
-                f"{loop} largest = real_maximum(largest, source[j]);",
-                f"{loop} out[j] = real_exp(source[j] - largest);",
-                f"{loop} sum += out[j];",
-                f"{loop} out[j] /= sum;",
-            ],
-        )
-
-    def _write_softmax_gradient(self, operation: SoftmaxGradient) -> list[str]:
-        loop, column = column_loop(operation.out.width), self.arguments.column
-        sign = "+=" if operation.accumulate else "="
-        return block(
-            "",
-            [
-                f"const real *const delta = &{column(operation.delta, '0')};",
-                f"const real *const slopes = &{column(operation.slopes, '0')};",
-                f"const real *const probabilities = &{column(operation.probabilities, '0')};",
-                f"real *const out = &{column(operation.out, '0')};",
-                "real sum = 0;",
-                f"{loop} sum += slopes[j] * delta[j];",
-                f"{loop} out[j] {sign} slopes[j] * delta[j] - probabilities[j] * sum;",
-            ],
-        )
 
     # Noise, clamps, padding.
 
