@@ -3,12 +3,9 @@
     choice := Persistent(examples, threads, blocks, shared, kept, cycles, launched)     what to launch, and why
             | str                                                                   why not
 
-Both ways are costed in clocks of a multiprocessor. A persistent kernel takes, for each step, what its slowest part
-does: reads from shared memory, arithmetic, or the chain of a sum; and a wait at each barrier. Blocks of more examples
-use each weight that they read more often; blocks of fewer spread over more multiprocessors. The other way is a launch
-for each product and each kernel of every step.
-
-Numbers that are said to be estimates have not been measured on a GPU. They decide where both ways are about as good.
+Both ways are costed in clocks of a multiprocessor (`persistent.costs`). A persistent kernel takes, for each step, what
+its rounds take one after the other. Blocks of more examples use each weight that they read more often; blocks of fewer
+spread over more multiprocessors. The other way is a launch for each product and each kernel of every step.
 """
 
 from __future__ import annotations
@@ -16,15 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphbptt.codegen.lanes import WARP
+from graphbptt.codegen.persistent.costs import BANKS, ROUND, cost_launch, cost_round, count_items, itemsize
 from graphbptt.codegen.persistent.device_limits import KIB, DeviceLimits
-from graphbptt.codegen.persistent.memory import ALIGNED, SharedMemory, find_largest, lay_out_shared
+from graphbptt.codegen.persistent.memory import ALIGNED, find_largest, lay_out_shared
 from graphbptt.codegen.persistent.products import choose_tile
-from graphbptt.codegen.persistent.rounds import Round, find_obstacle, list_rounds
+from graphbptt.codegen.persistent.rounds import find_obstacle, list_rounds
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.rows.row_groups import count_columns
-from graphbptt.ir.operations import Product
 from graphbptt.ir.plan import Plan, Sweep
-from graphbptt.ir.plan_costs import count_flops
 
 __all__ = ["EXAMPLES", "Choice", "Persistent", "choose_persistent", "choose_scans", "shape_block"]
 
@@ -34,24 +29,12 @@ EXAMPLES = (1, 2, 4, 8)
 LARGEST = 512
 """Threads of a block: with so many, each may have 128 registers."""
 
-LAUNCH = 3000
-"""Clocks from one kernel of a recorded graph to the next, about 2 microseconds: an estimate."""
-ROUND = 400
-"""Clocks of a read from the second cache and of a barrier, for which all threads of a block wait: an estimate."""
-ADDITION = 4
-"""Clocks until a sum can be added to (Jia et al., Dissecting the NVIDIA Volta GPU Architecture, 2018)."""
 REGISTERS = 65536
 """Of a multiprocessor, 32 bits each (CUDA C++ Programming Guide)."""
 BESIDE = 64
 """Registers that a thread needs beside weights that it keeps, about."""
 MOST_KEPT = 96
 """Registers with weights that a thread has at most: it may have 255, and its text grows with them."""
-BANKS = 128
-"""Bytes that shared memory delivers in a clock: 32 banks of 4 bytes (CUDA C++ Programming Guide)."""
-QUAD = 16
-"""Bytes that a thread reads at once."""
-SHARE = 0.25
-"""What part of a GPU's arithmetic products of this size reach when they are launched: an estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +120,8 @@ def choose_persistent(
 
 def shape_block(plan: Plan, sweep: Sweep, examples: int, limits: DeviceLimits) -> int:
     """The threads of a block: one for each item of its largest round, in whole warps, as far as registers last."""
-    items = max((_count_items(one, examples) for one in list_rounds(plan, sweep)), default=1)
+    items = max((count_items(one, examples) for one in list_rounds(plan, sweep)), default=1)
     return min(-(-items // WARP) * WARP, LARGEST, limits.threads)
-
-
-def _count_items(one: Round, examples: int) -> int:
-    if isinstance(one.work, Product):
-        columns = one.work.out.width
-        return columns * (examples // choose_tile(columns, examples))
-    return count_columns(one.work, WARP) * examples
 
 
 def _cost_persistent(
@@ -158,24 +134,23 @@ def _cost_persistent(
     examples: int,
 ) -> Persistent:
     """A kernel of blocks of so many examples. Blocks beyond one for each multiprocessor wait for others to end."""
-    itemsize, threads = _itemsize(precision), shape_block(plan, sweep, examples, limits)
+    number, threads = itemsize(precision), shape_block(plan, sweep, examples, limits)
     kept = _count_kept(sweep, precision, limits, examples, threads)
     memory = lay_out_shared(sweep, examples, kept)
     step = sum(
-        _cost_round(plan, one, precision, limits, examples, threads, memory)
-        for one in list_rounds(plan, sweep)
+        cost_round(one, precision, limits, examples, threads, memory) for one in list_rounds(plan, sweep)
     )
-    load = ROUND + memory.staged * itemsize / BANKS
+    load = ROUND + memory.staged * number / BANKS
     blocks = -(-size // examples)
     waves = -(-blocks // limits.multiprocessors)
     launched = steps * sum(
-        _cost_launch(plan, one, precision, size, limits) for one in list_rounds(plan, sweep)
+        cost_launch(plan, one, precision, size, limits) for one in list_rounds(plan, sweep)
     )
     return Persistent(
         examples,
         threads,
         blocks,
-        memory.numbers * itemsize,
+        memory.numbers * number,
         kept,
         round(waves * (load + steps * step)),
         round(launched),
@@ -185,7 +160,8 @@ def _cost_persistent(
 def _count_kept(sweep: Sweep, precision: Precision, limits: DeviceLimits, examples: int, threads: int) -> int:
     """The fewest rows of the largest weights that have to be kept in registers for the others to fit, if they are not
     too many: a thread keeps them of one column, so that each must have no more than one."""
-    words, largest, itemsize = _itemsize(precision) // 4, find_largest(sweep), _itemsize(precision)
+    number, largest = itemsize(precision), find_largest(sweep)
+    words = number // 4
     if largest is None:
         return 0
     columns = largest.out.width
@@ -193,45 +169,9 @@ def _count_kept(sweep: Sweep, precision: Precision, limits: DeviceLimits, exampl
     spare = (REGISTERS // threads - BESIDE) // words if items <= threads else 0
     rows = range(0, min(spare + 1, MOST_KEPT // words + 1, largest.source.width), ALIGNED)
     return next(
-        (kept for kept in rows if lay_out_shared(sweep, examples, kept).numbers * itemsize <= limits.shared),
+        (kept for kept in rows if lay_out_shared(sweep, examples, kept).numbers * number <= limits.shared),
         0,
     )
-
-
-def _cost_round(
-    plan: Plan,
-    one: Round,
-    precision: Precision,
-    limits: DeviceLimits,
-    examples: int,
-    threads: int,
-    memory: SharedMemory,
-) -> float:
-    """Clocks that a block takes for a round."""
-    if not isinstance(one.work, Product):
-        return ROUND + count_flops(plan, one.work) * examples / limits.rate(precision.name)
-    depth, columns, itemsize = one.work.source.width, one.work.out.width, _itemsize(precision)
-    tile = choose_tile(columns, examples)
-    items = columns * (examples // tile)
-    warps, turns = -(-items // WARP), -(-items // threads)
-    # Where one thread takes all examples, what it reads of them at one depth lies beside that of the next.
-    whole = tile == examples
-    weights, states = WARP * itemsize / BANKS, max(tile * itemsize / QUAD, 0 if whole else 1)
-    reads = warps * ((depth - memory.find(one.work).kept) * weights + depth * states)
-    arithmetic = depth * columns * examples / limits.rate(precision.name)
-    chain = depth * turns * ADDITION
-    return 2 * ROUND + max(reads, arithmetic, chain)
-
-
-def _cost_launch(plan: Plan, one: Round, precision: Precision, size: int, limits: DeviceLimits) -> float:
-    """Clocks of a product or a kernel of one step of all examples, launched."""
-    operations = (one.work,) if isinstance(one.work, Product) else one.work
-    arithmetic = limits.multiprocessors * limits.rate(precision.name) * SHARE
-    return LAUNCH + count_flops(plan, operations) / 2 * size / arithmetic
-
-
-def _itemsize(precision: Precision) -> int:
-    return 4 if precision.name == "float32" else 8
 
 
 def _format_kib(count: int) -> str:

@@ -1,0 +1,139 @@
+"""What a thread computes for one item of a round, counted in the expressions and in the text of their functions.
+
+    effort := Effort(operations, reciprocals, chain, numbers)
+
+A multiplication with an addition to it is one operation. Exponentials and the like are polynomials, whose operations
+wait for each other; a quotient begins with a reciprocal, which a multiprocessor makes fewer of. What is called of
+CUDA's library is an estimate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from graphbptt.codegen.coefficients import COEFFICIENTS
+from graphbptt.codegen.elementary import ELEMENTARY
+from graphbptt.codegen.lanes import WARP
+from graphbptt.codegen.pointwise import OPERATORS, spell_out
+from graphbptt.codegen.rows.rows import RowOperation
+from graphbptt.ir.expression import Expression, calls
+from graphbptt.ir.operations import Compute, Perturb, Softmax, SoftmaxGradient
+
+__all__ = ["Effort", "count_function", "measure_effort"]
+
+QUOTIENT = 8
+"""Operations that make a reciprocal a quotient, rounded as it should be: an estimate."""
+LIBRARY = 40
+"""Operations of a sine, a power, and other functions of CUDA's library: an estimate."""
+NORMAL = 150
+"""Operations of a number that is drawn, about: ten rounds of Philox, a logarithm, a root, a cosine."""
+SHUFFLE = 6
+"""Operations that take as long as lanes need to exchange a number and put it together, about 25 clocks: an estimate."""
+
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+CALLED = re.compile(r"\breal_\w+(?=\()")
+POLYNOMIAL = re.compile(r"\$(exponential|logarithm|error_near|error_far)\b")
+FROM_LIBRARY = re.compile(r"\b(?:sin|cos|pow|erf)(?:\$f)?\(")
+ROOT = re.compile(r"\bsqrt\$f\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Of a thread, for one item.
+
+    Attributes
+    ----------
+    operations, reciprocals : int
+        How many it does.
+    chain : int
+        How many of its operations wait for each other.
+    numbers : int
+        How many it reads from memory and writes there.
+    """
+
+    operations: int = 0
+    reciprocals: int = 0
+    chain: int = 0
+    numbers: int = 0
+
+    def __add__(self, other: Effort) -> Effort:
+        """One after the other."""
+        return Effort(
+            self.operations + other.operations,
+            self.reciprocals + other.reciprocals,
+            self.chain + other.chain,
+            self.numbers + other.numbers,
+        )
+
+    def times(self, count: int) -> Effort:
+        return Effort(
+            *(count * number for number in (self.operations, self.reciprocals, self.chain, self.numbers))
+        )
+
+
+@cache
+def count_function(name: str, dtype: str) -> Effort:
+    """A function of the prelude, or an operator, with all that it calls.
+
+    >>> count_function("multiply", "float32").operations, count_function("real_maximum", "float32").operations
+    (1, 2)
+    """
+    if name in OPERATORS:
+        quotient = name == "divide"
+        return Effort(QUOTIENT if quotient else 1, int(quotient), QUOTIENT if quotient else 1)
+    text = COMMENT.sub("", ELEMENTARY[dtype][name].text)
+    body = text[text.index("{") :]
+    additions = len(re.findall(r"[+-]", body))
+    done = max(body.count("*"), additions) + len(re.findall(r"<<|>>|[<>]=?|[!=]=", body))
+    done += sum(len(COEFFICIENTS[dtype][polynomial]) - 1 for polynomial in POLYNOMIAL.findall(body))
+    divisions = body.count("/") + len(ROOT.findall(body))
+    done += QUOTIENT * divisions + LIBRARY * len(FROM_LIBRARY.findall(body))
+    own = Effort(done, divisions, done)
+    inner = [call for call in CALLED.findall(body) if call in ELEMENTARY[dtype]]
+    return sum((count_function(call, dtype) for call in inner), own)
+
+
+def measure_effort(group: tuple[RowOperation, ...], dtype: str) -> Effort:
+    """All operations of a group at one column, or the part of a softmax that is a lane's."""
+    return sum((_measure(operation, dtype) for operation in group), Effort())
+
+
+def _measure(operation: RowOperation, dtype: str) -> Effort:
+    match operation:
+        case Compute(assignments):
+            return _measure_expressions([item.expression for item in assignments], dtype) + Effort(
+                numbers=sum(1 + item.accumulate for item in assignments) + len(list(operation.reads()))
+            )
+        case Softmax(out=out):
+            return _measure_lane(out.width, ("exp", "maximum", "subtract", "add", "divide"), 6, 2, dtype)
+        case SoftmaxGradient(out=out):
+            return _measure_lane(out.width, ("multiply",) * 4, 6, 1, dtype)
+        case Perturb():
+            return Effort(NORMAL, 1, NORMAL, 2)
+        case _:
+            return Effort(1, 0, 1, len(list(operation.writes())) + 1)
+
+
+def _measure_expressions(expressions: list[Expression], dtype: str) -> Effort:
+    """Each distinct sub-expression once; those that do not need each other do not wait."""
+    ends: dict[Expression, int] = {}
+    whole = Effort()
+    for call in calls(spell_out(expressions)):
+        one = _count_call(call.function.name, dtype)
+        ends[call] = one.chain + max((ends.get(argument, 0) for argument in call.arguments), default=0)
+        whole += one
+    return Effort(whole.operations, whole.reciprocals, max(ends.values(), default=0))
+
+
+def _measure_lane(width: int, names: Iterable[str], numbers: int, joins: int, dtype: str) -> Effort:
+    """Every so manyth unit of a row, of which so many numbers are touched, and what lanes put together."""
+    unit = sum((_count_call(name, dtype) for name in names), Effort(numbers=numbers))
+    apart = WARP.bit_length() - 1
+    return unit.times(-(-width // WARP)) + Effort(joins * apart, 0, joins * apart * SHUFFLE)
+
+
+def _count_call(name: str, dtype: str) -> Effort:
+    return count_function(name if name in OPERATORS else f"real_{name}", dtype)
