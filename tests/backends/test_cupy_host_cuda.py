@@ -25,6 +25,7 @@ from updating import OPTIMIZERS, assert_same_course, train_both
 from wide_networks import wide_cases
 
 import graphbptt
+from graphbptt.codegen.kernels.loss_kernels import FEW as FEW_UNITS
 from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.persistent.device_limits import DEVICES, DeviceLimits
 from graphbptt.compiler import compile_network
@@ -160,15 +161,50 @@ def test_softmax_and_cross_entropy_of_any_width(limits: DeviceLimits | None, uni
     assert_agreement(plan, executable, vector, bind_batch(plan.network, fields, 4, np.float64))
 
 
+@pytest.mark.parametrize("at", ["every", "last"])
+@pytest.mark.parametrize("some", [False, True], ids=["all units", "some units"])
+@pytest.mark.parametrize("units", [FEW_UNITS, FEW_UNITS + 1, 33, 75])
+@pytest.mark.parametrize("forced", [False, True], ids=["logits", "probabilities"])
+def test_labels_among_few_units_and_many(forced: bool, units: int, some: bool, at: str) -> None:
+    """One thread has the units of a row, or lanes share them; in a row that does not count, all have nothing to do."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("x", units=3)
+    graph.add_node("p", units=units, activation="softmax")
+    graph.add_edge("x", "p", delay=0, init={"normal": {"std": 3.0}})
+    chosen = tuple(range(units - 1, -1, -2)) if some else None
+    targets = [
+        graphbptt.Target("p", "label", "cross_entropy", units=chosen, at=at, mask="counts", weight=0.7)
+    ]
+    inputs = [graphbptt.Clamp("x", "x"), *([graphbptt.Clamp("p", "set", mask="where")] if forced else [])]
+    plan = graphbptt.compile(graph, inputs, targets, "numpy", "float64", seed=1).plan
+    random, labels = np.random.default_rng(units), units if chosen is None else len(chosen)
+    fields = {
+        "x": random.normal(size=(7, 4, 3)),
+        "label": random.integers(0, labels, (7, 4)),
+        "counts": random.integers(0, 2, (7, 4)),
+        "lengths": random.integers(1, 5, 7),
+        "set": random.dirichlet(np.ones(units), (7, 4)),
+        "where": random.integers(0, 2, (7, 4)),
+    }
+    batch = bind_batch(plan.network, fields, 4, np.float64)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    for kind in (build, build_cuda):
+        assert_agreement(plan, kind(plan, np.float64), vector, batch)
+    check_bits(plan, vector, batch)
+    (loss,) = build_cuda(plan, np.float64)._kernels.losses
+    assert (loss.per_row > 1) == (labels > FEW_UNITS)
+
+
+@pytest.mark.parametrize("units", [5, 40])
 @pytest.mark.parametrize("size", [1, 700])
-def test_losses_of_several_blocks(size: int) -> None:
-    """One that units share out, and one of each example: there, sums of more than a block."""
-    plan = softmax_plan(5, "cross_entropy")
+def test_losses_of_several_blocks(size: int, units: int) -> None:
+    """One that units share out, and one of each example, of threads or of warps: there, sums of more than a block."""
+    plan = softmax_plan(units, "cross_entropy")
     random = np.random.default_rng(0)
     fields = {
         "x": random.normal(size=(size, 3, 3)),
         "y": random.normal(size=(size, 3, 2)),
-        "label": random.integers(0, 5, (size, 3)),
+        "label": random.integers(0, units, (size, 3)),
     }
     batch = bind_batch(plan.network, fields, 3, np.float64)
     vector = draw_parameters(plan.network, plan.layout, 1, np.float64)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import networkx as nx
 import pytest
 from gpu_compilers import ARCHITECTURES, AROUND_CALLS, Usage, measure_usage
 from hypothesis import given, settings
@@ -55,6 +57,19 @@ def test_random_graphs_spill_nothing(precision: Precision) -> None:
         check_usage(compile_network(case.fold()), precision)
 
     check()
+
+
+@BOTH
+@pytest.mark.parametrize("forced", [False, True], ids=["logits", "probabilities"])
+def test_labels_among_many_units_spill_nothing(forced: bool, precision: Precision) -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("p", units=1000, activation="softmax")
+    graph.add_edge("p", "p", weight="one_to_one")
+    inputs = [graphbptt.Clamp("p", "set", mask="where")] if forced else []
+    target = graphbptt.Target("p", "label", "cross_entropy")
+    plan = graphbptt.compile(graph, inputs, [target], "numpy", precision.name).plan
+    assert "JOIN_LANES(whole" in write_kernels(plan, precision, CUDA).text
+    check_usage(plan, precision)
 
 
 @BOTH

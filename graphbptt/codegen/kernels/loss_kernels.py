@@ -6,7 +6,10 @@
 `predicted` and `delta` lead to step 1 of the columns of a population, of which a term may read some (`columns`, else
 NULL); `wanted` and `weights` are those of the batch, and `count` the sum of the weights. Where `delta` is NULL there is
 no derivative. Units are independent of each other in most losses: then a thread does one unit of an example at a step,
-else all of them. As everywhere sums are in double precision (`graphbptt.codegen.kernels.sums`).
+and neighbours read numbers side by side. Where what is wanted are labels, the units of an example meet: the lanes of a
+warp share them (`graphbptt.codegen.lanes`), which read its row side by side, too; one of few units lies in the 32 bytes
+that are read at once anyway, and has one thread. As everywhere sums are in double precision
+(`graphbptt.codegen.kernels.sums`).
 """
 
 from __future__ import annotations
@@ -18,18 +21,23 @@ import numpy as np
 
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.kernels.sums import declare_sum, frame_sum
+from graphbptt.codegen.lanes import count_lanes, lane_loop
 from graphbptt.codegen.launches.commands import Signature
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import FLOAT64, Precision
+from graphbptt.codegen.rows.computes import column_loop
 from graphbptt.codegen.text import block
 from graphbptt.ir.expression import Leaf, Load
 from graphbptt.ir.losses import LossRule, resolve_loss
 from graphbptt.ir.plan import LossSite, Plan
 
-__all__ = ["LossKernel", "write_loss"]
+__all__ = ["FEW", "LossKernel", "write_loss"]
 
 FACTOR = "const real factor = weight * scale;"
 """What the derivative of an example at a step is multiplied by."""
+
+FEW = 8
+"""With labels, a row of so many units has one thread."""
 
 PREDICTED, WANTED = Load("predicted"), Load("wanted")
 
@@ -43,7 +51,7 @@ class LossKernel:
     signature : Signature
         Its name, and what it is given.
     per_row : int
-        How many numbers each example has at each step for the kernel to add up.
+        How many numbers each example has at each step for the kernel to add up, those of lanes that have none included.
     columns : tuple of int, optional
         Those that it reads; None where these are all.
     labels : bool
@@ -52,6 +60,8 @@ class LossKernel:
         Its text.
     needs : tuple of str
         The functions of the prelude that it calls.
+    joining : bool
+        Whether lanes share a row.
     """
 
     signature: Signature
@@ -60,6 +70,7 @@ class LossKernel:
     labels: bool
     lines: tuple[str, ...]
     needs: tuple[str, ...]
+    joining: bool
 
 
 def write_loss(plan: Plan, site: LossSite, precision: Precision, dialect: Dialect) -> LossKernel:
@@ -73,14 +84,14 @@ def write_loss(plan: Plan, site: LossSite, precision: Precision, dialect: Dialec
         "const real *const weights", "const double *const count", "real *const delta",
         "const ptrdiff_t delta_stride", "double *const mean",
     ))  # fmt: skip
-    writer = _LossWriter(rule, width, term.units is not None, site.accumulate, precision)
+    lanes = rule.labels and width > FEW
+    writer = _LossWriter(rule, width, term.units is not None, site.accumulate, precision, lanes)
     summand = list(writer.write_labels() if rule.labels else writer.write_unit())
     finish = ["mean[0] = count[0] > 0 ? total / count[0] : 0;"]
     head = [f"const real scale = (real)({FLOAT64.literal(term.weight)} / count[0]);"]
     lines = frame_sum(signature, summand, finish, dialect, head)
-    return LossKernel(
-        signature, 1 if rule.labels else width, term.units, rule.labels, tuple(lines), writer.needs()
-    )
+    per_row = (count_lanes(dialect) if lanes else 1) if rule.labels else width
+    return LossKernel(signature, per_row, term.units, rule.labels, tuple(lines), writer.needs(), lanes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +103,11 @@ class _LossWriter:
     selects: bool
     accumulate: bool
     precision: Precision
+    lanes: bool
 
     def needs(self) -> tuple[str, ...]:
         if self.rule.labels:
-            return ("real_exp", "real_log")
+            return ("real_exp", "real_log", "real_maximum")
         return tuple(elementary_needs([store.expression for store in self._stores()]))
 
     def _stores(self) -> list[Store]:
@@ -131,44 +143,54 @@ class _LossWriter:
             yield f"else if (delta) {target} = 0;"
 
     def write_labels(self) -> Iterator[str]:
-        """A thread for all units of an example."""
-        yield "const ptrdiff_t row = thread;"
+        """All units of an example, which a thread has or lanes share."""
+        each = lane_loop(self.width) if self.lanes else column_loop(self.width, "k")
+        place = "row = thread / LANES, j = thread % LANES" if self.lanes else "row = thread"
+        yield f"const ptrdiff_t {place};"
         yield "const real weight = weights[row];"
         yield "const real *const x = predicted + row * stride;"
         yield "real *const d = delta ? delta + row * delta_stride : 0;"
-        each = f"for (ptrdiff_t j = 0; j < {self.width}; j++)"
         kind = self._write_probabilities if self.rule.of_probabilities else self._write_logits
         yield from block("if (weight != 0)", [*kind(each)])
         if not self.accumulate:
-            yield from block("else if (d)", [f"{each} d[{self._column('j')}] = 0;"])
+            yield from block("else if (d)", [f"{each} d[{self._column('k')}] = 0;"])
 
     def _write_logits(self, each: str) -> Iterator[str]:
         """The logarithm of the sum of exponentials, none of which overflows."""
-        j = self._column("j")
-        right = self._column("wanted[row]")
-        yield f"real largest = x[{self._column('0')}];"
-        yield f"{each} largest = x[{j}] > largest ? x[{j}] : largest;"
-        yield "real whole = 0;"
-        yield f"{each} whole += real_exp(x[{j}] - largest);"
-        yield f"sum += (double)weight * (real_log(whole) + (largest - x[{right}]));"
+        k = self._column("k")
+        yield "real largest = -INFINITE, whole = 0;"
+        yield f"{each} largest = real_maximum(largest, x[{k}]);"
+        yield from self._join("largest", "real_maximum(largest, other)")
+        yield f"{each} whole += real_exp(x[{k}] - largest);"
+        yield from self._join("whole", "whole + other")
+        yield self._add(f"real_log(whole) + (largest - x[{self._column('wanted[row]')}])")
         yield FACTOR
-        yield from self._write_slopes(each, f"real_exp(x[{j}] - largest) / whole", "1")
+        yield from self._write_slopes(each, f"real_exp(x[{k}] - largest) / whole", "1")
 
     def _write_probabilities(self, each: str) -> Iterator[str]:
         """Those that are left out do not count; below the smallest number the logarithm is constant."""
         tiny = self.precision.literal(float(np.finfo(self.precision.name).tiny))
         yield "real whole = 0;"
-        yield f"{each} whole += x[{self._column('j')}];"
+        yield f"{each} whole += x[{self._column('k')}];"
+        yield from self._join("whole", "whole + other")
         yield f"whole = whole > {tiny} ? whole : {tiny};"
         yield f"const real chosen = x[{self._column('wanted[row]')}];"
         yield f"const real right = chosen > {tiny} ? chosen : {tiny};"
-        yield "sum += (double)weight * (real_log(whole) - real_log(right));"
+        yield self._add("real_log(whole) - real_log(right)")
         yield FACTOR
         yield from self._write_slopes(each, "1 / whole", "(right == chosen ? 1 / right : 0)")
+
+    def _join(self, number: str, joined: str) -> Iterator[str]:
+        if self.lanes:
+            yield f"JOIN_LANES({number}, {joined})"
+
+    def _add(self, loss: str) -> str:
+        """The loss of a row counts once."""
+        return f"{'if (j == 0) ' if self.lanes else ''}sum += (double)weight * ({loss});"
 
     def _write_slopes(self, each: str, slope: str, at_right: str) -> Iterator[str]:
         """The derivative by each unit, of which that by the right one is less by `at_right`."""
         sign = "+=" if self.accumulate else "="
-        less = f"(j == wanted[row] ? {at_right} : 0)"
-        store = f"d[{self._column('j')}] {sign} ({slope} - {less}) * factor;"
+        less = f"(k == wanted[row] ? {at_right} : 0)"
+        store = f"d[{self._column('k')}] {sign} ({slope} - {less}) * factor;"
         yield from block("if (d)", [f"{each} {store}"])

@@ -124,7 +124,8 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     losses = tuple(write_loss(plan, site, precision, dialect) for site in plan.losses)
     needs = writer.needs.union(NOISE_NEEDS if writer.noisy else (), *(loss.needs for loss in losses))
     lines = emit_normal(precision, dialect) if writer.noisy else []
-    lines += emit_lanes(dialect) if writer.joining else []
+    joining = writer.joining or any(loss.joining for loss in losses)
+    lines += emit_lanes(dialect) if joining else []
     signatures = []
     fixed = (*EDGE_KERNELS, *COPY_KERNELS, *START_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
     for signature, body in (*((item.signature, item.lines) for item in fixed), *writer.written):

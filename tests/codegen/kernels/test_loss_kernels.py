@@ -18,6 +18,7 @@ from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.loss_kernels import PREDICTED, WANTED, LossKernel, write_loss
 from graphbptt.codegen.kernels.sums import MOST_BLOCKS, count_threads, emit_adding
+from graphbptt.codegen.lanes import emit_lanes
 from graphbptt.codegen.precision import precision_of
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import Batch, BoundTarget
@@ -79,7 +80,7 @@ def check_losses(plan: Plan, vector: Array, batch: Batch, dtype: str) -> None:
     kernels = [write_loss(plan, site, precision, C) for site in plan.losses]
     needs = {need for kernel in kernels for need in kernel.needs}
     lines = [line for kernel in kernels for line in kernel.lines]
-    library = load("\n".join([prelude(needs, precision, C), *emit_adding(C), *lines]))
+    library = load("\n".join([prelude(needs, precision, C), *emit_lanes(C), *emit_adding(C), *lines]))
     relative = 1e-12 if dtype == "float64" else 2e-5
     for kernel, site in zip(kernels, plan.losses, strict=True):
         delta = np.zeros(0) if site.delta is None else space.whole(site.delta)
