@@ -17,6 +17,7 @@ from strategies import Case, cases
 
 from graphbptt.codegen.launches.commands import Launch
 from graphbptt.codegen.launches.device_arrays import Address, Region
+from graphbptt.codegen.schedules import entry_launches
 from graphbptt.compiler import compile_network
 from graphbptt.ir.data import Target
 from graphbptt.ir.layout import draw_parameters
@@ -54,7 +55,10 @@ def test_random_graphs(case: Case) -> None:
     audit(plan, case.draw_vector(plan.layout.size), bind_batch(plan.network, case.fields, case.steps, DOUBLE))
 
 
-def test_noise_and_entries() -> None:
+@pytest.mark.parametrize("worth", [entry_launches.WORTH, 1], ids=["as they lie", "turned"])
+def test_noise_and_entries(worth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry_launches, "WORTH", worth)
+    monkeypatch.setattr(entry_launches, "ROOM", 1)
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
     graph.add_node("h", units=12, activation="tanh", initial="learned", noise=0.1)
     graph.add_node("y", units=9)
@@ -63,8 +67,10 @@ def test_noise_and_entries() -> None:
     graph.add_edge("h", "y", delay=0, weight=sparse)
     plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
     vector = draw_parameters(plan.network, plan.layout, 0, DOUBLE)
-    batch = bind_batch(plan.network, {"y": np.ones((3, 6, 9))}, 6, DOUBLE, noise=Noise(2, example=3))
-    assert {"multiply_entries", "contract_entries", "gather_entries"} <= audit(plan, vector, batch)
+    batch = bind_batch(plan.network, {"y": np.ones((3, 12, 9))}, 12, DOUBLE, noise=Noise(2, example=3))
+    audited = audit(plan, vector, batch)
+    assert {"multiply_entries", "contract_entries", "gather_entries"} <= audited
+    assert ("turn_rows" in audited) == (worth == 1)
 
 
 @pytest.mark.parametrize(("claim", "message"), [("reads", "is read, too"), ("writes", "is written, too")])

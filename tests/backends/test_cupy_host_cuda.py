@@ -26,8 +26,11 @@ from wide_networks import wide_cases
 
 import graphbptt
 from graphbptt.codegen.kernels.loss_kernels import FEW as FEW_UNITS
+from graphbptt.codegen.launches.commands import Launch
 from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.persistent.device_limits import DEVICES, DeviceLimits
+from graphbptt.codegen.persistent.write_persistent import NO_PERSISTENT
+from graphbptt.codegen.schedules import entry_launches
 from graphbptt.compiler import compile_network
 from graphbptt.declaration.cells.table import SHIPPED
 from graphbptt.ir.batch import Batch
@@ -113,6 +116,36 @@ def test_single_steps_are_the_whole(case: Case) -> None:
 @pytest.mark.parametrize("delay", [0, 1])
 def test_weights_kept_as_entries(delay: int) -> None:
     check_entries(build_cuda, delay)
+
+
+@pytest.mark.parametrize("kind", [build, build_cuda])
+@pytest.mark.parametrize(("size", "steps", "room"), [(1, 5, 2**22), (5, 9, 2**22), (37, 4, 1), (5, 9, 4000)])
+def test_weights_kept_as_entries_of_many_units(
+    size: int, steps: int, room: int, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States are turned, all at once, or some rows at a time; those of a single row are turned as they are."""
+    monkeypatch.setattr(entry_launches, "WORTH", 1)
+    monkeypatch.setattr(entry_launches, "ROOM", room)
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("x", units=13)
+    graph.add_node("h", units=45, activation="tanh", initial="learned")
+    graph.add_node("y", units=7)
+    sparse = {"sparse": {"density": 0.2}, "storage": "csr"}
+    for source, target, delay in (("x", "h", 0), ("h", "h", 1), ("h", "h", 2), ("h", "y", 0)):
+        graph.add_edge(source, target, delay=delay, weight=sparse)
+    inputs, targets = [graphbptt.Clamp("x", "x")], [graphbptt.Target("y", "y")]
+    plan = graphbptt.compile(graph, inputs, targets, "numpy", "float64", seed=1).plan
+    random = np.random.default_rng(0)
+    fields = {"x": random.normal(size=(size, steps, 13)), "y": random.normal(size=(size, steps, 7))}
+    fields["lengths"] = random.integers(1, steps + 1, size)
+    batch = bind_batch(plan.network, fields, steps, np.float64)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    executable = kind(plan, np.float64)
+    assert_agreement(plan, executable, vector, batch)
+    launches = executable._schedule(LaunchShape(steps, size), NO_PERSISTENT).commands()
+    assert "turn_rows" in [launch.kernel for launch in launches if isinstance(launch, Launch)]
+    if kind is build_cuda:
+        check_bits(plan, vector, batch)
 
 
 def test_noise_is_drawn_in_the_kernels() -> None:

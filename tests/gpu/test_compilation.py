@@ -60,6 +60,16 @@ def test_random_graphs_spill_nothing(precision: Precision) -> None:
 
 
 @BOTH
+def test_entries_spill_nothing(precision: Precision) -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=40, activation="tanh")
+    graph.add_edge("h", "h", weight={"sparse": {"density": 0.1}, "storage": "csr"})
+    plan = graphbptt.compile(graph, [], [graphbptt.Target("h", "h")], "numpy", precision.name).plan
+    assert plan.blocks
+    check_usage(plan, precision)
+
+
+@BOTH
 @pytest.mark.parametrize("forced", [False, True], ids=["logits", "probabilities"])
 def test_labels_among_many_units_spill_nothing(forced: bool, precision: Precision) -> None:
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()

@@ -1,7 +1,8 @@
 """Kernels that are the same for every plan: products with weights that are kept as entries, the derivatives by these,
 sums over rows, zeros, and what stands around the steps of a sequence.
 
-A thread makes one number of the result.
+A thread makes one number of the result; that of a derivative by an entry is shared by the lanes of a warp, of which
+each takes every so manyth row (`graphbptt.codegen.lanes`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ __all__ = [
     "FILL_PADDING",
     "GATHER_ENTRIES",
     "MULTIPLY_ENTRIES",
+    "SECTOR",
     "SUM_ROWS",
+    "TURN_ROWS",
     "FixedKernel",
 ]
+
+
+SECTOR = 8
+"""Neighbours of a row that a GPU reads at once, at least: 32 bytes of single precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +44,32 @@ class FixedKernel:
         return Signature(self.name, (COUNT, *self.parameters))
 
 
+TURN_ROWS = FixedKernel(
+    "turn_rows",
+    (
+        "const ptrdiff_t count", "const ptrdiff_t columns", "const real *const source",
+        "const ptrdiff_t source_stride", "real *const out",
+    ),
+    (
+        f"const ptrdiff_t column = thread / ({SECTOR} * count) * {SECTOR} + thread % {SECTOR};",
+        f"const ptrdiff_t row = thread / {SECTOR} % count;",
+        "if (column < columns) out[column * count + row] = source[row * source_stride + column];",
+    ),
+)  # fmt: skip
+
 MULTIPLY_ENTRIES = FixedKernel(
     "multiply_entries",
     (
-        "const ptrdiff_t columns", "const real *const source", "const ptrdiff_t source_stride",
-        "const int *const starts", "const int *const rows", "const real *const values", "real *const out",
-        "const ptrdiff_t out_stride", "const ptrdiff_t accumulate",
+        "const ptrdiff_t count", "const real *const source", "const ptrdiff_t source_stride",
+        "const ptrdiff_t source_step", "const int *const starts", "const int *const rows",
+        "const real *const values", "real *const out", "const ptrdiff_t out_stride", "const ptrdiff_t accumulate",
     ),
     (
-        "const ptrdiff_t row = thread / columns, column = thread % columns;",
+        "const ptrdiff_t row = thread % count, column = thread / count;",
         "const real *const from = source + row * source_stride;",
         "real *const to = out + row * out_stride + column;",
         "real sum = accumulate ? *to : 0;",
-        "for (int k = starts[column]; k < starts[column + 1]; k++) sum += values[k] * from[rows[k]];",
+        "for (int k = starts[column]; k < starts[column + 1]; k++) sum += values[k] * from[rows[k] * source_step];",
         "*to = sum;",
     ),
 )  # fmt: skip
@@ -58,14 +78,18 @@ CONTRACT_ENTRIES = FixedKernel(
     "contract_entries",
     (
         "const ptrdiff_t count", "const real *const source", "const ptrdiff_t source_stride",
-        "const real *const delta", "const ptrdiff_t delta_stride", "const int *const rows",
-        "const int *const columns", "real *const gradient",
+        "const ptrdiff_t source_step", "const real *const delta", "const ptrdiff_t delta_stride",
+        "const ptrdiff_t delta_step", "const int *const rows", "const int *const columns", "real *const gradient",
+        "const ptrdiff_t accumulate",
     ),
     (
-        "const real *const from = source + rows[thread], *const with = delta + columns[thread];",
+        "const ptrdiff_t entry = thread / LANES, j = thread % LANES;",
+        "const real *const from = source + rows[entry] * source_step;",
+        "const real *const with = delta + columns[entry] * delta_step;",
         "real sum = 0;",
-        "for (ptrdiff_t k = 0; k < count; k++) sum += from[k * source_stride] * with[k * delta_stride];",
-        "gradient[thread] = sum;",
+        "for (ptrdiff_t k = j; k < count; k += LANES) sum += from[k * source_stride] * with[k * delta_stride];",
+        "JOIN_LANES(sum, sum + other)",
+        "if (j == 0) gradient[entry] = accumulate ? gradient[entry] + sum : sum;",
     ),
 )  # fmt: skip
 
@@ -124,8 +148,9 @@ CLEAR_ROWS = FixedKernel(
     ("out[thread / columns * out_stride + thread % columns] = 0;",),
 )
 
-ENTRY_KERNELS = (MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
-"""Of plans with such weights; their values are gathered in the order of columns, too, in which products read them."""
+ENTRY_KERNELS = (TURN_ROWS, MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
+"""Of plans with such weights; their values are gathered in the order of columns, too, in which products read them.
+States and deltas lie in rows that are so many numbers `stride` apart, their units a `step`: they may be turned."""
 
 EDGE_KERNELS = (FILL_HISTORY, FILL_PADDING, SUM_ROWS, CLEAR_ROWS)
 """Of all plans. The rows before step 1 hold what sequences start from, the latest last; behind the end of a sequence,

@@ -1,7 +1,7 @@
 """The operations of a plan on rows as kernels: neighbours that one thread can do for itself are one kernel.
 
-    kernels := Kernels(text, signatures, sweeps, losses, copies)    the sweeps by the index of their stage and whether
-                                                    they run backward, and what stands at their edges
+    kernels := Kernels(text, signatures, sweeps, losses, lanes, copies)     the sweeps by the index of their stage and
+                                                    whether they run backward, and what stands at their edges
     sweep   := KernelSweep(before, each, after)     as a plan's, in place of operations on rows the kernels that do them
     work    := Kernel | Product | Contract | Reduction
     kernel  := Kernel(signature, columns, lines, arguments, reads, writes)  a thread for each row and each of `columns`,
@@ -96,12 +96,13 @@ class KernelSweep:
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """CUDA or C text, and what runs in which order."""
+    """CUDA or C text, and what runs in which order; `lanes` are the threads of what lanes share."""
 
     text: str
     signatures: tuple[Signature, ...]
     sweeps: dict[tuple[int, bool], KernelSweep]
     losses: tuple[LossKernel, ...]
+    lanes: int
     copies: CopyMaps = field(compare=False)
 
     def kernels(self) -> Iterator[Kernel]:
@@ -124,7 +125,7 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     losses = tuple(write_loss(plan, site, precision, dialect) for site in plan.losses)
     needs = writer.needs.union(NOISE_NEEDS if writer.noisy else (), *(loss.needs for loss in losses))
     lines = emit_normal(precision, dialect) if writer.noisy else []
-    joining = writer.joining or any(loss.joining for loss in losses)
+    joining = writer.joining or any(loss.joining for loss in losses) or bool(plan.blocks)
     lines += emit_lanes(dialect) if joining else []
     signatures = []
     fixed = (*EDGE_KERNELS, *COPY_KERNELS, *START_KERNELS, *(ENTRY_KERNELS if plan.blocks else ()))
@@ -136,7 +137,8 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     for loss in losses:
         lines += loss.lines
         signatures.append(loss.signature)
-    return Kernels("\n".join([*head, *lines]), tuple(signatures), sweeps, losses, map_copies(plan))
+    text, lanes = "\n".join([*head, *lines]), count_lanes(dialect)
+    return Kernels(text, tuple(signatures), sweeps, losses, lanes, map_copies(plan))
 
 
 def frame_kernel(signature: Signature, body: Iterable[str], dialect: Dialect) -> list[str]:

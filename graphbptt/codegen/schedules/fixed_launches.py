@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from graphbptt.codegen.kernels.fixed_kernels import (
     CLEAR_ROWS,
-    CONTRACT_ENTRIES,
     FILL_HISTORY,
     FILL_PADDING,
     GATHER_ENTRIES,
-    MULTIPLY_ENTRIES,
     SUM_ROWS,
 )
 from graphbptt.codegen.launches.commands import Launch
@@ -20,61 +17,13 @@ from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.schedules.place_arrays import Places
 
 __all__ = [
-    "EntryParts",
     "clear_padding",
     "clear_rows",
-    "contract_entries",
     "fill_around",
     "fill_padding",
     "gather_entries",
-    "multiply_entries",
     "sum_rows",
 ]
-
-
-class EntryParts(NamedTuple):
-    """Weights as entries: where those of each column of a product begin, the row and the weight of each."""
-
-    starts: Region
-    rows: Region
-    values: Region
-
-
-def multiply_entries(source: Region, weights: EntryParts, out: Region, accumulate: bool) -> Launch:
-    """``out (+)= source @ weights``."""
-    return launch(
-        MULTIPLY_ENTRIES.signature,
-        out.size,
-        reads=(source, *weights, out if accumulate else None),
-        writes=(out,),
-        columns=out.columns,
-        source=source,
-        source_stride=source.stride,
-        starts=weights.starts,
-        rows=weights.rows,
-        values=weights.values,
-        out=out,
-        out_stride=out.stride,
-        accumulate=int(accumulate),
-    )
-
-
-def contract_entries(source: Region, delta: Region, rows: Region, columns: Region, out: Region) -> Launch:
-    """``source.T @ delta`` at some rows and columns."""
-    return launch(
-        CONTRACT_ENTRIES.signature,
-        out.size,
-        reads=(source, delta, rows, columns),
-        writes=(out,),
-        count=source.rows,
-        source=source,
-        source_stride=source.stride,
-        delta=delta,
-        delta_stride=delta.stride,
-        rows=rows,
-        columns=columns,
-        gradient=out,
-    )
 
 
 def gather_entries(order: Region, values: Region, out: Region) -> Launch:

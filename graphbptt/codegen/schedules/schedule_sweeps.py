@@ -29,14 +29,8 @@ from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.launches.launch_plan import Section
 from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.precision import Precision
-from graphbptt.codegen.schedules.fixed_launches import (
-    EntryParts,
-    clear_padding,
-    contract_entries,
-    fill_padding,
-    multiply_entries,
-    sum_rows,
-)
+from graphbptt.codegen.schedules.entry_launches import EntryParts, contract_entries, multiply_entries
+from graphbptt.codegen.schedules.fixed_launches import clear_padding, fill_padding, sum_rows
 from graphbptt.codegen.schedules.persistent_launch import launch_persistent
 from graphbptt.codegen.schedules.place_arrays import Places
 from graphbptt.ir.operations import Contract, Product, View, find_runs
@@ -60,7 +54,7 @@ def schedule_sweeps(
     Where there is a `persistent` kernel for a loop over steps, by the index of its stage and whether it runs backward,
     it takes the place of that.
     """
-    scheduler = _SweepScheduler(plan, places)
+    scheduler = _SweepScheduler(plan, places, kernels.lanes)
     stages = list(enumerate(plan.stages))
     forward: tuple[Command, ...] = tuple(
         command
@@ -92,8 +86,8 @@ def schedule_sweeps(
 class _SweepScheduler:
     """Turns work into commands; `scratch` is how much of it was asked for so far."""
 
-    def __init__(self, plan: Plan, places: Places) -> None:
-        self.plan, self.places, self.shape = plan, places, places.shape
+    def __init__(self, plan: Plan, places: Places, lanes: int) -> None:
+        self.plan, self.places, self.shape, self.lanes = plan, places, places.shape, lanes
         self.scratch: dict[str, int] = {}
 
     def schedule(
@@ -156,10 +150,16 @@ class _SweepScheduler:
                 yield from self._reduce(work, first, last)
             case Product():
                 sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
-                yield (self._multiply_entries if sparse else self._multiply)(work, first, last)
+                if sparse:
+                    yield from self._multiply_entries(work, first, last)
+                else:
+                    yield self._multiply(work, first, last)
             case Contract():
                 sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
-                yield (self._contract_entries if sparse else self._contract)(work, first, last)
+                if sparse:
+                    yield from self._contract_entries(work, first, last)
+                else:
+                    yield self._contract(work, first, last)
 
     def _launch(self, kernel: Kernel, first: int, last: int, summands: Region | None = None) -> Launch:
         rows = (last - first + 1) * self.shape.size
@@ -244,16 +244,16 @@ class _SweepScheduler:
         gradient = self.places.copy(contract.weights, derivative=True)
         return Multiply(gradient, source, delta, transpose_a=True)
 
-    def _multiply_entries(self, product: Product, first: int, last: int) -> Launch:
+    def _multiply_entries(self, product: Product, first: int, last: int) -> Iterator[Launch]:
         source, out = (self.places.rows(view, first, last) for view in (product.source, product.out))
         parts = ("column_starts", "column_rows", "column_values")
         if product.transposed:
             parts = ("starts", "columns", "values")
         weights = EntryParts(*(self.places.entries(product.weights, part) for part in parts))
-        return multiply_entries(source, weights, out, product.accumulate)
+        return multiply_entries(self._claim, source, weights, out, product.accumulate)
 
-    def _contract_entries(self, contract: Contract, first: int, last: int) -> Launch:
+    def _contract_entries(self, contract: Contract, first: int, last: int) -> Iterator[Launch]:
         source, delta = (self.places.rows(view, first, last) for view in (contract.source, contract.delta))
         rows, columns = (self.places.entries(contract.weights, part) for part in ("rows", "columns"))
         out = self.places.copy(contract.weights, derivative=True)
-        return contract_entries(source, delta, rows, columns, out)
+        return contract_entries(self._claim, source, delta, rows, columns, out, self.lanes)
