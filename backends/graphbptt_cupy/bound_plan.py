@@ -134,9 +134,12 @@ class DevicePlan(BoundPlan):
 
     def _take_divisors(self, batch: Batch) -> None:
         """What derivatives of copies are divided by, where they are averaged."""
-        self._host.divisors.fill(1)
+        divisors = self._host.divisors
+        if divisors is None:
+            return
+        divisors.fill(1)
         for group, number in self._copies.of(batch).items():
-            self._plan.layout.view(self._host.divisors, group)[...] = number
+            self._plan.layout.view(divisors, group)[...] = number
 
     def history(self, batch: Batch, step: int) -> Mapping[str, Array]:
         if not self._fetched:

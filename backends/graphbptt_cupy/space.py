@@ -1,6 +1,7 @@
 """What batches and parameters bring, on the host, before it is put on the device; and what comes back from it.
 
-All that is copied lies where the device copies from fastest.
+All that is copied lies where the device copies from fastest, and nothing else does: the system can move all other
+memory.
 """
 
 from __future__ import annotations
@@ -37,31 +38,32 @@ class HostSpace(Workspace):
     def __init__(self, plan: Plan, shape: LaunchShape, dtype: np.dtype[Any], device: Device) -> None:
         self.device, self.shape = device, shape
         super().__init__(plan, shape.steps, shape.size, shape.ragged, dtype, shape.stepwise)
-        self.noise = {population.name: np.zeros(NOISE_WORDS, np.uint64) for population in plan.network.noisy}
-        self.lengths = self._allocate((shape.size,), np.int64)
-        self.flags = self._allocate((2,), np.float64)
-        self.divisors = self.allocate(plan.layout.free)
+        self.lengths = self.exchange(shape.size, dtype=np.int64)
+        self.flags = self.exchange(2, dtype=np.float64)
+        self.divisors: Array | None = None
         self.started = {
-            clamp.node: self._allocate(self.initial[clamp.node].shape, bool)
+            clamp.node: self.exchange(*self.initial[clamp.node].shape, dtype=bool)
             for clamp in plan.network.clamps
             if clamp.at == "start"
         }
-        self.previous = self.allocate(plan.layout.free)
+        self.previous = self.exchange(plan.layout.free)
         penalties = sum(group.penalty is not None for group in plan.network.groups)
-        self.report, self.penalties = (self._allocate((size,), np.float64) for size in (REPORT, penalties))
+        self.report, self.penalties = (self.exchange(size, dtype=np.float64) for size in (REPORT, penalties))
         terms = len(plan.network.terms)
-        self.losses, self.counts = (self._allocate((terms,), np.float64) for _ in range(2))
+        self.losses, self.counts = (self.exchange(terms, dtype=np.float64) for _ in range(2))
         self.weights: dict[int, Array] = {}
         self.wanted: dict[int, Array] = {}
 
-    def allocate(self, *shape: int) -> Array:
-        return self._allocate(shape, self.dtype)
-
-    def _allocate(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        kind = np.dtype(dtype)
+    def exchange(self, *shape: int, dtype: npt.DTypeLike | None = None) -> Array:
+        kind = self.dtype if dtype is None else np.dtype(dtype)
+        if not math.prod(shape):
+            return np.zeros(shape, kind)
         memory = self.device.allocate_host(math.prod(shape) * kind.itemsize)
         self.bytes += memory.nbytes
         return memory.view(kind).reshape(shape)
+
+    def _noise(self, units: int) -> Array:  # noqa: ARG002 - the numbers are drawn on the device
+        return self.exchange(NOISE_WORDS, dtype=np.uint64)
 
     def _matrix(self, matrix: Matrix) -> Array:
         """Weights are packed on the device; here they take memory where something is written."""
@@ -109,11 +111,13 @@ class HostSpace(Workspace):
             initial[:kept] = rows[before - kept : before][::-1]
 
     def place_fields(self, launches: LaunchPlan) -> None:
-        """Take the memory for what terms of the loss are measured by."""
+        """Take the memory for what terms of the loss are measured by, and derivatives divided."""
         for array in launches.arrays:
             kind, _, label = array.name.partition(":")
-            if kind in ("wanted", "weights"):
-                getattr(self, kind)[int(label)] = self._allocate(array.shape, array.dtype)
+            if kind == "divisors":
+                self.divisors = self.exchange(*array.shape)
+            elif kind in ("wanted", "weights"):
+                getattr(self, kind)[int(label)] = self.exchange(*array.shape, dtype=array.dtype)
 
     def twin(self, name: str) -> Array:
         """What stands for an array of the device that is copied, flat. Buffers take memory only here: where no one asks

@@ -57,25 +57,25 @@ class Workspace:
         self.steps = steps
         self.size = size
         self.dtype = dtype
-        self.padded = np.zeros((steps, size), bool) if ragged else None
-        self.parameters = self.allocate(plan.layout.size)
+        self.padded = self.exchange(steps, size, dtype=bool) if ragged else None
+        self.parameters = self.exchange(plan.layout.size)
         self.vector = self.allocate(plan.vector_width)
         self.vector_gradient = self.allocate(plan.vector_width)
         self.matrices = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
         self.matrix_gradients = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
         self.blocks = {block.name: place_block(block, self.allocate) for block in plan.blocks}
-        self.initial = {p.name: self.allocate(p.history, size, p.units) for p in plan.network.populations}
+        self.initial = {p.name: self.exchange(p.history, size, p.units) for p in plan.network.populations}
         self.initial_gradients = {
             site.population: self.allocate(plan.network.population[site.population].history, site.delta.width)
             for site in plan.initials
         }
         self.overwritten = False
-        self.gradient = self.allocate(plan.layout.free)
+        self.gradient = self.exchange(plan.layout.free)
         clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
         held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
-        self.held = {p.population: np.zeros((steps, size, p.state.width), bool) for p in held}
-        self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
-        self.noise = {p.name: self.allocate(steps, size, p.units) for p in plan.network.noisy}
+        self.held = {p.population: self.exchange(steps, size, p.state.width, dtype=bool) for p in held}
+        self.holds = {p.population: self.exchange(steps, size, p.state.width) for p in held}
+        self.noise = {p.name: self._noise(p.units) for p in plan.network.noisy}
         self._same = find_same(plan)
         self._passing = find_passing(plan)
         self._block_lengths = [
@@ -89,13 +89,22 @@ class Workspace:
         self._rows: dict[RowValue, Array] = {}
         self._numbers: dict[tuple[float, tuple[int, ...]], Array] = {}
 
-    def allocate(self, *shape: int) -> Array:
+    def allocate(self, *shape: int, dtype: npt.DTypeLike | None = None) -> Array:
         """Zeros that start on a cache line, which matrix products of small matrices prefer."""
-        size = math.prod(shape) * self.dtype.itemsize
+        kind = self.dtype if dtype is None else np.dtype(dtype)
+        size = math.prod(shape) * kind.itemsize
         raw = np.zeros(size + CACHE_LINE, np.uint8)
         self.bytes += raw.nbytes
         start = -raw.ctypes.data % CACHE_LINE
-        return raw[start : start + size].view(self.dtype).reshape(shape)
+        return raw[start : start + size].view(kind).reshape(shape)
+
+    def exchange(self, *shape: int, dtype: npt.DTypeLike | None = None) -> Array:
+        """Zeros for what a batch brings and what is taken from it: all that travels where another device computes."""
+        return self.allocate(*shape, dtype=dtype)
+
+    def _noise(self, units: int) -> Array:
+        """Memory for the noise of a population."""
+        return self.allocate(self.steps, self.size, units)
 
     def _matrix(self, matrix: Matrix) -> Array:
         """Memory for packed weights: (lanes, rows, columns), as many lanes as the net inputs they lead to."""
@@ -174,7 +183,7 @@ class Workspace:
             buffer = self.plan.buffer[name]
             steps = self.block_length(self._passing[name]) if name in self._passing else self.steps
             rows, lanes = buffer.before + min(steps, self.steps) + buffer.after, self.lanes(name)
-            self._buffers[name] = self.allocate(lanes, rows, self.size, buffer.width // lanes)
+            self._buffers[name] = self.exchange(lanes, rows, self.size, buffer.width // lanes)
         return self._buffers[name]
 
     def lanes(self, name: str) -> int:
