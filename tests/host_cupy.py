@@ -1,7 +1,11 @@
 """What the cupy backend calls of CuPy, in the host's memory, with streams that can be captured.
 
-It refuses what a capture refuses: memory, copies, events and synchronisation. Kernels are the CUDA text as it stands,
-run by `host_cuda`, and products those of `host_cublas`.
+It refuses what a capture refuses: memory, copies, events and synchronisation; the garbage collector may ask for such
+things at any time, and has to be held off. Kernels are the CUDA text as it stands, run by `host_cuda`, and products
+those of `host_cublas`.
+
+It has several devices. As in CuPy a stream is used, and memory taken, while its own device is the current one; and what
+is copied asynchronously lies in memory of the device, and in pinned memory of the host.
 
 Work on a stream is done as late as may be: when the host waits for the stream, or another stream for an event behind
 it. So what is not ordered by events comes in the wrong order, and is seen.
@@ -10,6 +14,7 @@ it. So what is not ordered by events comes in the wrong order, and is seen.
 from __future__ import annotations
 
 import ctypes
+import gc
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable
@@ -23,23 +28,28 @@ from host_cuda import load_cuda, start
 
 from graphbptt_cupy.gpu import OPTIONS
 
-__all__ = ["HostArray", "HostCupy"]
+__all__ = ["FIRST_DEVICE", "HostArray", "HostCupy", "HostGraph", "HostRuntimeError", "HostStream"]
 
 HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
+FIRST_DEVICE = 3
 
 
 class HostCupy:
     """`counts` says how often what was done: `allocate`, `launch` and `multiply` by calls, `copy`, `graph`, `wait`.
 
     Arrays together have no more than `memory` bytes, a block `shared` bytes of its own; a kernel called `failing` ends
-    all work.
+    all work. `device` is the current one, `pins` are memory of the host that is pinned, `copied` those by identity that
+    were copied to or from.
     """
 
     def __init__(self, memory: int = 2**40, shared: int = 227 * 1024, failing: str | None = None) -> None:
         self.memory, self.failing = memory, failing
         self.arrays: list[weakref.ref[np.ndarray]] = []
+        self.pins: list[weakref.ref[np.ndarray]] = []
         self.counts: Counter[str] = Counter()
         self.pinned = 0
+        self.copied: set[int] = set()
+        self.device = FIRST_DEVICE
         self.current: HostStream | None = None
         self.streams: dict[int, HostStream] = {}
         properties = {
@@ -48,11 +58,11 @@ class HostCupy:
         }  # fmt: skip
         self.cuda = SimpleNamespace(
             Stream=partial(HostStream, self),
-            Event=HostEvent,
-            Device=lambda: SimpleNamespace(compute_capability="90", id=3),
+            Event=partial(HostEvent, self),
+            Device=partial(HostDeviceNumber, self),
             alloc_pinned_memory=self._pin,
             runtime=SimpleNamespace(
-                getDeviceProperties={3: properties}.__getitem__,
+                getDeviceProperties={FIRST_DEVICE: properties}.__getitem__,
                 memcpyHostToDevice=HOST_TO_DEVICE,
                 memcpyDeviceToHost=DEVICE_TO_HOST,
                 memcpyAsync=self._copy,
@@ -61,6 +71,7 @@ class HostCupy:
                 CUDARuntimeError=HostRuntimeError,
             ),
             driver=SimpleNamespace(CUDADriverError=HostDriverError),
+            compiler=SimpleNamespace(CompileException=HostCompileError),
         )
         self.cublas = HostCublas()
 
@@ -73,10 +84,13 @@ class HostCupy:
         memory = aligned[start : start + size * np.dtype(dtype).itemsize]
         memory[...] = 0xFF
         self.arrays.append(weakref.ref(aligned))
-        return HostArray(self, memory.view(dtype))
+        return HostArray(self, memory.view(dtype), self.device)
 
     def get_default_memory_pool(self) -> SimpleNamespace:
-        return SimpleNamespace(free_all_blocks=lambda: None)
+        return SimpleNamespace(free_all_blocks=partial(self.require_no_capture, "free"))
+
+    def get_default_pinned_memory_pool(self) -> SimpleNamespace:
+        return SimpleNamespace(free_all_blocks=partial(self.require_no_capture, "unpin"))
 
     def _measure_free(self) -> int:
         alive = (array() for array in self.arrays)
@@ -89,15 +103,24 @@ class HostCupy:
 
     def RawModule(self, code: str, options: tuple[str, ...]) -> SimpleNamespace:
         assert options == OPTIONS
-        module = load_cuda(code)
         found: set[str] = set()
+        devices: set[int] = set()
+
+        def compile_text() -> None:
+            self.require_no_capture("compile")
+            devices.add(self.device)
+            if "#error" in code:
+                raise HostCompileError("kernels.cu(1): error: no such function")
+            load_cuda(code)
 
         def find(name: str) -> HostKernel:
+            assert self.device in devices, f"{name} is compiled when it is first launched"
             assert name not in found, f"{name} is looked up for every launch"
             found.add(name)
-            return HostKernel(self, self._fail if name == self.failing else partial(start, module, name))
+            run = self._fail if name == self.failing else partial(start, load_cuda(code), name)
+            return HostKernel(self, run)
 
-        return SimpleNamespace(get_function=find)
+        return SimpleNamespace(compile=compile_text, get_function=find)
 
     def _fail(self, *_: Any) -> None:
         raise HostRuntimeError("cudaErrorLaunchFailure: unspecified launch failure")
@@ -118,6 +141,7 @@ class HostCupy:
     def start(self, kind: str, work: Callable[[], object]) -> None:
         """Put it behind all other work of the stream that is current, or keep it for a graph."""
         assert self.current is not None, f"{kind} in no stream"
+        self.require_device(self.current.device)
         if self.current.recorded is not None:
             self.current.recorded.append(work)
             return
@@ -129,10 +153,15 @@ class HostCupy:
         assert not capturing, f"{kind} while the stream is captured"
         self.counts[kind] += 1
 
-    def _pin(self, size: int) -> bytearray:
+    def require_device(self, device: int) -> None:
+        assert device == self.device, f"device {device} is used while {self.device} is the current one"
+
+    def _pin(self, size: int) -> np.ndarray:
         self.require_no_capture("allocate")
         self.pinned += size
-        return bytearray(b"\xff" * size)
+        memory = np.full(size, 0xFF, np.uint8)
+        self.pins.append(weakref.ref(memory))
+        return memory
 
     def _copy(self, to: int, source: int, size: int, kind: int, stream: int) -> None:
         self._copy_rows(to, size, source, size, size, 1, kind, stream)
@@ -143,12 +172,27 @@ class HostCupy:
         assert kind in (HOST_TO_DEVICE, DEVICE_TO_HOST)
         assert 0 < width <= min(to_apart, apart)
         self.require_no_capture("copy")
+        self.require_device(self.streams[stream].device)
+        ends = (to, (rows - 1) * to_apart + width), (source, (rows - 1) * apart + width)
+        device, host = ends if kind == HOST_TO_DEVICE else ends[::-1]
+        assert _find(self.arrays, *device) is not None, "no memory of the device"
+        pin = _find(self.pins, *host)
+        assert pin is not None, "memory of the host that is not pinned"
+        self.copied.add(id(pin))
 
         def copy() -> None:
             for row in range(rows):
                 ctypes.memmove(to + row * to_apart, source + row * apart, width)
 
         self.streams[stream].queue.append(copy)
+
+
+def _find(memories: list[weakref.ref[np.ndarray]], address: int, size: int) -> np.ndarray | None:
+    """The memory that so many bytes lie in."""
+    for memory in (reference() for reference in memories):
+        if memory is not None and 0 <= address - memory.ctypes.data <= memory.nbytes - size:
+            return memory
+    return None
 
 
 class HostRuntimeError(RuntimeError):
@@ -159,16 +203,38 @@ class HostDriverError(RuntimeError):
     pass
 
 
+class HostCompileError(Exception):
+    pass
+
+
+class HostDeviceNumber:
+    """The current device, or another one, which may be made so."""
+
+    compute_capability = "90"
+
+    def __init__(self, cupy: HostCupy, number: int | None = None) -> None:
+        self._cupy, self.id = cupy, cupy.device if number is None else number
+        self._before: list[int] = []
+
+    def __enter__(self) -> None:
+        self._before.append(self._cupy.device)
+        self._cupy.device = self.id
+
+    def __exit__(self, *_: object) -> None:
+        self._cupy.device = self._before.pop()
+
+
 class HostStream:
     def __init__(self, cupy: HostCupy, non_blocking: bool) -> None:
         assert non_blocking, "the default stream cannot be captured"
-        self._cupy = cupy
+        self._cupy, self.device = cupy, cupy.device
         self.ptr = id(self)
         self.recorded: list[Callable[[], object]] | None = None
         self.queue: deque[Callable[[], object]] = deque()
         cupy.streams[self.ptr] = self
 
     def __enter__(self) -> None:
+        self._cupy.require_device(self.device)
         assert self._cupy.current is None
         self._cupy.current = self
 
@@ -180,6 +246,7 @@ class HostStream:
 
     def begin_capture(self) -> None:
         assert self.recorded is None
+        assert not gc.isenabled(), "what is destroyed meanwhile may wait for the device"
         self.recorded = []
 
     def end_capture(self) -> HostGraph:
@@ -193,6 +260,7 @@ class HostStream:
 
     def record(self, event: HostEvent) -> None:
         assert self.recorded is None, "an event while the stream is captured"
+        assert event.device == self.device, "an event of another device"
         event.mark = mark = Mark(self)
         self.queue.append(mark.reach)
 
@@ -209,8 +277,9 @@ class HostStream:
 
 
 class HostEvent:
-    def __init__(self, disable_timing: bool) -> None:
+    def __init__(self, cupy: HostCupy, disable_timing: bool) -> None:
         assert disable_timing, "an event that takes the time costs more"
+        self.device = cupy.device
         self.mark: Mark | None = None
 
 
@@ -237,25 +306,39 @@ class HostGraph:
 class HostArray:
     """Flat memory; a part of it is a view."""
 
-    def __init__(self, cupy: HostCupy, memory: np.ndarray) -> None:
-        self.cupy, self.memory = cupy, memory
+    def __init__(self, cupy: HostCupy, memory: np.ndarray, device: int) -> None:
+        self.cupy, self.memory, self.device = cupy, memory, device
         self.data = SimpleNamespace(ptr=memory.ctypes.data)
         self.itemsize = memory.itemsize
 
     def __getitem__(self, part: slice) -> HostArray:
-        return HostArray(self.cupy, self.memory[part])
+        return HostArray(self.cupy, self.memory[part], self.device)
 
 
 class HostKernel:
     """What is started by grid and block, which have enough threads, but no block too many."""
 
     def __init__(self, cupy: HostCupy, run: Callable[[int, int, list[int], int], None]) -> None:
-        self._cupy, self._run = cupy, run
-        self.max_dynamic_shared_size_bytes = 48 * 1024
+        self._cupy, self._run, self._device = cupy, run, cupy.device
+        self._shared = 48 * 1024
+
+    @property
+    def max_dynamic_shared_size_bytes(self) -> int:
+        return self._shared
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size: int) -> None:
+        """It is that of the kernel on the current device."""
+        self._cupy.require_device(self._device)
+        self._shared = size
 
     def __call__(
         self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...], shared_mem: int = 0
     ) -> None:
+        self._cupy.require_device(self._device)
+        for argument in arguments:
+            if isinstance(argument, HostArray):
+                self._cupy.require_device(argument.device)
         assert shared_mem <= self.max_dynamic_shared_size_bytes
         (threads, *_), (blocks,), (width,) = arguments, grid, block
         assert (blocks - 1) * width < threads <= blocks * width

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphbptt.backend import Executable
-from graphbptt.errors import BackendError
+from graphbptt.errors import BackendError, DeviceError
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
 from graphbptt_cupy.presence import describe_gpu, find_missing, find_traces, judge_precision
@@ -42,7 +42,13 @@ class CupyBackend:
         refusal = judge_precision(importlib.import_module("cupy"), dtype, plan.precision, os.environ)
         if refusal is not None:
             raise BackendError(refusal)
-        return DeviceExecutable(plan, dtype, open_gpu(Numbers(dtype, plan.precision)))
+        try:
+            return DeviceExecutable(plan, dtype, open_gpu(Numbers(dtype, plan.precision)))
+        except (DeviceError, MemoryError) as error:
+            said = error.__cause__ or error
+            raise BackendError(
+                f"the GPU cannot be used: {said}; nvidia-smi says whether something else has it"
+            ) from error
 
 
 backend = CupyBackend()

@@ -23,6 +23,7 @@ import numpy as np
 
 from graphbptt.errors import BackendError
 from graphbptt_cupy import cublas
+from graphbptt_cupy.capture import undisturbed
 from graphbptt_cupy.cublas import ALIGNMENT, CublasError, call_cublas
 
 __all__ = ["Blas", "Matrix", "Numbers"]
@@ -114,7 +115,7 @@ class Blas:
         except CublasError as error:  # nothing has run yet that it could stop
             raise BackendError(str(error)) from None
         # Not at the end of the process, when the device may be gone.
-        weakref.finalize(self, library.cublasDestroy_v2, self._handle).atexit = False
+        weakref.finalize(self, _destroy, library, self._handle).atexit = False
         self.attach(stream)
 
     def attach(self, stream: int) -> None:
@@ -165,6 +166,11 @@ class Blas:
             *((count,) if batched else ()),
             *(self._numbers.compute, cublas.CUBLAS_GEMM_DEFAULT),
         )
+
+
+def _destroy(library: Any, handle: ctypes.c_void_p) -> None:
+    with undisturbed():
+        library.cublasDestroy_v2(handle)
 
 
 def _check(left: Matrix, right: Matrix, out: Matrix, rows: int, columns: int, depth: int, count: int) -> None:

@@ -34,7 +34,13 @@ class Device(Protocol):
         """What decides which scans are persistent kernels; None where all are launched step by step."""
 
     def load(self, text: str) -> Module:
-        """Compile the text of kernels."""
+        """Compile the text of kernels.
+
+        Raises
+        ------
+        CompilerError
+            It is not taken.
+        """
 
     def allocate(self, array: DeviceArray) -> Any:
         """Flat memory for an array, with its values, or with anything if it has none.

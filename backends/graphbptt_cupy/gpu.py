@@ -6,13 +6,16 @@ has waited for all copies, so that they never meet work of the run before, nor t
 
 Kernels are CuPy's raw ones, products those of a handle of cuBLAS of our own; with `captured` what can be recorded is
 launched as CUDA graphs.
+
+Which device and which stream are current is for each thread to choose. So whatever is asked of CuPy is asked while
+ours are, and those of the user are so again behind it. Two threads may not run one device's plans at once.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import Any
 
@@ -23,7 +26,7 @@ from graphbptt.codegen.dialect import CUDA, Dialect
 from graphbptt.codegen.launches.commands import ArgumentValue, Launch, Multiply
 from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
 from graphbptt.codegen.persistent.device_limits import describe_device
-from graphbptt.errors import DeviceError
+from graphbptt.errors import CompilerError, DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
 from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.cublas import measure_workspace, open_cublas
@@ -39,46 +42,68 @@ AT_ONCE = 48 * 1024
 
 
 class GpuDevice:
-    """Meets `graphbptt_cupy.device.Device`: the device that is current when it is made."""
+    """Meets `graphbptt_cupy.device.Device`: the device that is current when it is made, from then on."""
 
     dialect: Dialect = CUDA
 
     def __init__(self, cupy: Any, numbers: Numbers, captured: bool = True) -> None:
         self._cupy, self._captured = cupy, captured
-        self._stream, self._copying = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
-        self.limits = describe_device(cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id))
-        size = measure_workspace(int(cupy.cuda.Device().compute_capability[:-1]))
-        self._workspace = cupy.empty(size, np.uint8)
-        pointer = self._workspace.data.ptr
-        self._blas = Blas(open_cublas(cupy), numbers, pointer, size, self._stream.ptr)
+        self._device = cupy.cuda.Device()
+        with _speak_for(cupy.cuda):
+            self._stream, self._copying = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+        with self._ours():
+            self.limits = describe_device(cupy.cuda.runtime.getDeviceProperties(self._device.id))
+            size = measure_workspace(int(self._device.compute_capability[:-1]))
+            self._workspace = cupy.empty(size, np.uint8)
+            pointer = self._workspace.data.ptr
+            self._blas = Blas(open_cublas(cupy), numbers, pointer, size, self._stream.ptr)
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        with _speak_for(self._cupy.cuda), self._device, self._stream:
+            yield
 
     def load(self, text: str) -> Callable[[str], Any]:
-        """What finds kernels by name, each once, however many steps launch it. They are compiled by NVRTC when the
-        first one is asked for; CuPy keeps them on disk."""
+        """What finds kernels by name, each once, however many steps launch it. They are compiled by NVRTC, here and not
+        when they are launched; CuPy keeps them on disk."""
         module = self._cupy.RawModule(code=text, options=OPTIONS)
+        with self._ours():
+            try:
+                module.compile()
+            except self._cupy.cuda.compiler.CompileException as error:
+                raise CompilerError(
+                    f"NVRTC does not take the kernels of this network: {error}\n"
+                    "this is a mistake in graphbptt; please report it with what CuPy prints where "
+                    "$CUPY_DUMP_CUDA_SOURCE_ON_ERROR is 1, and take another backend"
+                ) from error
         return cache(module.get_function)
 
     def allocate(self, array: DeviceArray) -> Any:
-        with self._stream:
+        with self._ours():
             if array.values is None:
                 return self._cupy.empty(array.size, array.dtype)
             return self._cupy.asarray(array.values.ravel(), array.dtype)
 
     def measure_free(self) -> int:
-        self._cupy.get_default_memory_pool().free_all_blocks()
-        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        with self._ours():
+            self._cupy.get_default_pinned_memory_pool().free_all_blocks()
+            self._cupy.get_default_memory_pool().free_all_blocks()
+            free, _ = self._cupy.cuda.runtime.memGetInfo()
         return int(free)
 
     def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
-        pinned = self._cupy.cuda.alloc_pinned_memory(max(1, size))
+        """Pinned memory: from any other a copy would have the host wait for it."""
+        with self._ours():
+            pinned = self._cupy.cuda.alloc_pinned_memory(size)
         memory = np.frombuffer(pinned, np.uint8, size)
         memory[...] = 0
         return memory
 
     def bind_launch(self, module: Callable[[str], Any], command: Launch, memory: Memory) -> Call:
-        function = module(command.kernel)
-        if command.shared > AT_ONCE:
-            function.max_dynamic_shared_size_bytes = command.shared
+        with self._ours():
+            function = module(command.kernel)
+            if command.shared > AT_ONCE:
+                function.max_dynamic_shared_size_bytes = command.shared
         arguments = tuple(_convert(argument, memory) for argument in command.arguments)
         return partial(function, (command.grid,), (command.block,), arguments, shared_mem=command.shared)
 
@@ -101,7 +126,8 @@ class GpuDevice:
         return self._bind_copy(region, to, source, twin.itemsize, kind, self._copying)
 
     def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
-        event = self._cupy.cuda.Event(disable_timing=True)
+        with self._ours():
+            event = self._cupy.cuda.Event(disable_timing=True)
         start = partial(_make, [*copies, partial(self._copying.record, event)])
         return start, partial(self._stream.wait_event, event)
 
@@ -121,26 +147,31 @@ class GpuDevice:
         return Repetition(calls, self._stream) if self._captured else partial(_make, calls)
 
     def run(self, calls: Sequence[Call]) -> None:
-        cuda = self._cupy.cuda
-        try:
-            with self._stream:
-                try:
-                    _make(calls)
-                    self._stream.synchronize()
-                except BaseException:  # the host goes on, and may write to what is still copied from there
-                    for stream in (self._copying, self._stream):
-                        with suppress(Exception):
-                            stream.synchronize()
-                    raise
-        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
-            raise DeviceError(
-                f"the GPU stopped in the middle: {error}; start anew, from what was saved last; nvidia-smi says more"
-            ) from error
+        with self._ours():
+            try:
+                _make(calls)
+                self._stream.synchronize()
+            except BaseException:  # the host goes on, and may write to what is still copied from there
+                for stream in (self._copying, self._stream):
+                    with suppress(Exception):
+                        stream.synchronize()
+                raise
 
 
 def open_gpu(numbers: Numbers, captured: bool = True) -> GpuDevice:
     """The device that CuPy has chosen, for products of these numbers."""
     return GpuDevice(importlib.import_module("cupy"), numbers, captured)
+
+
+@contextmanager
+def _speak_for(cuda: Any) -> Iterator[None]:
+    """What CUDA says is an error of ours."""
+    try:
+        yield
+    except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+        raise DeviceError(
+            f"the GPU stopped in the middle: {error}; start anew, from what was saved last; nvidia-smi says more"
+        ) from error
 
 
 def _make(calls: Sequence[Call]) -> None:

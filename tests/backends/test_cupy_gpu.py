@@ -1,8 +1,7 @@
-"""What the cupy backend asks of CuPy: launched call by call and as graphs, with a CuPy that is the host's memory."""
+"""What the cupy backend computes by what it asks of CuPy, with a CuPy that is the host's memory."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,54 +13,21 @@ import pytest
 from agreement import assert_agreement
 from host_cuda import HostCudaDevice
 from host_cupy import HostArray, HostCupy
+from host_gpu import DOUBLE, bind, build, derive
 from loopback import VerifiedExecutable
 from named_networks import NETWORKS, draw_fields
 from persistent_checks import check_cell
 from updating import assert_same_course, train_both
 
 from graphbptt.codegen.launches.commands import Launch, Multiply
-from graphbptt.compiler import compile_network
-from graphbptt.errors import DataError, DeviceError
-from graphbptt.ir.batch import Batch
 from graphbptt.ir.folded import FoldedNetwork
-from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.passes.bind_batch import bind_batch
-from graphbptt_cupy import backend, gpu
+from graphbptt_cupy import backend
 from graphbptt_cupy.blas import Numbers
-from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.device import Call, Memory
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import AT_ONCE, GpuDevice
-
-DOUBLE = np.dtype(np.float64)
-
-
-@pytest.fixture
-def cupy(monkeypatch: pytest.MonkeyPatch) -> HostCupy:
-    monkeypatch.setattr(gpu, "open_cublas", HostCupy.open_cublas)
-    return HostCupy()
-
-
-@pytest.fixture
-def small_cupy(cupy: HostCupy) -> HostCupy:
-    """Of a device where no scan's weights have room in shared memory: all steps are launched."""
-    del cupy
-    return HostCupy(shared=64)
-
-
-def bind(network: Callable[[], FoldedNetwork], steps: int = 6) -> tuple[Plan, np.ndarray, Batch]:
-    plan = compile_network(network())
-    batch = bind_batch(plan.network, draw_fields(3, steps, padded=False), steps, DOUBLE)
-    return plan, draw_parameters(plan.network, plan.layout, 1, DOUBLE), batch
-
-
-def derive(executable: DeviceExecutable, plan: Plan, vector: np.ndarray, batch: Batch) -> list[bytes]:
-    """States, losses and derivatives, to the last bit."""
-    states = [state.tobytes() for state in executable.run(vector, batch).values()]
-    gradient = np.empty(plan.layout.free)
-    losses = executable.loss_and_gradient(vector, batch, gradient)
-    return [*states, losses.tobytes(), gradient.tobytes()]
 
 
 @pytest.mark.parametrize("captured", [False, True])
@@ -70,19 +36,9 @@ def test_named_networks_agree_with_the_reference(
     cupy: HostCupy, network: Callable[[], FoldedNetwork], captured: bool
 ) -> None:
     plan, vector, batch = bind(network)
-    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE), captured))
+    executable = build(cupy, plan, captured)
     for _ in range(2):
         assert_agreement(plan, executable, vector, batch)
-
-
-def test_captured_equals_plain_bit_for_bit(cupy: HostCupy) -> None:
-    plan, vector, batch = bind(NETWORKS[1])
-    plain, captured = (
-        DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE), captured))
-        for captured in (False, True)
-    )
-    for change in (0.0, 0.1, 0.2, 0.3):
-        assert derive(captured, plan, vector + change, batch) == derive(plain, plan, vector + change, batch)
 
 
 class SameProducts(HostCudaDevice):
@@ -94,7 +50,7 @@ class SameProducts(HostCudaDevice):
         super().__init__(limits=self._gpu.limits)
 
     def bind_multiply(self, command: Multiply, memory: Memory) -> Call:
-        arrays = {name: HostArray(self._cupy, array) for name, array in memory.items()}
+        arrays = {name: HostArray(self._cupy, array, self._cupy.device) for name, array in memory.items()}
         return partial(self._gpu.run, [self._gpu.bind_multiply(command, arrays)])
 
 
@@ -108,7 +64,7 @@ def test_captured_kernels_leave_what_they_do_by_themselves(
     cupy = HostCupy(shared=shared)
     plan, vector, batch = bind(network)
     alone = VerifiedExecutable(plan, DOUBLE, SameProducts(HostCupy(shared=shared)))
-    captured = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
+    captured = build(cupy, plan)
     for change in (0.0, 0.1, 0.2):
         assert derive(captured, plan, vector + change, batch) == derive(alone, plan, vector + change, batch)
     assert cupy.counts["graph"] > 0
@@ -121,13 +77,13 @@ def test_persistent_kernels_have_more_shared_memory_than_any_block_gets(cupy: Ho
         def bind_launch(self, module: Callable[[str], Any], command: Launch, memory: Memory) -> Call:
             return super().bind_launch(module, replace(command, shared=command.shared // 2), memory)
 
-    def build(device: type[GpuDevice], plan: Plan, dtype: type[np.floating]) -> DeviceExecutable:
+    def build_by(device: type[GpuDevice], plan: Plan, dtype: type[np.floating]) -> DeviceExecutable:
         return DeviceExecutable(plan, np.dtype(dtype), device(cupy, Numbers(np.dtype(dtype))))
 
-    for launch in check_cell(partial(build, GpuDevice), "lstm", 48, 5, 11):
+    for launch in check_cell(partial(build_by, GpuDevice), "lstm", 48, 5, 11):
         assert launch.shared > AT_ONCE
     with pytest.raises(AssertionError, match="writes behind the shared memory"):
-        check_cell(partial(build, Stingy), "lstm", 48, 5, 11)
+        check_cell(partial(build_by, Stingy), "lstm", 48, 5, 11)
 
 
 def test_captured_updates_are_those_of_the_host(cupy: HostCupy) -> None:
@@ -144,39 +100,6 @@ def test_captured_updates_are_those_of_the_host(cupy: HostCupy) -> None:
         assert_same_course(models, histories)
         vectors.append(models[1].vector.tobytes())
     assert vectors[0] == vectors[1]
-
-
-def test_what_was_captured_is_launched_as_graphs_alone(small_cupy: HostCupy) -> None:
-    """No kernel or product by a call of its own, no memory, and one wait for all that comes down at once.
-
-    What is wanted goes up while the first of two graphs runs.
-    """
-    counts = count_calls(small_cupy, 40, 4)
-    assert counts[0]["launch"] > 40
-    assert counts[0]["multiply"] > 40
-    assert counts[2] == counts[3]
-    assert counts[2].keys() == {"graph", "copy", "wait"}
-    assert (counts[2]["graph"], counts[2]["wait"]) == (2, 1)
-
-
-def test_scans_whose_weights_have_room_are_a_launch_each(cupy: HostCupy) -> None:
-    """As many for long sequences as for short ones."""
-    (short,), (long,) = (count_calls(cupy, steps, 1) for steps in (4, 40))
-    assert long == short
-    assert long["launch"] < 40
-
-
-def count_calls(cupy: HostCupy, steps: int, times: int) -> list[dict[str, int]]:
-    """What is called for the same derivatives of an LSTM, time after time."""
-    plan, vector, batch = bind(NETWORKS[1], steps)
-    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
-    gradient = np.empty(plan.layout.free)
-    counts = []
-    for _ in range(times):
-        cupy.counts.clear()
-        executable.loss_and_gradient(vector, batch, gradient)
-        counts.append(dict(cupy.counts))
-    return counts
 
 
 @pytest.mark.parametrize("captured", [False, True])
@@ -247,75 +170,3 @@ def test_products_keep_what_the_plan_says(small_cupy: HostCupy, monkeypatch: pyt
         errors.append(max(float(np.abs(states[name] - exact[name]).max()) for name in exact))
     for error, least, most in zip(errors, (0, 1e-5, 1e-4), (1e-6, 2e-3, 2e-2), strict=True):
         assert least < error < most
-
-
-def test_the_host_has_memory_for_states_where_they_are_asked_for(cupy: HostCupy) -> None:
-    plan, vector, batch = bind(NETWORKS[1], steps=100)
-    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
-    executable.loss_and_gradient(vector, batch, np.empty(plan.layout.free))
-    derived = cupy.pinned
-    states = executable.run(vector, batch)
-    size = sum(state.nbytes for state in states.values())
-    assert derived < size <= cupy.pinned - derived
-
-
-def test_long_sequences_are_several_graphs(cupy: HostCupy) -> None:
-    done: list[int] = []
-    stream = cupy.cuda.Stream(non_blocking=True)
-    calls = [(lambda number=number: cupy.start("launch", lambda: done.append(number))) for number in range(7)]
-    repetition = Repetition(calls, stream, most=3)
-    with stream:
-        for _ in range(3):
-            repetition()
-        stream.synchronize()
-    assert done == [*range(7)] * 3
-    assert cupy.counts == {"launch": 7, "graph": 6, "wait": 1}
-
-
-def test_a_stream_is_not_left_captured(cupy: HostCupy) -> None:
-    stream = cupy.cuda.Stream(non_blocking=True)
-    runs: list[None] = []
-
-    def fail_later() -> None:
-        runs.append(None)
-        if len(runs) > 1:
-            raise MemoryError
-
-    repetition = Repetition([fail_later], stream)
-    with stream:
-        repetition()
-        with pytest.raises(MemoryError):
-            repetition()
-    assert stream.recorded is None
-
-
-def test_a_batch_that_does_not_fit_says_what_would(cupy: HostCupy) -> None:
-    plan, vector, _ = bind(NETWORKS[1])
-    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
-    cupy.memory = 32 * 2**20 + 2**18
-    large = bind_batch(plan.network, draw_fields(200, 60, padded=False), 60, DOUBLE)
-    with pytest.raises(
-        DataError, match=r"batch of 200 sequences of 60 steps: .* take batches of \d+, or cut"
-    ) as error:
-        executable.loss(vector, large)
-    size = int(re.findall(r"batches of (\d+)", str(error.value))[0])
-    assert 1 < size < 200
-    executable.loss(vector, bind_batch(plan.network, draw_fields(size, 60, padded=False), 60, DOUBLE))
-
-
-def test_memory_of_other_shapes_is_given_up_for_one_that_needs_it(cupy: HostCupy) -> None:
-    plan, vector, _ = bind(NETWORKS[1])
-    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
-    cupy.memory = 34 * 2**20
-    for steps in (20, 21, 22, 20):
-        batch = bind_batch(plan.network, draw_fields(80, steps, padded=False), steps, DOUBLE)
-        assert np.isfinite(executable.loss(vector, batch)).all()
-
-
-def test_a_device_that_stops_is_an_error_of_its_own(cupy: HostCupy) -> None:
-    plan, vector, batch = bind(NETWORKS[0])
-    cupy.failing = "fill_history"
-    executable = DeviceExecutable(plan, DOUBLE, GpuDevice(cupy, Numbers(DOUBLE)))
-    with pytest.raises(DeviceError, match="the GPU stopped in the middle: cudaErrorLaunchFailure") as error:
-        executable.loss(vector, batch)
-    assert error.value.exit_code == 6

@@ -172,7 +172,7 @@ THINGS = {
     "cupy": "", "cuda": "cuda", "runtime": "cuda.runtime", "stream": "cuda.Stream.null",
     "copying": "cuda.Stream.null", "graph": "cuda.Graph",
     "module": "RawModule", "function": "RawKernel", "data": "cuda.MemoryPointer",
-    "get_default_memory_pool": "cuda.MemoryPool",
+    "get_default_memory_pool": "cuda.MemoryPool", "get_default_pinned_memory_pool": "cuda.PinnedMemoryPool",
 }  # fmt: skip
 """What the package calls things of CuPy, or attributes that hold them, and where CuPy has them."""
 
@@ -193,9 +193,10 @@ def test_cupy_has_the_names_that_are_used() -> None:
     names = set(names_used())
     assert {
         "RawModule", "RawModule.get_function", "cuda.Device.compute_capability", "cuda.Graph.launch",
-        "cuda.Event", "cuda.MemoryPointer.ptr", "cuda.MemoryPool.free_all_blocks", "cuda.Stream",
-        "cuda.Stream.null.ptr", "cuda.Stream.null.record", "cuda.Stream.null.wait_event",
-        "cuda.driver.CUDADriverError", "cuda.runtime.getDeviceCount", "cuda.runtime.memcpy2DAsync", "empty",
+        "cuda.Event", "cuda.MemoryPointer.ptr", "cuda.MemoryPool.free_all_blocks",
+        "cuda.PinnedMemoryPool.free_all_blocks", "cuda.Stream", "cuda.Stream.null.ptr", "cuda.Stream.null.record",
+        "cuda.Stream.null.wait_event", "cuda.compiler.CompileException", "cuda.driver.CUDADriverError",
+        "cuda.runtime.getDeviceCount", "cuda.runtime.memcpy2DAsync", "empty",
     } <= names  # fmt: skip
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     for name in names:
