@@ -18,7 +18,7 @@ from strategies import Case
 
 from graphbptt.compiler import compile_network
 from graphbptt.ir.batch import CarriedState
-from graphbptt.ir.data import Target
+from graphbptt.ir.data import Clamp, Target
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.noise import Noise
@@ -38,6 +38,7 @@ __all__ = [
     "check_network",
     "check_noise",
     "check_single_steps",
+    "check_starts",
     "check_stretch",
 ]
 
@@ -133,3 +134,30 @@ def check_entries(build: Build, delay: int) -> None:
     vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
     batch = bind_batch(plan.network, {"y": np.ones((3, 6, 30))}, 6, np.float64)
     assert_agreement(plan, executable, vector, batch)
+
+
+def check_starts(build: Build, size: int) -> None:
+    """Learned initial states in front of step 1 and behind the ends of sequences, of which clamps set some."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    for name, units in (("h", 6), ("g", 5)):
+        graph.add_node(name, units=units, activation="tanh", initial="learned")
+    graph.add_node("y", units=2)
+    for source, target, delay in (
+        ("h", "h", 1),
+        ("h", "h", 3),
+        ("g", "g", -2),
+        ("h", "y", 1),
+        ("g", "y", -1),
+    ):
+        graph.add_edge(source, target, delay=delay)
+    clamps = [Clamp("h", "start", units=(1, 4), at="start", mask="where")]
+    plan = compile_network(fold_graph(graph, clamps, [Target("y", "y")]))
+    executable, random = build(plan, np.float64), np.random.default_rng(size)
+    vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
+    fields = {
+        "y": random.normal(size=(size, 5, 2)),
+        "start": random.normal(size=(size, 3, 2)),
+        "where": random.integers(0, 2, (size, 3, 2)),
+    }
+    for given in (fields, fields | {"lengths": random.integers(1, 6, size)}):
+        assert_agreement(plan, executable, vector, bind_batch(plan.network, given, 5, np.float64))

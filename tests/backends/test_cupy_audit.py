@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from agreement import assert_agreement
 from audited_device import AuditedDevice
+from device_checks import check_starts
 from hypothesis import given, settings
 from loopback import VerifiedExecutable
 from named_networks import NETWORKS, draw_fields
@@ -71,6 +72,12 @@ def test_noise_and_entries(worth: int, monkeypatch: pytest.MonkeyPatch) -> None:
     audited = audit(plan, vector, batch)
     assert {"multiply_entries", "contract_entries", "gather_entries"} <= audited
     assert ("turn_rows" in audited) == (worth == 1)
+
+
+def test_starts_that_are_added_up_in_parts() -> None:
+    device = AuditedDevice()
+    check_starts(lambda plan, dtype: VerifiedExecutable(plan, np.dtype(dtype), device), 40)
+    assert {"gather_starts", "sum_rows"} <= device.audited
 
 
 @pytest.mark.parametrize(("claim", "message"), [("reads", "is read, too"), ("writes", "is written, too")])

@@ -13,7 +13,15 @@ import networkx as nx
 import numpy as np
 import pytest
 from agreement import assert_agreement
-from device_checks import SHAPES, check_case, check_entries, check_network, check_single_steps, check_stretch
+from device_checks import (
+    SHAPES,
+    check_case,
+    check_entries,
+    check_network,
+    check_single_steps,
+    check_starts,
+    check_stretch,
+)
 from host_cuda import LAST_TO_FIRST, ORDERS, HostCudaDevice, build_cuda
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +39,7 @@ from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.persistent.device_limits import DEVICES, DeviceLimits
 from graphbptt.codegen.persistent.write_persistent import NO_PERSISTENT
 from graphbptt.codegen.schedules import entry_launches
+from graphbptt.codegen.schedules.edge_launches import ONCE
 from graphbptt.compiler import compile_network
 from graphbptt.declaration.cells.table import SHIPPED
 from graphbptt.ir.batch import Batch
@@ -146,6 +155,13 @@ def test_weights_kept_as_entries_of_many_units(
     assert "turn_rows" in [launch.kernel for launch in launches if isinstance(launch, Launch)]
     if kind is build_cuda:
         check_bits(plan, vector, batch)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("size", [1, ONCE, ONCE + 1, 40])
+def test_starts_of_small_batches_and_of_large_ones(size: int, order: int) -> None:
+    """Added up at once, and in parts."""
+    check_starts(partial(build_cuda, order=order), size)
 
 
 def test_noise_is_drawn_in_the_kernels() -> None:

@@ -41,14 +41,16 @@ START_STATES = FixedKernel(
 GATHER_STARTS = FixedKernel(
     "gather_starts",
     (
-        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const ptrdiff_t after",
-        "const ptrdiff_t steps", "const double *const carried", "const unsigned char *const started",
-        "const long long *const lengths", "const real *const delta", "const ptrdiff_t delta_stride", "real *const out",
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t history", "const ptrdiff_t before",
+        "const ptrdiff_t after", "const ptrdiff_t steps", "const double *const carried",
+        "const unsigned char *const started", "const long long *const lengths", "const real *const delta",
+        "const ptrdiff_t delta_stride", "real *const out",
     ),
     (
-        "const ptrdiff_t back = thread / columns, column = thread % columns;",
+        "const ptrdiff_t column = thread % columns, back = thread / columns % history;",
+        "const ptrdiff_t first = thread / columns / history, parts = threads / columns / history;",
         "double sum = 0;",
-        "for (ptrdiff_t example = 0; example < (carried[0] != 0 ? 0 : size); example++) {",
+        "for (ptrdiff_t example = first; example < (carried[0] != 0 ? 0 : size); example += parts) {",
         "    if (started && started[(back * size + example) * columns + column]) continue;",
         "    const ptrdiff_t end = before + (lengths ? lengths[example] : steps) + back;",
         "    if (back < before) sum += delta[((before - 1 - back) * size + example) * delta_stride + column];",
@@ -65,4 +67,5 @@ where derivatives are averaged."""
 START_KERNELS = (START_STATES, GATHER_STARTS)
 """The rows from which every example starts, (history, example, unit): from the initial state (history, unit), or as
 they are given; and the derivative by the initial state, from the rows around the steps: in front of step 1, and behind
-the last one of each sequence."""
+the last one of each sequence; in parts of every so manyth example, as many as there are threads for, one after the
+other."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import isqrt
 from typing import Any
 
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from graphbptt.codegen.launches.commands import THREADS, ArgumentValue, Launch, 
 from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
 from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.schedules.fixed_launches import sum_rows
 from graphbptt.codegen.schedules.place_arrays import (
     ARRIVED,
     COUNTS,
@@ -28,13 +30,22 @@ from graphbptt.codegen.schedules.place_arrays import (
 from graphbptt.ir.plan import InitialSite, LossSite
 
 __all__ = [
+    "ONCE",
     "apply_map",
+    "count_parts",
     "gather_starts",
     "launch_sum",
     "measure_loss",
+    "place_gathered",
     "place_map",
     "start_states",
 ]
+
+GATHERED = "gathered"
+"""Scratch: sums over parts of a batch."""
+
+ONCE = 16
+"""Examples that one thread adds up: to read more, one after the other, takes longer than a launch. An estimate."""
 
 
 def place_map(name: str, table: LinearMap, precision: Precision) -> list[DeviceArray]:
@@ -119,8 +130,25 @@ def start_states(places: Places, population: str) -> Launch:
     )
 
 
-def gather_starts(places: Places, site: InitialSite) -> Launch:
-    """The derivative by an initial state, from the rows around the steps."""
+def place_gathered(places: Places, sites: Iterable[InitialSite], precision: Precision) -> DeviceArray:
+    """Room for what parts of a batch add to the derivative by an initial state."""
+    sizes = (places.copy(initial_block(site.population)).size for site in sites)
+    size = count_parts(places.shape.size) * max(sizes, default=0)
+    return DeviceArray(GATHERED, "scratch", (size,), precision.name)
+
+
+def count_parts(examples: int) -> int:
+    """As many as each of them has examples, in which a batch is added up, if it is not small.
+
+    >>> count_parts(16), count_parts(17), count_parts(4096)
+    (1, 5, 64)
+    """
+    return isqrt(examples - 1) + 1 if examples > ONCE else 1
+
+
+def gather_starts(places: Places, site: InitialSite) -> Iterator[Launch]:
+    """The derivative by an initial state, from the rows around the steps: in two passes where the batch is large, over
+    some examples each and then over these sums."""
     buffer, shape = places.plan.buffer[site.delta.buffer], places.shape
     out = places.copy(initial_block(site.population), derivative=True)
     lengths, started = _find(places, "lengths"), _find(places, f"started:{site.population}")
@@ -129,13 +157,16 @@ def gather_starts(places: Places, site: InitialSite) -> Launch:
         places.steps(site.delta) if shape.ragged else None,
         places.behind(site.delta),
     )
-    return launch(
+    parts = count_parts(shape.size)
+    sums = out if parts == 1 else Region(GATHERED, 0, parts, out.size, out.size)
+    yield launch(
         GATHER_STARTS.signature,
-        out.size,
+        sums.size,
         reads=(places.whole(FLAGS), lengths, started, *around),
-        writes=(out,),
+        writes=(sums,),
         size=shape.size,
         columns=out.columns,
+        history=out.rows,
         before=buffer.before,
         after=buffer.after,
         steps=shape.steps,
@@ -144,8 +175,10 @@ def gather_starts(places: Places, site: InitialSite) -> Launch:
         lengths=lengths,
         delta=Address(buffer.name, site.delta.start),
         delta_stride=buffer.width,
-        out=out,
+        out=sums,
     )
+    if parts > 1:
+        yield sum_rows(sums, out)
 
 
 def measure_loss(places: Places, kernel: LossKernel, site: LossSite) -> Launch:

@@ -22,6 +22,7 @@ from graphbptt.codegen.schedules.edge_launches import (
     apply_map,
     gather_starts,
     measure_loss,
+    place_gathered,
     place_map,
     start_states,
 )
@@ -141,7 +142,7 @@ def _schedule_combining(
     plan: Plan, kernels: Kernels, precision: Precision, places: Places, sweeps: Part
 ) -> Part:
     """The derivatives of copies, some of which nothing may have computed: these are zero."""
-    gathered = [gather_starts(places, site) for site in plan.initials]
+    gathered = [command for site in plan.initials for command in gather_starts(places, site)]
     commands = [command for section in sweeps.sections for command in section.commands]
     written = [
         region for item in (*commands, *gathered) for region in item.writes if region.array == DERIVATIVES
@@ -151,7 +152,7 @@ def _schedule_combining(
     if not _find_written(written, kernels.copies.size)[first.sources].all():
         written = [places.whole(DERIVATIVES)]
         cleared = [Clear(written[0])]
-    arrays: list[DeviceArray] = []
+    arrays = [place_gathered(places, plan.initials, precision)]
     numbers, reads, launches = places.whole(DERIVATIVES), written, list[Command]()
     for number, table in enumerate((first, *others)):
         last = number == len(others)
