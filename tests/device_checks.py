@@ -35,6 +35,7 @@ __all__ = [
     "Build",
     "check_case",
     "check_entries",
+    "check_many_entries",
     "check_network",
     "check_noise",
     "check_single_steps",
@@ -122,17 +123,26 @@ def check_noise(build: Build) -> None:
 
 def check_entries(build: Build, delay: int) -> None:
     """Weights are kept as entries."""
+    check_sparse(build, delay, units=40, density=0.1, size=3)
+
+
+def check_many_entries(build: Build) -> None:
+    """So many that states are turned before they are multiplied, at each step and over all of them."""
+    check_sparse(build, 0, units=300, density=0.3, size=40)
+
+
+def check_sparse(build: Build, delay: int, units: int, density: float, size: int) -> None:
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
-    graph.add_node("h", units=40, activation="tanh", initial="learned")
+    graph.add_node("h", units=units, activation="tanh", initial="learned")
     graph.add_node("y", units=30)
-    sparse = {"sparse": {"density": 0.1}, "storage": "csr"}
+    sparse = {"sparse": {"density": density}, "storage": "csr"}
     graph.add_edge("h", "h", weight=sparse)
     graph.add_edge("h", "y", delay=delay, weight=sparse)
     plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
     assert plan.blocks
     executable = build(plan, np.float64)
     vector = draw_parameters(plan.network, plan.layout, 0, np.float64)
-    batch = bind_batch(plan.network, {"y": np.ones((3, 6, 30))}, 6, np.float64)
+    batch = bind_batch(plan.network, {"y": np.ones((size, 6, 30))}, 6, np.float64)
     assert_agreement(plan, executable, vector, batch)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from graphbptt.codegen.dialect import Dialect
 
-__all__ = ["WARP", "count_lanes", "emit_lanes", "lane_loop"]
+__all__ = ["WARP", "count_lanes", "emit_lanes", "join_lanes", "unit_loop"]
 
 WARP = 32
 """The lanes that a multiprocessor runs at once."""
@@ -40,10 +40,19 @@ def emit_lanes(dialect: Dialect) -> list[str]:
     return _LANES[dialect.name].splitlines()
 
 
-def lane_loop(width: int, lane: str = "j") -> str:
-    """The head of a loop over those of `width` units that are a lane's.
+def unit_loop(width: int, lanes: bool) -> str:
+    """The head of a loop over the units ``k`` of a row: all of them, or those of the lane ``j``.
 
-    >>> lane_loop(75)
+    >>> unit_loop(75, lanes=True)
     'for (ptrdiff_t k = j; k < 75; k += LANES)'
     """
-    return f"for (ptrdiff_t k = {lane}; k < {width}; k += LANES)"
+    return f"for (ptrdiff_t k = {'j' if lanes else 0}; k < {width}; {'k += LANES' if lanes else 'k++'})"
+
+
+def join_lanes(number: str, joined: str, lanes: bool) -> list[str]:
+    """Put what lanes have together, their own and that of an ``other`` one; a thread that has all has nothing to join.
+
+    >>> join_lanes("sum", "sum + other", lanes=True)
+    ['JOIN_LANES(sum, sum + other)']
+    """
+    return [f"JOIN_LANES({number}, {joined})"] if lanes else []

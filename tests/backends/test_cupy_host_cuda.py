@@ -17,6 +17,7 @@ from device_checks import (
     SHAPES,
     check_case,
     check_entries,
+    check_many_entries,
     check_network,
     check_single_steps,
     check_starts,
@@ -125,6 +126,11 @@ def test_single_steps_are_the_whole(case: Case) -> None:
 @pytest.mark.parametrize("delay", [0, 1])
 def test_weights_kept_as_entries(delay: int) -> None:
     check_entries(build_cuda, delay)
+
+
+@pytest.mark.parametrize("kind", [build, build_cuda])
+def test_many_weights_kept_as_entries(kind: Any) -> None:
+    check_many_entries(kind)
 
 
 @pytest.mark.parametrize("kind", [build, build_cuda])

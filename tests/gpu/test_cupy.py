@@ -14,9 +14,11 @@ from device_checks import (
     SHAPES,
     check_case,
     check_entries,
+    check_many_entries,
     check_network,
     check_noise,
     check_single_steps,
+    check_starts,
     check_stretch,
 )
 from hypothesis import given, settings
@@ -96,6 +98,15 @@ def test_noise_is_drawn_in_the_kernels() -> None:
 @pytest.mark.parametrize("delay", [0, 1])
 def test_weights_kept_as_entries(delay: int) -> None:
     check_entries(build, delay)
+
+
+def test_many_weights_kept_as_entries() -> None:
+    check_many_entries(build)
+
+
+@pytest.mark.parametrize("size", [16, 17, 1000])
+def test_starts_of_small_batches_and_of_large_ones(size: int) -> None:
+    check_starts(build, size)
 
 
 @NAMED

@@ -21,11 +21,10 @@ import numpy as np
 
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.kernels.sums import declare_sum, frame_sum
-from graphbptt.codegen.lanes import count_lanes, lane_loop
+from graphbptt.codegen.lanes import count_lanes, join_lanes, unit_loop
 from graphbptt.codegen.launches.commands import Signature
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import FLOAT64, Precision
-from graphbptt.codegen.rows.computes import column_loop
 from graphbptt.codegen.text import block
 from graphbptt.ir.expression import Leaf, Load
 from graphbptt.ir.losses import LossRule, resolve_loss
@@ -144,7 +143,7 @@ class _LossWriter:
 
     def write_labels(self) -> Iterator[str]:
         """All units of an example, which a thread has or lanes share."""
-        each = lane_loop(self.width) if self.lanes else column_loop(self.width, "k")
+        each = unit_loop(self.width, self.lanes)
         place = "row = thread / LANES, j = thread % LANES" if self.lanes else "row = thread"
         yield f"const ptrdiff_t {place};"
         yield "const real weight = weights[row];"
@@ -160,9 +159,9 @@ class _LossWriter:
         k = self._column("k")
         yield "real largest = -INFINITE, whole = 0;"
         yield f"{each} largest = real_maximum(largest, x[{k}]);"
-        yield from self._join("largest", "real_maximum(largest, other)")
+        yield from join_lanes("largest", "real_maximum(largest, other)", self.lanes)
         yield f"{each} whole += real_exp(x[{k}] - largest);"
-        yield from self._join("whole", "whole + other")
+        yield from join_lanes("whole", "whole + other", self.lanes)
         yield self._add(f"real_log(whole) + (largest - x[{self._column('wanted[row]')}])")
         yield FACTOR
         yield from self._write_slopes(each, f"real_exp(x[{k}] - largest) / whole", "1")
@@ -172,17 +171,13 @@ class _LossWriter:
         tiny = self.precision.literal(float(np.finfo(self.precision.name).tiny))
         yield "real whole = 0;"
         yield f"{each} whole += x[{self._column('k')}];"
-        yield from self._join("whole", "whole + other")
+        yield from join_lanes("whole", "whole + other", self.lanes)
         yield f"whole = whole > {tiny} ? whole : {tiny};"
         yield f"const real chosen = x[{self._column('wanted[row]')}];"
         yield f"const real right = chosen > {tiny} ? chosen : {tiny};"
         yield self._add("real_log(whole) - real_log(right)")
         yield FACTOR
         yield from self._write_slopes(each, "1 / whole", "(right == chosen ? 1 / right : 0)")
-
-    def _join(self, number: str, joined: str) -> Iterator[str]:
-        if self.lanes:
-            yield f"JOIN_LANES({number}, {joined})"
 
     def _add(self, loss: str) -> str:
         """The loss of a row counts once."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphbptt.codegen.lanes import WARP
-from graphbptt.codegen.persistent.costs import BANKS, ROUND, cost_launch, cost_round, count_items, itemsize
+from graphbptt.codegen.persistent.costs import CACHE, ROUND, cost_launch, cost_round, count_items, itemsize
 from graphbptt.codegen.persistent.device_limits import KIB, DeviceLimits
 from graphbptt.codegen.persistent.memory import ALIGNED, find_largest, lay_out_shared
 from graphbptt.codegen.persistent.products import choose_tile
@@ -140,7 +140,7 @@ def _cost_persistent(
     step = sum(
         cost_round(one, precision, limits, examples, threads, memory) for one in list_rounds(plan, sweep)
     )
-    load = ROUND + memory.staged * number / BANKS
+    load = ROUND + memory.staged * number / CACHE
     blocks = -(-size // examples)
     waves = -(-blocks // limits.multiprocessors)
     launched = steps * sum(

@@ -22,7 +22,7 @@ from graphbptt.ir.operations import Product
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_costs import count_flops
 
-__all__ = ["BANKS", "ROUND", "cost_items", "cost_launch", "cost_round", "count_items", "itemsize"]
+__all__ = ["CACHE", "ROUND", "cost_items", "cost_launch", "cost_round", "count_items", "itemsize"]
 
 LAUNCH = 3000
 """Clocks from one kernel of a recorded graph to the next, about 2 microseconds: an estimate."""
