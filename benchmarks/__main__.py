@@ -6,7 +6,8 @@ python -m benchmarks --contenders numpy,torch_loop       some of the contenders
 python -m benchmarks --workloads compile                 the compiler alone, and the C compiler
 python -m benchmarks --device gpu                        all of them on a GPU: results/gpu-<its name>.json and .md
 
-The exit code is 1 where generated C takes too long to write, to compile or to load.
+The exit code is 1 where generated C takes too long to write, to compile or to load, or a workload is not measured since
+contenders do not agree.
 """
 
 from __future__ import annotations
@@ -38,25 +39,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = find_missing() if manner.device == "gpu" else None
     if missing is not None:
         parser.error(f"no GPU can be used here: {missing}")
+    machine = describe_machine(manner.device)
+    complete = options.workloads is None and options.contenders is None
+    path = options.json or (RESULTS / f"{name_results(machine)}.json" if complete else None)
     measurements: list[Measurement] = []
-    for name in workloads:
-        if name in DEVICES[manner.device]:
-            workload = DEVICES[manner.device][name]
-            chosen = tuple(contender for contender in workload.contenders if contender in contenders)
+    failed = False
+    for name in (name for name in workloads if name in DEVICES[manner.device]):
+        workload = DEVICES[manner.device][name]
+        chosen = tuple(contender for contender in workload.contenders if contender in contenders)
+        try:
             measurement = measure_workload(workload, chosen, manner)
-            print(format_measurement(measurement, measurements), flush=True)
-            measurements.append(measurement)
+        except (ValueError, RuntimeError, OSError) as error:  # the others are worth measuring
+            print(f"## {name}: not measured: {error}", flush=True)
+            failed = True
+            continue
+        print(format_measurement(measurement, measurements), flush=True)
+        measurements.append(measurement)
+        if path is not None:  # all until now, lest a long run end before its end
+            write_results(path, machine, manner, measurements, [], [])
     compilation = time_compilation() if "compile" in workloads else []
     sources = time_sources() if "compile" in workloads else []
     if "compile" in workloads and not sources:
         print("No C compiler works here: no generated C was timed.")
-    machine = describe_machine(manner.device)
     print(format_results(machine, manner, (), compilation, sources))
-    complete = options.workloads is None and options.contenders is None
-    path = options.json or (RESULTS / f"{name_results(machine)}.json" if complete else None)
     if path is not None:
         write_results(path, machine, manner, measurements, compilation, sources)
-    return 1 if any(find_slow(sources).values()) else 0
+    return 1 if failed or any(find_slow(sources).values()) else 0
 
 
 def _write_parser() -> argparse.ArgumentParser:

@@ -1,33 +1,61 @@
-"""``python -m benchmarks.gpu --out FOLDER``: the tests and the benchmarks that need a GPU, in less than nine minutes.
+"""``python -m benchmarks.gpu --out FOLDER``: all that needs a GPU, in less than nine minutes.
 
-The folder gets tests.xml, tests.txt, benchmarks.txt, and the results as JSON and as a table. What is not done in time
-is stopped; the texts say how far it was. The exit code is 0 where all of it ended well.
+The folder gets what was said of each part as it goes on:
+
+    probe.txt           the machine, and small networks in every way that the backend knows (`benchmarks.probe`)
+    tests.txt, .xml     the tests of a GPU, several at once
+    sanitizer.txt       where something failed and there is a compute-sanitizer: what it says of the probe
+    benchmarks.txt      the workloads beside their peers, with why some are absent
+    gpu-NAME.json, .md  the results, after each workload those until then
+
+What is not done in time is stopped, with all that it has started; the texts say how far it was. No part stops those
+behind it. The exit code is 0 where all of them ended well.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.machine import describe_machine, name_results
 from graphbptt_cupy.presence import find_missing
 
-__all__ = ["main", "run_parts"]
+__all__ = ["main", "run_part"]
 
 ALL_SECONDS = 9 * 60 - 20
-TEST_SECONDS = 200
-"""At most so many of them for the tests."""
+PROBE_SECONDS, TEST_SECONDS, SANITIZER_SECONDS = 90, 150, 60
+"""At most so many of them for each part; what one leaves is for the benchmarks."""
 
-TESTS = ("-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider")
-BENCHMARKS = ("-m", "benchmarks", "--device", "gpu", "--rounds", "5", "--seconds", "2", "--patience", "25")
+LAST_WORDS = 5
+"""Seconds for one that is stopped."""
+
+STOPPED = 124
+"""The exit code of a part that is stopped, as that of ``timeout``."""
+
+PROBE = ("-m", "benchmarks.probe")
+TESTS = (
+    "-m", "pytest", "tests/gpu", "-m", "gpu", "-v", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60",
+)  # fmt: skip
+AT_ONCE = ("-n", "6", "--dist", "worksteal")
+"""Most of a test is the host's, which compiles."""
+BENCHMARKS = ("-m", "benchmarks", "--device", "gpu", "--rounds", "5", "--seconds", "2", "--patience", "30")
+SANITIZER = ("--tool", "memcheck", "--print-limit", "20")
+
+ENVIRONMENT = {"CUPY_DUMP_CUDA_SOURCE_ON_ERROR": "1", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+"""A kernel that NVRTC does not take is printed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run both parts, and return the exit code."""
+    """Run all parts, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu",
         description=__doc__,
@@ -39,43 +67,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing is not None:
         parser.error(f"no GPU can be used here: {missing}")
     folder.mkdir(parents=True, exist_ok=True)
+    return run_all(folder, time.monotonic() + ALL_SECONDS)
+
+
+def run_all(folder: Path, end: float) -> int:
+    """The parts in their order, until `end`, by the clock that never goes back."""
+
+    def run(name: str, seconds: float, *command: str) -> int:
+        return run_part(command, folder / f"{name}.txt", min(seconds, end - time.monotonic()))
+
+    python = sys.executable
+    probed = run("probe", PROBE_SECONDS, python, *PROBE)
+    at_once = AT_ONCE if find_spec("xdist") else ()
+    tested = run("tests", TEST_SECONDS, python, *TESTS, *at_once, f"--junitxml={folder / 'tests.xml'}")
+    sanitizer = shutil.which("compute-sanitizer")
+    if (probed or tested) and sanitizer is not None:
+        run("sanitizer", SANITIZER_SECONDS, sanitizer, *SANITIZER, python, *PROBE, "--first")
     results = folder / f"{name_results(describe_machine('gpu'))}.json"
-    return run_parts(
-        {
-            "tests": ((*TESTS, f"--junitxml={folder / 'tests.xml'}"), TEST_SECONDS),
-            "benchmarks": ((*BENCHMARKS, "--json", str(results)), ALL_SECONDS),
-        },
-        folder,
-    )
+    measured = run("benchmarks", ALL_SECONDS, python, *BENCHMARKS, "--json", str(results))
+    return probed or tested or measured
 
 
-def run_parts(parts: dict[str, tuple[tuple[str, ...], float]], folder: Path) -> int:
-    """Run Python with each part's arguments until so many seconds after the start; what it says goes to a file.
+def run_part(
+    command: Sequence[str], path: Path, seconds: float, environment: Mapping[str, str] = ENVIRONMENT
+) -> int:
+    """Run a command for at most so many seconds, with what it says in a file; return its exit code.
 
-    Returns the first exit code that is not 0, that of a part which is stopped being 124.
+    It has a session of its own, of which nothing is left: contenders are processes, too, stopped most of the time.
     """
-    start, first = time.monotonic(), 0
-    for name, (command, until) in parts.items():
-        with (folder / f"{name}.txt").open("w") as said:
-            left = until - (time.monotonic() - start)
-            try:
-                outcome = subprocess.run(
-                    [sys.executable, *command],
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    timeout=left,
-                    check=False,
-                )
-                code = outcome.returncode
-            except subprocess.TimeoutExpired:
-                said.write(f"\nstopped: {until:.0f} s after the start of all\n")
-                code = 124
-        print(
-            f"{name}: {'done' if code == 0 else f'exit code {code}'}, {time.monotonic() - start:.0f} s",
-            flush=True,
+    started = time.monotonic()
+    with path.open("w") as said:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            start_new_session=True,
         )
-        first = first or code
-    return first
+        try:
+            code = process.wait(max(1.0, seconds))
+        except subprocess.TimeoutExpired:
+            code = STOPPED
+            process.send_signal(signal.SIGINT)  # so that it says what it has done
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LAST_WORDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if code == STOPPED:
+            said.write(f"\nstopped after {seconds:.0f} s\n")
+    taken = time.monotonic() - started
+    print(f"{path.stem}: {'done' if code == 0 else f'exit code {code}'}, {taken:.0f} s", flush=True)
+    return code
 
 
 if __name__ == "__main__":

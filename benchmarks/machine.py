@@ -53,10 +53,10 @@ def name_results(machine: dict[str, str]) -> str:
 
 
 def _describe_gpu() -> dict[str, str]:
-    """The first GPU, as CuPy finds it."""
+    """The GPU that CuPy has chosen."""
     cupy = import_module("cupy")
     runtime = cupy.cuda.runtime
-    properties = runtime.getDeviceProperties(0)
+    properties = runtime.getDeviceProperties(runtime.getDevice())
     return {
         "gpu": properties["name"].decode(),
         "multiprocessors": str(properties["multiProcessorCount"]),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.registry import ALONE, Workload
 
-__all__ = ["Process", "explain_end"]
+__all__ = ["ABSENT", "Process", "explain_end"]
 
-CACHES = ("GRAPHBPTT_CACHE", "TORCHINDUCTOR_CACHE_DIR")
+CACHES = ("CUPY_CACHE_DIR", "GRAPHBPTT_CACHE", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 ON_DEVICE: dict[str, dict[str, str]] = {
     "cpu": {},
@@ -24,6 +24,11 @@ ON_DEVICE: dict[str, dict[str, str]] = {
 """On a GPU all keep to true single precision in NVIDIA's libraries, and none takes most of the memory in advance."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
+ANSWERING = 120.0
+"""The seconds that a contender may take for a round, and to end."""
+
+ABSENT = "No module named "
+
 RAISED = 1
 """The exit status of Python after an exception."""
 
@@ -31,7 +36,8 @@ RAISED = 1
 class Process:
     """A contender's process, ready and stopped; `patience` is how many seconds it may take to get ready.
 
-    Whatever is asked of it raises RuntimeError if it has ended or is not ready in time, which says why.
+    Whatever is asked of it raises RuntimeError if it has ended or is not ready in time, which says why; all that it
+    said itself goes to the standard error, unless it is that a library is not there.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class Process:
         self.process.send_signal(signal.SIGCONT)
         with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer to read either
             os.write(self.process.stdin.fileno(), f"{seconds}\n".encode())
-        answer = self._read()["seconds"]
+        answer = self._read(ANSWERING)["seconds"]
         self.process.send_signal(signal.SIGSTOP)
         return answer
 
@@ -75,7 +81,7 @@ class Process:
         assert self.process.stdin is not None
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
-        peak = self._read()["peak_mb"]
+        peak = self._read(ANSWERING)["peak_mb"]
         self.process.wait()
         return peak
 
@@ -83,7 +89,7 @@ class Process:
         with self.process:  # which closes its pipes
             self.process.kill()
 
-    def _read(self, patience: float | None = None) -> dict[str, float]:
+    def _read(self, patience: float) -> dict[str, float]:
         """The next answer."""
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], patience)
@@ -94,7 +100,11 @@ class Process:
         if not line:
             with self.process:
                 self.process.wait()
-            raise RuntimeError(explain_end(self.process.returncode, self.errors.read_text()))
+            said = self.errors.read_text()
+            reason = explain_end(self.process.returncode, said)
+            if not reason.startswith(ABSENT):
+                print(f"{self.errors.stem}:\n{said}", file=sys.stderr, flush=True)
+            raise RuntimeError(reason)
         answer: dict[str, float] = json.loads(line)
         return answer
 

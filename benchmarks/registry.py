@@ -37,6 +37,8 @@ __all__ = [
 
 OURS = {
     "cupy": "cupy",
+    "cupy_plain": "cupy",
+    "cupy_launched": "cupy",
     "native": "native",
     "native_alone": "native",
     "numpy": "numpy",
@@ -88,6 +90,9 @@ LOOPS = ("torch_loop", "torch_compile", "jax")
 ALL = ("native", "numpy", "torch", *LOOPS, "floor")
 LARGE = ("native", "native_alone", *ALL[1:])
 NO_MODULE = ("native", "numpy", *LOOPS, "floor")
+
+WAYS = {"cupy_plain": {"captured": False}, "cupy_launched": {"persistent": False}}
+"""The cupy backend without its graphs, and with a launch for every step of a scan."""
 
 PEER = "the fastest peer"
 AIM, HALF = (Aim("native", PEER, limit) for limit in (1.0, 0.5))
@@ -154,9 +159,10 @@ def _list_gpu_workloads() -> Iterator[Workload]:
         elif not name.endswith("_by_hand"):
             module = ("torch",) if "torch" in workload.contenders else ()
             own = aims if name in CUSTOM else ()
-            yield replace(workload, contenders=("cupy", *module, *ON_GPU), aims=own)
+            yield replace(workload, contenders=("cupy", *WAYS, *module, *ON_GPU), aims=own)
     long = Sizes(128, 512, 64, 256)
-    yield Workload("lstm_long", Lstm(), long, ("cupy", "torch", *ON_GPU), (Aim("cupy", "torch", 1.5),))
+    contenders = ("cupy", *WAYS, "torch", *ON_GPU)
+    yield Workload("lstm_long", Lstm(), long, contenders, (Aim("cupy", "torch", 1.5),))
 
 
 DEVICES = {"cpu": WORKLOADS, "gpu": {workload.name: workload for workload in _list_gpu_workloads()}}
@@ -174,6 +180,8 @@ def find_contender(
         Its library is not installed.
     """
     step = workload.timed == "step"
+    if name in WAYS:
+        return partial(_load("cupy_ways", "CupyWay"), **WAYS[name])
     if name in OURS:
         return partial(_load("compiled", "CompiledStep" if step else "Compiled"), backend=OURS[name])
     if name in ("torch_loop", "torch_compile"):

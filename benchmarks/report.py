@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import SLOW, SLOW_ROUNDS, Manner, Measurement
+from benchmarks.process import ABSENT
 from benchmarks.registry import ALONE, OURS, PEER
 from benchmarks.sources import SourceTiming, describe_sources, format_sources
 
@@ -33,9 +34,9 @@ ON_GPU = """\
 On a GPU all keep to true single precision, libraries of NVIDIA's by NVIDIA_TF32_OVERRIDE=0. PyTorch is timed by events
 on its stream; its loss and gradients stay on the GPU. JAX and ours are timed by the host's clock, each call to its end;
 ours includes that data go up, and loss and gradient come down. Contenders get ready all at once. Peak is the host's
-memory. torch is cuDNN's layer, torch_graph the eager loop and its derivatives in one CUDA graph."""
+memory. torch is cuDNN's layer, torch_graph the eager loop and its derivatives in one CUDA graph. cupy_plain is ours
+without graphs, cupy_launched ours with launches for every step, where cupy may have one for all."""
 
-ABSENT = "No module named "
 REMEDY = 'To measure them too: pip install ".[peers]".'
 
 

@@ -42,6 +42,8 @@ class HostCupy:
     were copied to or from.
     """
 
+    __version__ = "14.2.0"
+
     def __init__(self, memory: int = 2**40, shared: int = 227 * 1024, failing: str | None = None) -> None:
         self.memory, self.failing = memory, failing
         self.arrays: list[weakref.ref[np.ndarray]] = []
@@ -61,7 +63,13 @@ class HostCupy:
             Event=partial(HostEvent, self),
             Device=partial(HostDeviceNumber, self),
             alloc_pinned_memory=self._pin,
+            nvrtc=SimpleNamespace(getVersion=lambda: (13, 2)),
+            cublas=None,
             runtime=SimpleNamespace(
+                driverGetVersion=lambda: 13000,
+                runtimeGetVersion=lambda: 13020,
+                getDeviceCount=lambda: FIRST_DEVICE + 2,
+                getDevice=lambda: self.device,
                 getDeviceProperties={FIRST_DEVICE: properties}.__getitem__,
                 memcpyHostToDevice=HOST_TO_DEVICE,
                 memcpyDeviceToHost=DEVICE_TO_HOST,

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from graphbptt.codegen.dialect import CUDA, Dialect
 from graphbptt.codegen.launches.commands import ArgumentValue, Launch, Multiply
 from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
-from graphbptt.codegen.persistent.device_limits import describe_device
+from graphbptt.codegen.persistent.device_limits import DeviceLimits, describe_device
 from graphbptt.errors import CompilerError, DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
 from graphbptt_cupy.capture import Repetition
@@ -52,7 +52,9 @@ class GpuDevice:
         with _speak_for(cupy.cuda):
             self._stream, self._copying = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
         with self._ours():
-            self.limits = describe_device(cupy.cuda.runtime.getDeviceProperties(self._device.id))
+            self.limits: DeviceLimits | None = describe_device(
+                cupy.cuda.runtime.getDeviceProperties(self._device.id)
+            )
             size = measure_workspace(int(self._device.compute_capability[:-1]))
             self._workspace = cupy.empty(size, np.uint8)
             pointer = self._workspace.data.ptr

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from host_cupy import HostCupy
 
 from benchmarks import __main__ as command
-from benchmarks import gpu
+from benchmarks import gpu, probe
 from benchmarks.clocks import EventClock, HostClock, find_clock
 from benchmarks.registry import DEVICES, draw_problem, find_contender
 from benchmarks.worker import _time_calls
@@ -46,17 +50,111 @@ def test_without_a_gpu_both_commands_say_what_is_missing(
     assert not list(tmp_path.iterdir())
 
 
-def test_parts_run_one_after_the_other_until_their_time_is_up(tmp_path: Path) -> None:
-    parts = {
-        "fails": (("-c", "print('said'); raise SystemExit(3)"), 30.0),
-        "stays": (("-c", "import time; print('begun', flush=True); time.sleep(60)"), 2.0),
-        "ends": (("-c", "print('last')"), 30.0),
-    }
-    assert gpu.run_parts(parts, tmp_path) == 3
-    said = {name: (tmp_path / f"{name}.txt").read_text() for name in parts}
-    assert said["fails"] == "said\n"
-    assert said["ends"] == "last\n"
-    assert said["stays"].endswith("stopped: 2 s after the start of all\n")
+@pytest.mark.parametrize(
+    ("text", "seconds", "code", "said"),
+    [
+        ("print('said'); raise SystemExit(3)", 30.0, 3, "said\n"),
+        ("import os; print(os.environ['CUPY_DUMP_CUDA_SOURCE_ON_ERROR'])", 30.0, 0, "1\n"),
+    ],
+)
+def test_what_a_part_says_is_kept(text: str, seconds: float, code: int, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "part.txt"
+    assert gpu.run_part([sys.executable, "-c", text], path, seconds) == code
+    assert path.read_text() == said
+
+
+STAYING = """
+import os, signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+os.kill(child.pid, signal.SIGSTOP)
+print(child.pid, flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("so far")
+"""
+
+
+def test_a_part_whose_time_is_up_says_how_far_it_was_and_leaves_nothing(tmp_path: Path) -> None:
+    """Contenders are processes of processes, and stopped."""
+    path = tmp_path / "part.txt"
+    assert gpu.run_part([sys.executable, "-c", STAYING], path, 2.0) == gpu.STOPPED
+    child, *lines = path.read_text().splitlines()
+    assert lines == ["so far", "", "stopped after 2 s"]
+    for _ in range(100):
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("its child is still there")
+
+
+@pytest.mark.parametrize("tested", [0, 1])
+def test_no_part_stops_those_behind_it(tested: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sanitizer says is wanted where something failed, and the benchmarks are so in any case."""
+    parts: dict[str, float] = {}
+
+    def run_part(command: Sequence[str], path: Path, seconds: float) -> int:
+        assert command[0] in (sys.executable, "/bin/compute-sanitizer")
+        parts[path.name] = seconds
+        return tested if path.stem == "tests" else 0
+
+    monkeypatch.setattr(gpu, "run_part", run_part)
+    monkeypatch.setattr(gpu, "describe_machine", lambda device: {device: "NVIDIA H200"})
+    monkeypatch.setattr(gpu.shutil, "which", lambda name: f"/bin/{name}")
+    assert gpu.run_all(tmp_path, time.monotonic() + 100) == tested
+    wanted = ["probe.txt", "tests.txt", *(["sanitizer.txt"] if tested else []), "benchmarks.txt"]
+    assert list(parts) == wanted
+    assert all(seconds <= 100 for seconds in parts.values())
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> HostCupy:
+    """A CuPy in the host's memory, which any import finds; of all networks the smallest is probed."""
+    host = HostCupy()
+    monkeypatch.setitem(sys.modules, "cupy", host)
+    monkeypatch.setattr("graphbptt_cupy.gpu.open_cublas", HostCupy.open_cublas)
+    monkeypatch.setattr(probe, "NETWORKS", ("tiny",))
+    monkeypatch.setattr(probe, "_describe", lambda: iter(["described"]))
+    return host
+
+
+@pytest.mark.usefixtures("host")
+def test_the_probe_tries_all_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    assert probe.main([]) == 0
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == ("described", "0 failed")
+    assert [line.split(":")[0] for line in lines] == [
+        f"tiny, {dtype}, {way}" for dtype in ("float32", "float64") for way in probe.WAYS
+    ]
+
+
+def test_the_probe_names_the_kernel_that_fails(host: HostCupy, capsys: pytest.CaptureFixture[str]) -> None:
+    """And goes on with what does not run it."""
+    host.failing = "fill_history"
+    assert probe.main(["--first"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("FAILED\nTraceback") == 2
+    assert re.search(r"DeviceError: kernel fill_history, 1 blocks of 256, .*: cudaErrorLaunchFailure", said)
+    assert said.endswith("2 failed\n")
+
+
+@pytest.mark.usefixtures("host")
+def test_the_probe_says_what_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(probe, "TOLERANCE", {"float32": 1e-12})
+    assert probe.main(["--first"]) == 1
+    assert "recurrent by " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("host")
+def test_the_probe_describes_what_it_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "cupy", HostCupy())
+    lines = list(probe._describe())
+    assert f"numpy: {np.__version__}" in lines
+    assert "device: host" in lines
 
 
 def test_work_on_a_gpu_is_timed_by_events() -> None:
