@@ -47,7 +47,11 @@ def undisturbed() -> Iterator[None]:
 
 
 class Repetition:
-    """Calls that start work on a stream, which is the current one whenever they are made."""
+    """Calls that start work on a stream, which is the current one whenever they are made.
+
+    They are let go once they are recorded. Graphs keep nothing of what they work with: whoever launches them holds the
+    memory, the compiled kernels and the device.
+    """
 
     def __init__(self, calls: Sequence[Call], stream: Any, most: int = MOST_NODES) -> None:
         self._stretches = [calls[first : first + most] for first in range(0, len(calls), most)]
@@ -59,6 +63,8 @@ class Repetition:
     def __call__(self) -> None:
         if self._made and not self._graphs and self._tries < MOST_TRIES:
             self._graphs = self._record_all()
+            if self._graphs:
+                self._stretches.clear()
         for graph in self._graphs:
             graph.launch(self._stream)
         if not self._graphs:

@@ -22,6 +22,9 @@ class Program:
 
     `modules` have the kernels by name. `twin` finds the flat array of the host for one that is copied from there or to
     it, by its name. `shared` is the memory that plans for all shapes of batches have in common.
+
+    It holds all memory, the modules and the device as long as it lives: what is recorded refers to these by address, and
+    keeps none of them.
     """
 
     def __init__(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -71,6 +73,24 @@ def test_long_sequences_are_several_graphs(cupy: HostCupy) -> None:
         stream.synchronize()
     assert done == [*range(7)] * 3
     assert cupy.counts == {"launch": 7, "graph": 6, "wait": 1}
+
+
+def test_calls_are_let_go_when_they_are_recorded(cupy: HostCupy) -> None:
+    """Thousands of them, with all their arguments, are of no use beside the graphs."""
+    stream = cupy.cuda.Stream(non_blocking=True)
+    done: list[int] = []
+    calls = [partial(cupy.start, "launch", partial(done.append, number)) for number in range(7)]
+    alive = [weakref.ref(call) for call in calls]
+    repetition = Repetition(calls, stream, most=3)
+    del calls
+    with stream:
+        repetition()
+        assert all(call() for call in alive)
+        repetition()
+        assert not any(call() for call in alive)
+        repetition()
+        stream.synchronize()
+    assert done == [*range(7)] * 3
 
 
 def test_a_stream_is_not_left_captured(cupy: HostCupy) -> None:
