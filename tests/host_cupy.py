@@ -322,6 +322,9 @@ class HostArray:
     def __getitem__(self, part: slice) -> HostArray:
         return HostArray(self.cupy, self.memory[part], self.device)
 
+    def view(self, dtype: str) -> HostArray:
+        return HostArray(self.cupy, self.memory.view(dtype), self.device)
+
 
 class HostKernel:
     """What is started by grid and block, which have enough threads, but no block too many."""

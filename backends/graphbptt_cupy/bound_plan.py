@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from graphbptt.backend import Outcome
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, SectionName
+from graphbptt.codegen.schedules.schedule_update import REPORTED
 from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt_cupy.device import Module
 from graphbptt_cupy.program import Program
 from graphbptt_cupy.space import HostSpace
 from graphbptt_numpy.bound_plan import BoundPlan
-from graphbptt_numpy.boundary import draw_states_noise, hold_clamps, mark_padding
+from graphbptt_numpy.boundary import draw_states_noise, mark_padding
 
 __all__ = ["DevicePlan"]
 
@@ -45,9 +46,9 @@ class DevicePlan(BoundPlan):
         shared: dict[str, Any],
         moves: bool = False,
     ) -> None:
+        space.place_fields(launches)
         super().__init__(plan, space, lambda *_: _Elsewhere())
         self._host, self._moves = space, moves
-        space.place_fields(launches)
         self._program = Program(launches, modules, space.device, space.twin, shared)
         self._fetched = False
         self._begin: tuple[SectionName, ...] = ("upload",)
@@ -81,11 +82,9 @@ class DevicePlan(BoundPlan):
         yield partial(self._host.take_lengths, batch)
         if self._moves:
             yield self._host.take_rows
-        for name in self._host.held:
-            yield partial(hold_clamps, self._plan, self._host, batch, name)
-        for stage in self._plan.stages:
-            if stage.mode == "given":
-                yield from self._given[stage.populations[0]](batch)
+        if "carry" in self._begin:
+            yield self._host.give_starts
+        yield partial(self._host.take_given, batch)
 
     def _run(self, *sections: SectionName) -> None:
         self._program.run(*sections)
@@ -116,8 +115,8 @@ class DevicePlan(BoundPlan):
         """Go on from the parameters that are there, and leave them updated."""
         self._take(batch)
         self._take_divisors(batch)
-        self._run(*self._begin, *MEASURING, *DERIVING, "update", "report", "outcome")
-        norm, left = self._host.report
+        self._run(*self._begin, *MEASURING, *DERIVING, "update", "outcome")
+        norm, left = self._host.fields[REPORTED]
         penalty = float(self._host.penalties.sum())
         return Outcome(self._host.losses.copy(), penalty, float(norm), finite=not left)
 
@@ -134,7 +133,7 @@ class DevicePlan(BoundPlan):
 
     def _take_divisors(self, batch: Batch) -> None:
         """What derivatives of copies are divided by, where they are averaged."""
-        divisors = self._host.divisors
+        divisors = self._host.fields.get("divisors")
         if divisors is None:
             return
         divisors.fill(1)

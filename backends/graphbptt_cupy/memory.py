@@ -11,7 +11,7 @@ from graphbptt.errors import DataError, Problem
 __all__ = ["explain_memory", "find_fitting"]
 
 BY_BATCH: tuple[ArrayKind, ...] = ("field", "initial", "buffer", "scratch")
-"""Arrays whose size grows with a batch; all others are as large for every one."""
+"""Arrays whose size grows with a batch; all others are as large for every one. An arena is what its arrays are."""
 
 
 def find_fitting(arrays: Iterable[DeviceArray], free: int) -> float:
@@ -25,7 +25,7 @@ def find_fitting(arrays: Iterable[DeviceArray], free: int) -> float:
     for array in arrays:
         if array.kind in BY_BATCH:
             growing += array.bytes
-        else:
+        elif array.kind != "arena":
             fixed += array.bytes
     return min(1.0, max(0, free - fixed) / max(1, growing))
 

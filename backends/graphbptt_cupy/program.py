@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply
+from graphbptt.codegen.launches.device_arrays import SHARED, DeviceArray
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, SectionName
 from graphbptt.codegen.launches.order_copies import order_copies
 from graphbptt.codegen.schedules.fixed_launches import clear_rows
 from graphbptt_cupy.device import Array, Call, Device, Module
 
 __all__ = ["Program"]
-
-SHARED = ("constant", "parameter", "kept")
-"""Kinds of arrays that do not depend on the shape of batches."""
 
 
 class Program:
@@ -23,8 +21,8 @@ class Program:
     `modules` have the kernels by name. `twin` finds the flat array of the host for one that is copied from there or to
     it, by its name. `shared` is the memory that plans for all shapes of batches have in common.
 
-    It holds all memory, the modules and the device as long as it lives: what is recorded refers to these by address, and
-    keeps none of them.
+    It holds all memory, the modules and the device as long as it lives: what is recorded refers to these by address,
+    and keeps none of them.
     """
 
     def __init__(
@@ -39,13 +37,19 @@ class Program:
         for array in plan.arrays:
             if array.kind in SHARED and array.name not in shared:
                 shared[array.name] = device.allocate(array)
-        self._memory = {
-            array.name: shared[array.name] if array.kind in SHARED else device.allocate(array)
-            for array in plan.arrays
-        }
+        self._memory: dict[str, Any] = {}
+        for array in plan.arrays:
+            self._memory[array.name] = shared[array.name] if array.kind in SHARED else self._take(array)
         self._bound: dict[tuple[SectionName, ...], list[Call]] = {}
         self._runs: dict[tuple[SectionName, ...], list[Call]] = {}
         self.bytes = plan.bytes
+
+    def _take(self, array: DeviceArray) -> Any:
+        """Memory of its own, or a part of an arena's, which was taken before."""
+        if array.within is None:
+            return self._device.allocate(array)
+        start = array.within.offset
+        return self._memory[array.within.array][start : start + array.bytes].view(array.dtype)
 
     def run(self, *sections: SectionName) -> None:
         """Do what stands in some sections, and wait until it is done."""

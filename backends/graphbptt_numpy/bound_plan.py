@@ -55,13 +55,16 @@ class BoundPlan:
         self._space = space
         self._tape = tape
         self._forward = [tape(space, index, False) for index in range(len(plan.stages))]
-        self._given = {
-            name: bind_given(plan, space, name)
-            for stage in plan.stages
-            for name in (stage.populations if stage.mode == "given" else ())
-        }
         self._tapes = list(self._forward)
         self._copies = CopyCounts(plan.network)
+
+    @cached_property
+    def _given(self) -> dict[str, Callable[[Batch], Iterator[Callable[[], None]]]]:
+        return {
+            name: bind_given(self._plan, self._space, name)
+            for stage in self._plan.stages
+            for name in (stage.populations if stage.mode == "given" else ())
+        }
 
     @cached_property
     def _changing(self) -> list[Population]:

@@ -57,25 +57,19 @@ class Workspace:
         self.steps = steps
         self.size = size
         self.dtype = dtype
-        self.padded = self.exchange(steps, size, dtype=bool) if ragged else None
         self.parameters = self.exchange(plan.layout.size)
         self.vector = self.allocate(plan.vector_width)
         self.vector_gradient = self.allocate(plan.vector_width)
         self.matrices = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
         self.matrix_gradients = {matrix.name: self._matrix(matrix) for matrix in plan.matrices}
         self.blocks = {block.name: place_block(block, self.allocate) for block in plan.blocks}
-        self.initial = {p.name: self.exchange(p.history, size, p.units) for p in plan.network.populations}
         self.initial_gradients = {
             site.population: self.allocate(plan.network.population[site.population].history, site.delta.width)
             for site in plan.initials
         }
         self.overwritten = False
         self.gradient = self.exchange(plan.layout.free)
-        clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
-        held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
-        self.held = {p.population: self.exchange(steps, size, p.state.width, dtype=bool) for p in held}
-        self.holds = {p.population: self.exchange(steps, size, p.state.width) for p in held}
-        self.noise = {p.name: self._noise(p.units) for p in plan.network.noisy}
+        self._place_data(ragged)
         self._same = find_same(plan)
         self._passing = find_passing(plan)
         self._block_lengths = [
@@ -89,6 +83,17 @@ class Workspace:
         self._rows: dict[RowValue, Array] = {}
         self._numbers: dict[tuple[float, tuple[int, ...]], Array] = {}
 
+    def _place_data(self, ragged: bool) -> None:
+        """Memory for what batches bring."""
+        plan, steps, size = self.plan, self.steps, self.size
+        self.padded = self.allocate(steps, size, dtype=bool) if ragged else None
+        self.initial = {p.name: self.allocate(p.history, size, p.units) for p in plan.network.populations}
+        clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
+        held = [p for p in plan.placements if p.restrained and (ragged or p.population in clamped)]
+        self.held = {p.population: self.allocate(steps, size, p.state.width, dtype=bool) for p in held}
+        self.holds = {p.population: self.allocate(steps, size, p.state.width) for p in held}
+        self.noise = {p.name: self.allocate(steps, size, p.units) for p in plan.network.noisy}
+
     def allocate(self, *shape: int, dtype: npt.DTypeLike | None = None) -> Array:
         """Zeros that start on a cache line, which matrix products of small matrices prefer."""
         kind = self.dtype if dtype is None else np.dtype(dtype)
@@ -99,12 +104,8 @@ class Workspace:
         return raw[start : start + size].view(kind).reshape(shape)
 
     def exchange(self, *shape: int, dtype: npt.DTypeLike | None = None) -> Array:
-        """Zeros for what a batch brings and what is taken from it: all that travels where another device computes."""
+        """Zeros for parameters, states and derivatives: all of it that travels where another device computes."""
         return self.allocate(*shape, dtype=dtype)
-
-    def _noise(self, units: int) -> Array:
-        """Memory for the noise of a population."""
-        return self.allocate(self.steps, self.size, units)
 
     def _matrix(self, matrix: Matrix) -> Array:
         """Memory for packed weights: (lanes, rows, columns), as many lanes as the net inputs they lead to."""

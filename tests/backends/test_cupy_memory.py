@@ -73,5 +73,5 @@ def test_all_that_is_pinned_is_copied(cupy: HostCupy, network: Callable[[], Fold
     updater.fetch(*(np.empty(plan.layout.free, SINGLE) for _ in range(3)))
     executable.run(vector, batch)
     pins = [pin for pin in (reference() for reference in cupy.pins) if pin is not None]
-    assert len(pins) > 10
+    assert len(pins) > 5
     assert [pin.nbytes for pin in pins if id(pin) not in cupy.copied] == []

@@ -28,13 +28,12 @@ APPLY_MAP = FixedKernel(
 START_STATES = FixedKernel(
     "start_states",
     (
-        "const ptrdiff_t size", "const ptrdiff_t columns", "const double *const carried", "const real *const initial",
-        "const unsigned char *const started", "const real *const starts", "real *const out",
+        "const ptrdiff_t columns", "const double *const carried", "const int *const sources",
+        "const real *const copies", "const unsigned char *const started", "const real *const starts", "real *const out",
     ),
     (
-        "const ptrdiff_t back = thread / columns / size, column = thread % columns;",
         "const int given = carried[0] != 0 || (started && started[thread]);",
-        "out[thread] = given ? starts[thread] : initial[back * columns + column];",
+        "out[thread] = given ? starts[thread] : copies[sources[thread % columns]];",
     ),
 )  # fmt: skip
 
@@ -43,7 +42,8 @@ GATHER_STARTS = FixedKernel(
     (
         "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t history", "const ptrdiff_t before",
         "const ptrdiff_t after", "const ptrdiff_t steps", "const double *const carried",
-        "const unsigned char *const started", "const long long *const lengths", "const real *const delta",
+        "const unsigned char *const started", "const ptrdiff_t started_stride", "const long long *const lengths",
+        "const real *const delta",
         "const ptrdiff_t delta_stride", "real *const out",
     ),
     (
@@ -51,7 +51,7 @@ GATHER_STARTS = FixedKernel(
         "const ptrdiff_t first = thread / columns / history, parts = threads / columns / history;",
         "double sum = 0;",
         "for (ptrdiff_t example = first; example < (carried[0] != 0 ? 0 : size); example += parts) {",
-        "    if (started && started[(back * size + example) * columns + column]) continue;",
+        "    if (started && started[example * started_stride + back * columns + column]) continue;",
         "    const ptrdiff_t end = before + (lengths ? lengths[example] : steps) + back;",
         "    if (back < before) sum += delta[((before - 1 - back) * size + example) * delta_stride + column];",
         "    if (back < after) sum += delta[(end * size + example) * delta_stride + column];",
@@ -65,7 +65,7 @@ COPY_KERNELS = (APPLY_MAP,)
 where derivatives are averaged."""
 
 START_KERNELS = (START_STATES, GATHER_STARTS)
-"""The rows from which every example starts, (history, example, unit): from the initial state (history, unit), or as
-they are given; and the derivative by the initial state, from the rows around the steps: in front of step 1, and behind
-the last one of each sequence; in parts of every so manyth example, as many as there are threads for, one after the
-other."""
+"""The rows from which every example starts, those of all populations side by side: copies of the initial states, or as
+they are given; and the derivative by an initial state (history, unit), from the rows around the steps: in front of step
+1, and behind the last one of each sequence; in parts of every so manyth example, as many as there are threads for, one
+after the other."""

@@ -2,7 +2,8 @@
 sums over rows, zeros, and what stands around the steps of a sequence.
 
 A thread makes one number of the result; that of a derivative by an entry is shared by the lanes of a warp, of which
-each takes every so manyth row (`graphbptt.codegen.lanes`).
+each takes every so manyth row (`graphbptt.codegen.lanes`). Where populations side by side in a buffer are filled at
+once, a table of `ENTRY` numbers a column says what each is filled with.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from graphbptt.codegen.launches.commands import COUNT, Signature
 
 __all__ = [
+    "CLEAR_PADDING",
     "CLEAR_ROWS",
     "CONTRACT_ENTRIES",
+    "COPY_ROWS",
     "EDGE_KERNELS",
+    "ENTRY",
     "ENTRY_KERNELS",
     "FILL_HISTORY",
     "FILL_PADDING",
@@ -25,6 +29,10 @@ __all__ = [
     "TURN_ROWS",
     "FixedKernel",
 ]
+
+ENTRY = 4
+"""Of a table: a column of the result; the first of the numbers that it is filled with, among those of an example; how
+much further the next of them lies, and how many they are: those of a population's initial rows."""
 
 
 SECTOR = 8
@@ -102,30 +110,53 @@ GATHER_ENTRIES = FixedKernel(
 FILL_HISTORY = FixedKernel(
     "fill_history",
     (
-        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const ptrdiff_t history",
-        "const real *const initial", "real *const out", "const ptrdiff_t out_stride",
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t before", "const int *const table",
+        "const real *const initial", "const ptrdiff_t initial_stride", "real *const out", "const ptrdiff_t out_stride",
     ),
     (
-        "const ptrdiff_t row = thread / columns, column = thread % columns, example = row % size;",
-        "const ptrdiff_t back = before - 1 - row / size, kept = back < history ? back : history - 1;",
-        "out[row * out_stride + column] = initial[(kept * size + example) * columns + column];",
+        "const ptrdiff_t row = thread / columns, example = row % size, back = before - 1 - row / size;",
+        "const int *const entry = table + thread % columns * 4;",
+        "const ptrdiff_t kept = back < entry[3] ? back : entry[3] - 1;",
+        "out[row * out_stride + entry[0]] = initial[example * initial_stride + entry[1] + kept * entry[2]];",
     ),
 )  # fmt: skip
 
 FILL_PADDING = FixedKernel(
     "fill_padding",
     (
-        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t first", "const ptrdiff_t history",
-        "const long long *const lengths", "const real *const initial", "real *const out",
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const ptrdiff_t first", "const long long *const lengths",
+        "const int *const table", "const real *const initial", "const ptrdiff_t initial_stride", "real *const out",
         "const ptrdiff_t out_stride",
     ),
     (
-        "const ptrdiff_t row = thread / columns, column = thread % columns, example = row % size;",
+        "const ptrdiff_t row = thread / columns, example = row % size;",
         "const ptrdiff_t beyond = first + row / size - (lengths ? lengths[example] : 0);",
-        "const ptrdiff_t kept = beyond < history ? beyond : history - 1;",
-        "if (beyond >= 0)",
-        "    out[row * out_stride + column] = initial ? initial[(kept * size + example) * columns + column] : 0;",
+        "if (beyond >= 0) {",
+        "    const int *const entry = table + thread % columns * 4;",
+        "    const ptrdiff_t kept = beyond < entry[3] ? beyond : entry[3] - 1;",
+        "    out[row * out_stride + entry[0]] = initial[example * initial_stride + entry[1] + kept * entry[2]];",
+        "}",
     ),
+)  # fmt: skip
+
+CLEAR_PADDING = FixedKernel(
+    "clear_padding",
+    (
+        "const ptrdiff_t size", "const ptrdiff_t columns", "const long long *const lengths", "real *const out",
+        "const ptrdiff_t out_stride",
+    ),
+    (
+        "const ptrdiff_t row = thread / columns, column = thread % columns;",
+        "if (row / size >= lengths[row % size]) out[row * out_stride + column] = 0;",
+    ),
+)  # fmt: skip
+
+COPY_ROWS = FixedKernel(
+    "copy_rows",
+    (
+        "const ptrdiff_t columns", "const real *const source", "real *const out", "const ptrdiff_t out_stride",
+    ),
+    ("out[thread / columns * out_stride + thread % columns] = source[thread];",),
 )  # fmt: skip
 
 SUM_ROWS = FixedKernel(
@@ -152,7 +183,7 @@ ENTRY_KERNELS = (TURN_ROWS, MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
 """Of plans with such weights; their values are gathered in the order of columns, too, in which products read them.
 States and deltas lie in rows that are so many numbers `stride` apart, their units a `step`: they may be turned."""
 
-EDGE_KERNELS = (FILL_HISTORY, FILL_PADDING, SUM_ROWS, CLEAR_ROWS)
+EDGE_KERNELS = (FILL_HISTORY, FILL_PADDING, CLEAR_PADDING, COPY_ROWS, SUM_ROWS, CLEAR_ROWS)
 """Of all plans. The rows before step 1 hold what sequences start from, the latest last; behind the end of a sequence,
 from row `first` on counted from there, its states are those it starts from, and net inputs are 0. Sums over many rows
 are made in two passes, of some rows each and then of these, always in the same order."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply, Signature
 from graphbptt.codegen.launches.device_arrays import Address, DeviceArray
+from graphbptt.codegen.launches.join_copies import join_copies
 from graphbptt.codegen.launches.launch_plan import SECTIONS, LaunchPlan, LaunchShape, Section, SectionName
 from graphbptt.codegen.precision import Precision
 
@@ -27,7 +28,8 @@ class Part:
 def assemble(
     precision: Precision, shape: LaunchShape, signatures: Iterable[Signature], parts: Iterable[Part]
 ) -> LaunchPlan:
-    """The plan of all parts. Arrays that no command names, and commands that do nothing, are left out."""
+    """The plan of all parts, with as few copies as `join_copies` makes them. Arrays that no command names, and commands
+    that do nothing, are left out."""
     parts = tuple(parts)
     sections = tuple(
         Section(name, tuple(command for command in _find_commands(parts, name) if _does_something(command)))
@@ -39,7 +41,7 @@ def assemble(
         command.kernel for section in sections for command in section.commands if isinstance(command, Launch)
     }
     kept = tuple(signature for signature in signatures if signature.kernel in called)
-    return LaunchPlan(precision, shape, arrays, kept, sections)
+    return join_copies(LaunchPlan(precision, shape, arrays, kept, sections))
 
 
 def _find_commands(parts: Iterable[Part], name: SectionName) -> Iterator[Command]:

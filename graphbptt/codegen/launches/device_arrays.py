@@ -1,7 +1,8 @@
 """The memory of a device that a launch plan works on.
 
-array    := DeviceArray(name, kind, shape, dtype, values)       memory that lives as long as the plan
+array    := DeviceArray(name, kind, shape, dtype, values, within)       memory that lives as long as the plan
 kind     := constant | kept | parameter | field | weight | initial | buffer | scratch | derivative | gradient | loss
+          | arena
 region   := Region(array, offset, rows, columns, stride)        row r begins `stride` numbers behind row r - 1
 address  := Address(array, offset)
 """
@@ -15,27 +16,35 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Address", "ArrayKind", "DeviceArray", "Region"]
+__all__ = ["ALIGNED", "SHARED", "Address", "ArrayKind", "DeviceArray", "Region"]
 
 ArrayKind = Literal[
     "constant", "kept", "parameter", "field", "weight", "initial", "buffer", "scratch", "derivative", "gradient",
-    "loss",
+    "loss", "arena",
 ]  # fmt: skip
 """What an array holds: numbers that never change; what a run leaves for the next one; the flat vector of parameters;
 what a batch brings; packed copies of parameters; the rows that sequences start from; a buffer of the plan; what is used
-up at once; derivatives by packed copies; the derivative by the free parameters; the means of the loss's terms. What is
-constant or kept begins with its values, all else with nothing."""
+up at once; derivatives by packed copies; the derivative by the free parameters; the means of the loss's terms; other
+arrays, as bytes. What is constant or kept begins with its values, all else with nothing."""
+
+SHARED: tuple[ArrayKind, ...] = ("constant", "parameter", "kept")
+"""Kinds of arrays that do not depend on the shape of batches."""
+
+ALIGNED = 256
+"""Arrays in an arena begin at multiples of so many bytes, as memory does that is allocated on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceArray:
-    """Memory of the device in C order; `values` are those with which it begins."""
+    """Memory of the device in C order; `values` are those with which it begins, and `within` says where in an arena it
+    lies, if it has no memory of its own."""
 
     name: str
     kind: ArrayKind
     shape: tuple[int, ...]
     dtype: str
     values: npt.NDArray[Any] | None = field(default=None, compare=False, repr=False)
+    within: Address | None = None
 
     @property
     def size(self) -> int:

@@ -31,7 +31,7 @@ def launch(
 def order_arguments(signature: Signature, **arguments: ArgumentValue | Region) -> tuple[ArgumentValue, ...]:
     """All arguments of a kernel, in the order of its parameters. A region is where it begins, or NULL if it is empty.
 
-    >>> from graphbptt.codegen.launches.launch_plan import Address
+    >>> from graphbptt.codegen.launches.device_arrays import Address
     >>> copy = Signature("copy", ("const ptrdiff_t threads", "const real *const source", "real *const out"))
     >>> order_arguments(copy, out=Address("state0", 6), source=None, threads=3)
     (3, None, Address(array='state0', offset=6))

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from graphbptt.codegen.launches.commands import Command, Signature
-from graphbptt.codegen.launches.device_arrays import DeviceArray
+from graphbptt.codegen.launches.device_arrays import DeviceArray, Region
 from graphbptt.codegen.precision import Precision
 
 __all__ = ["RECORDED", "SECTIONS", "LaunchPlan", "LaunchShape", "Section", "SectionName"]
@@ -34,8 +34,8 @@ SECTIONS: tuple[SectionName, ...] = get_args(SectionName)
 """In the order in which they run: a copy of the parameters; copies of what a batch goes on from, where it does; of what
 it brings; of what is wanted; weights packed, states set, rows filled around the steps; the states of all steps; copies
 of these for the host, where it asks for them; the terms of the loss and their derivatives by states; the derivatives of
-all steps; derivatives of copies added up; the parameters updated; copies of the terms, of what became of the update, of
-the derivative, and of the parameters."""
+all steps; derivatives of copies added up; the parameters updated; copies of the terms, of these and what became of the
+update, of the derivative, and of the parameters."""
 
 RECORDED: tuple[tuple[SectionName, ...], ...] = (
     ("prepare", "forward"), ("measure", "backward", "combine", "update"),
@@ -80,7 +80,22 @@ class LaunchPlan:
     @cached_property
     def bytes(self) -> int:
         """What all arrays take together."""
-        return sum(array.bytes for array in self.arrays)
+        return sum(array.bytes for array in self.arrays if array.within is None)
+
+    @cached_property
+    def members(self) -> dict[str, tuple[DeviceArray, ...]]:
+        """The arrays of each arena."""
+        arenas = [array.name for array in self.arrays if array.kind == "arena"]
+        return {
+            arena: tuple(array for array in self.arrays if array.within and array.within.array == arena)
+            for arena in arenas
+        }
+
+    def spread(self, region: Region) -> tuple[Region, ...]:
+        """What a region is made of: of an arena, all its arrays."""
+        if region.array in self.members:
+            return tuple(array.whole() for array in self.members[region.array])
+        return (region,)
 
     def commands(self) -> Iterator[Command]:
         for section in self.sections:

@@ -33,7 +33,8 @@ def _format(plan: LaunchPlan) -> Iterator[str]:
     width = max((len(array.name) for array in plan.arrays), default=0)
     for array in plan.arrays:
         sizes = " x ".join(map(str, array.shape)) or "1"
-        yield f"  {array.name:{width}}  {array.kind:10}  {sizes} {array.dtype}"
+        place = f" at byte {array.within.offset} of {array.within.array}" if array.within else ""
+        yield f"  {array.name:{width}}  {array.kind:10}  {sizes} {array.dtype}{place}"
     for section in plan.sections:
         if section.commands:
             yield section.name

@@ -41,7 +41,9 @@ def order_copies(plan: LaunchPlan, sections: Sequence[SectionName]) -> tuple[Str
     for group, names in groupby(working, key=_find_group):
         stretch = tuple(names)
         named = set(_list_arrays(plan, stretch))
-        needed = tuple(copy for copy in copies if copy.region.array in named)
+        needed = tuple(
+            copy for copy in copies if any(region.array in named for region in plan.spread(copy.region))
+        )
         for copy in needed:
             del copies[copy]
         stretches.append(Stretch(needed, stretch, group is not None))
@@ -61,4 +63,5 @@ def _find_group(name: SectionName) -> int | None:
 def _list_arrays(plan: LaunchPlan, sections: Sequence[SectionName]) -> Iterator[str]:
     for name in sections:
         for command in plan.section[name]:
-            yield from (region.array for region in (*command.reads, *command.writes))
+            for region in (*command.reads, *command.writes):
+                yield from (part.array for part in plan.spread(region))

@@ -1,6 +1,8 @@
 """What must hold for a launch plan, checked on the data, as it can be without a GPU.
 
 - Names are unique; what is named is there, and sections stand in their order, each once.
+- Arrays of an arena lie inside it, behind it in the list, aligned, and apart from each other; an arena is copied whole,
+  and nothing else is done to it.
 - Regions lie inside their arrays, and their rows do not overlap each other.
 - A grid has as many blocks as its threads need and no more; a kernel is given what its parameters say: numbers, and
   arrays of their type.
@@ -23,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut, Launch, Multiply
-from graphbptt.codegen.launches.device_arrays import Address, Region
+from graphbptt.codegen.launches.device_arrays import ALIGNED, SHARED, Address, Region
 from graphbptt.codegen.launches.launch_plan import RECORDED, SECTIONS, LaunchPlan
 from graphbptt.codegen.launches.launch_text import format_region
 from graphbptt.errors import VerificationError
@@ -54,6 +56,7 @@ def verify_launches(plan: LaunchPlan) -> LaunchPlan:
     _require(
         sections == [name for name in SECTIONS if name in sections], f"sections are out of order: {sections}"
     )
+    _check_arenas(plan)
     checks = _CommandChecks(plan)
     ledger = _Ledger(plan)
     recorded = {name for group in RECORDED for name in group}
@@ -83,6 +86,26 @@ def _twice(names: list[str]) -> str:
     return ", ".join(name for name, count in Counter(names).items() if count > 1)
 
 
+def _check_arenas(plan: LaunchPlan) -> None:
+    """Whether memory that is part of other memory is no one else's."""
+    sizes = dict[str, int]()
+    for array in plan.arrays:
+        if array.kind == "arena":
+            _require(array.dtype == "uint8" and not array.within, f"{array.name} is no plain memory")
+            sizes[array.name] = array.bytes
+        elif array.within:
+            _require(array.within.array in sizes, f"there is no arena {array.within.array} for {array.name}")
+            _require(array.kind not in SHARED, f"{array.name} in an arena is {array.kind}, for all shapes")
+    for arena, members in plan.members.items():
+        offsets = {array.name: array.within.offset for array in members if array.within}
+        stop = 0
+        for name, offset in sorted(offsets.items(), key=lambda item: item[1]):
+            _require(offset % ALIGNED == 0, f"{name} begins at byte {offset}, no multiple of {ALIGNED}")
+            _require(offset >= stop, f"{name} overlaps the array before it in {arena}")
+            stop = offset + plan.array[name].bytes
+            _require(stop <= sizes[arena], f"{name} lies outside of the {sizes[arena]} bytes of {arena}")
+
+
 class _CommandChecks:
     """Whether commands are right, each by itself."""
 
@@ -97,6 +120,10 @@ class _CommandChecks:
         for region in command.writes:
             constant = self.arrays[region.array].kind == "constant"
             _require(not constant, f"{region.array} is constant, and written")
+        for region in (*command.reads, *command.writes):
+            copied = isinstance(command, CopyIn | CopyOut) and region == self.arrays[region.array].whole()
+            arena = self.arrays[region.array].kind == "arena"
+            _require(copied or not arena, f"{region.array} is an arena, and not copied whole")
         match command:
             case Launch():
                 self._check_launch(command)
@@ -210,15 +237,15 @@ class _Ledger:
     """Which numbers of each array were written so far; constants and what is kept are there."""
 
     def __init__(self, plan: LaunchPlan) -> None:
-        self.arrays = plan.array
+        self.plan, self.arrays = plan, plan.array
         given = ("constant", "kept")
         self.there = {array.name: np.full(array.size, array.kind in given) for array in plan.arrays}
 
     def follow(self, command: Command) -> None:
-        for region in command.reads:
+        for region in (part for whole in command.reads for part in self.plan.spread(whole)):
             ready = bool(_select(self.there[region.array], region).all())
             _require(ready, f"{format_region(region, self.arrays)} is read before all of it is written")
-        for region in command.writes:
+        for region in (part for whole in command.writes for part in self.plan.spread(whole)):
             _select(self.there[region.array], region)[...] = True
 
 

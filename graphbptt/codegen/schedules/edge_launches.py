@@ -17,16 +17,8 @@ from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Regio
 from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.fixed_launches import sum_rows
-from graphbptt.codegen.schedules.place_arrays import (
-    ARRIVED,
-    COUNTS,
-    FLAGS,
-    GIVEN,
-    LOSSES,
-    NO_PAST,
-    PARTIAL,
-    Places,
-)
+from graphbptt.codegen.schedules.place_arrays import ARRIVED, COPIES, COUNTS, LOSSES, PARTIAL, Places
+from graphbptt.codegen.schedules.place_starts import FLAGS, GIVEN, INITIAL, NO_PAST, SOURCES, STARTED, STARTS
 from graphbptt.ir.plan import InitialSite, LossSite
 
 __all__ = [
@@ -111,19 +103,20 @@ def launch_sum(
     )
 
 
-def start_states(places: Places, population: str) -> Launch:
-    """The rows from which each example starts."""
-    initial, out = places.copy(initial_block(population)), places.whole(f"initial:{population}")
-    starts, started = places.whole(f"starts:{population}"), _find(places, f"started:{population}")
+def start_states(places: Places) -> Launch:
+    """What each example starts from."""
+    out, starts, sources = (places.whole(name) for name in (INITIAL, STARTS, SOURCES))
+    copies = [places.copy(initial_block(population.name)) for population in places.plan.network.populations]
+    started = _find(places, STARTED)
     return launch(
         START_STATES.signature,
         out.size,
-        reads=(places.whole(FLAGS), initial, started, starts),
+        reads=(places.whole(FLAGS), sources, *copies, started, starts),
         writes=(out,),
-        size=places.shape.size,
         columns=out.columns,
         carried=Address(FLAGS, GIVEN),
-        initial=initial,
+        sources=sources,
+        copies=Address(COPIES),
         started=started,
         starts=starts,
         out=out,
@@ -151,7 +144,11 @@ def gather_starts(places: Places, site: InitialSite) -> Iterator[Launch]:
     some examples each and then over these sums."""
     buffer, shape = places.plan.buffer[site.delta.buffer], places.shape
     out = places.copy(initial_block(site.population), derivative=True)
-    lengths, started = _find(places, "lengths"), _find(places, f"started:{site.population}")
+    lengths = _find(places, "lengths")
+    clamped = any(
+        clamp.at == "start" and clamp.node == site.population for clamp in places.plan.network.clamps
+    )
+    started = places.initial(site.population, STARTED) if clamped else None
     around = (
         places.before(site.delta),
         places.steps(site.delta) if shape.ragged else None,
@@ -172,6 +169,7 @@ def gather_starts(places: Places, site: InitialSite) -> Iterator[Launch]:
         steps=shape.steps,
         carried=Address(FLAGS, NO_PAST),
         started=started,
+        started_stride=0 if started is None else started.stride,
         lengths=lengths,
         delta=Address(buffer.name, site.delta.start),
         delta_stride=buffer.width,

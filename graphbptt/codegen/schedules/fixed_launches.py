@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphbptt.codegen.kernels.fixed_kernels import (
+    CLEAR_PADDING,
     CLEAR_ROWS,
+    COPY_ROWS,
     FILL_HISTORY,
     FILL_PADDING,
     GATHER_ENTRIES,
@@ -15,12 +17,16 @@ from graphbptt.codegen.launches.commands import Launch
 from graphbptt.codegen.launches.device_arrays import Region
 from graphbptt.codegen.launches.launch_kernel import launch
 from graphbptt.codegen.schedules.place_arrays import Places
+from graphbptt.codegen.schedules.place_starts import INITIAL, name_table
 
 __all__ = [
     "clear_padding",
     "clear_rows",
+    "copy_rows",
     "fill_around",
+    "fill_holds",
     "fill_padding",
+    "flatten",
     "gather_entries",
     "sum_rows",
 ]
@@ -66,68 +72,103 @@ def clear_rows(region: Region) -> Launch:
     )
 
 
-def fill_around(places: Places, population: str) -> Iterator[Launch]:
-    """Fill the rows before step 1 and behind the last step with what the population starts from."""
-    view, history = (
-        places.plan.placement[population].state,
-        places.plan.network.population[population].history,
+def copy_rows(source: Region, out: Region) -> Launch:
+    """``out = source``, whose rows lie one behind the other."""
+    return launch(
+        COPY_ROWS.signature,
+        out.size,
+        reads=(source,),
+        writes=(out,),
+        columns=out.columns,
+        source=source,
+        out=out,
+        out_stride=out.stride,
     )
-    before, initial = places.before(view), places.whole(f"initial:{population}")
+
+
+def fill_around(places: Places, buffer: str) -> Iterator[Launch]:
+    """Fill the rows of a buffer before step 1 and behind the last step with what its populations start from."""
+    before = places.before(places.columns(buffer))
+    table, initial = places.whole(name_table(buffer)), places.whole(INITIAL)
     yield launch(
         FILL_HISTORY.signature,
-        before.size,
-        reads=(initial,),
-        writes=(before,),
+        before.rows * table.rows,
+        reads=(table, *_list_initial(places, buffer)),
+        writes=places.columns_of(buffer, before),
         size=places.shape.size,
-        columns=view.width,
-        before=places.plan.buffer[view.buffer].before,
-        history=history,
+        columns=table.rows,
+        before=places.plan.buffer[buffer].before,
+        table=table,
         initial=initial,
+        initial_stride=initial.stride,
         out=before,
         out_stride=before.stride,
     )
     first = places.shape.steps if places.shape.ragged else 0
-    yield fill_padding(places, population, places.behind(view), initial, first)
+    yield fill_padding(places, buffer, places.behind(places.columns(buffer)), first)
 
 
-def fill_padding(places: Places, population: str, out: Region, initial: Region, first: int) -> Launch:
-    """Put the initial rows in place of all that lies behind the ends of sequences.
+def fill_padding(places: Places, buffer: str, rows: Region, first: int) -> Launch:
+    """Put what its populations start from in place of all that lies behind the ends of sequences.
 
-    `out` is a stretch of steps, which begins `first` steps behind the first one where sequences have their own
-    lengths, and behind their end where they have not.
+    `rows` are those of a stretch of steps, which begins `first` steps behind the first one where sequences have their
+    own lengths, and behind their end where they have not.
     """
-    ragged = places.shape.ragged
+    columns, initial = tuple(places.columns_of(buffer, rows)), _list_initial(places, buffer)
+    return _fill_padding(places, places.whole(name_table(buffer)), initial, rows, columns, first)
+
+
+def fill_holds(places: Places, population: str) -> Launch:
+    """The same for what a population's states are held at."""
+    out = flatten(places.whole(f"holds:{population}"), places.plan.network.population[population].units)
+    table = places.whole(name_table(f"holds:{population}"))
+    return _fill_padding(places, table, [places.initial(population)], out, [out], first=0)
+
+
+def _fill_padding(
+    places: Places, table: Region, reads: Iterable[Region], rows: Region, out: Iterable[Region], first: int
+) -> Launch:
+    ragged, initial = places.shape.ragged, places.whole(INITIAL)
     lengths = places.whole("lengths") if ragged else None
+    kept = out if ragged and first < places.shape.steps else ()
     return launch(
         FILL_PADDING.signature,
-        out.size,
-        reads=(lengths, initial, out if ragged and first < places.shape.steps else None),
-        writes=(out,),
+        rows.rows * table.rows,
+        reads=(lengths, table, *reads, *kept),
+        writes=out,
         size=places.shape.size,
-        columns=out.columns,
+        columns=table.rows,
         first=first,
-        history=places.plan.network.population[population].history,
         lengths=lengths,
+        table=table,
         initial=initial,
-        out=out,
-        out_stride=out.stride,
+        initial_stride=initial.stride,
+        out=rows,
+        out_stride=rows.stride,
     )
+
+
+def _list_initial(places: Places, buffer: str) -> list[Region]:
+    """What the populations in a buffer start from."""
+    return [places.initial(resident.population) for resident in places.plan.residents[buffer]]
 
 
 def clear_padding(places: Places, out: Region) -> Launch:
     """Put zeros behind the ends of sequences that have their own lengths; `out` has all steps."""
     lengths = places.whole("lengths")
     return launch(
-        FILL_PADDING.signature,
+        CLEAR_PADDING.signature,
         out.size,
         reads=(lengths, out),
         writes=(out,),
         size=places.shape.size,
         columns=out.columns,
-        first=0,
-        history=1,
         lengths=lengths,
-        initial=None,
         out=out,
         out_stride=out.stride,
     )
+
+
+def flatten(region: Region, width: int) -> Region:
+    """An array as rows of so many numbers."""
+    return Region(region.array, region.offset, region.size // width if width else 0, width, width)

@@ -2,13 +2,15 @@
 
 Buffers have axes (step and example, unit): row ``(before + t) * size + b`` is that of example b at step t + 1. All
 packed copies of parameters lie in one array, and the derivatives by them in another one. Weights that are kept as
-entries lie there by row, and by column in an array of their own. A name with a colon belongs to a population or to
-weights, as ``initial:h``, or to a term of the loss, as ``wanted:0``.
+entries lie there by row, and by column in an array of their own. What populations start from lies in one array, a row
+for each example, in which the initial rows of a population follow each other. A name with a colon belongs to a
+population, a buffer or weights, as ``given:x``, or to a term of the loss, as ``wanted:0``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from graphbptt.codegen.kernels.sums import MOST_BLOCKS
 from graphbptt.codegen.launches.device_arrays import Address, ArrayKind, DeviceArray, Region
 from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.precision import Precision
+from graphbptt.codegen.schedules.join_views import join_views
+from graphbptt.codegen.schedules.place_starts import INITIAL, lay_starts, place_starts, place_table
 from graphbptt.ir.lifetimes import find_same
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import Row, View
@@ -28,21 +32,16 @@ __all__ = [
     "COPIES",
     "COUNTS",
     "DERIVATIVES",
-    "FLAGS",
-    "GIVEN",
     "LOSSES",
     "NOISE_WORDS",
-    "NO_PAST",
     "PARTIAL",
     "Places",
+    "find_given",
     "place_arrays",
 ]
 
 COPIES, DERIVATIVES = "copies", "dcopies"
 """All packed copies of parameters, and the derivatives by them."""
-
-FLAGS, GIVEN, NO_PAST = "flags", 0, 1
-"""Two numbers of a batch, not 0 where its starting rows are all given, and where no derivative passes to them."""
 
 COUNTS, LOSSES = "counts", "losses"
 """The sum of the weights of each term of the loss, and its mean."""
@@ -62,6 +61,21 @@ class Places:
         self.plan, self.copies, self.shape = plan, copies, shape
         self.arrays = {array.name: array for array in place_arrays(plan, copies, precision, shape)}
         self._same = find_same(plan)
+        self._starts = lay_starts(plan.network)
+
+    def initial(self, population: str, array: str = INITIAL) -> Region:
+        """What a population starts from, or is given to."""
+        columns, whole = self._starts[population], self.whole(array)
+        return replace(whole, offset=columns.start, columns=columns.stop - columns.start)
+
+    def columns_of(self, buffer: str, rows: Region) -> Iterator[Region]:
+        """The columns of all populations in a buffer, of some rows of it: rectangles, as few as there are."""
+        for view in join_views(resident.state for resident in self.plan.residents[buffer]):
+            yield replace(rows, offset=rows.offset + view.start, columns=view.width)
+
+    def columns(self, buffer: str) -> View:
+        """All columns of a buffer."""
+        return View(buffer, 0, self.plan.buffer[buffer].width)
 
     def whole(self, array: str) -> Region:
         """All of an array."""
@@ -124,9 +138,11 @@ class Places:
         """What of the deltas starts at zero: the rows around the steps, and what the plan lists."""
         for buffer in self.plan.buffers:
             if buffer.kind == "delta":
-                view = View(buffer.name, 0, buffer.width)
+                view = self.columns(buffer.name)
                 yield from (self.before(view), self.behind(view))
-        yield from (self._steps_to_clear(item) for item in self.plan.clear)
+        for rows in dict.fromkeys(item.rows for item in self.plan.clear):
+            views = join_views(item.view for item in self.plan.clear if item.rows == rows)
+            yield from (self._steps_to_clear(Clear(view, rows)) for view in views)
 
     def _steps_to_clear(self, item: Clear) -> Region:
         steps = self.shape.steps
@@ -153,12 +169,15 @@ def place_arrays(
         if buffer.name not in same:
             rows = (buffer.before + shape.steps + buffer.after) * shape.size
             yield numbers(buffer.name, "buffer", rows, buffer.width)
-    yield from _place_starts(plan, precision, shape)
+    yield from place_starts(plan, copies, precision, shape)
     yield from _place_targets(plan, precision, shape)
     for name in _find_held(plan, shape):
         sizes = (shape.steps, shape.size, plan.placement[name].state.width)
         yield DeviceArray(f"held:{name}", "field", sizes, "bool")
         yield numbers(f"holds:{name}", "field", *sizes)
+        yield place_table(f"holds:{name}", plan.network, [(name, 0)])
+    for name in find_given(plan):
+        yield numbers(f"given:{name}", "field", shape.steps, shape.size, plan.placement[name].state.width)
     for population in plan.network.noisy:
         yield DeviceArray(f"noise:{population.name}", "field", (NOISE_WORDS,), "uint64")
     if shape.ragged:
@@ -166,16 +185,9 @@ def place_arrays(
         yield DeviceArray("lengths", "field", (shape.size,), "int64")
 
 
-def _place_starts(plan: Plan, precision: Precision, shape: LaunchShape) -> Iterator[DeviceArray]:
-    """What populations start from, what they are given to start from, and where clamps give it."""
-    clamped = {clamp.node for clamp in plan.network.clamps if clamp.at == "start"}
-    for population in plan.network.populations:
-        name, sizes = population.name, (population.history, shape.size, population.units)
-        yield DeviceArray(f"initial:{name}", "initial", sizes, precision.name)
-        yield DeviceArray(f"starts:{name}", "field", sizes, precision.name)
-        if name in clamped:
-            yield DeviceArray(f"started:{name}", "field", sizes, "bool")
-    yield DeviceArray(FLAGS, "field", (2,), "float64")
+def find_given(plan: Plan) -> list[str]:
+    """The populations whose states are data."""
+    return [name for stage in plan.stages if stage.mode == "given" for name in stage.populations]
 
 
 def _place_targets(plan: Plan, precision: Precision, shape: LaunchShape) -> Iterator[DeviceArray]:

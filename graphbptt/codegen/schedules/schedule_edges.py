@@ -8,6 +8,7 @@ free parameters.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from graphbptt.codegen.kernels.write_kernels import Kernels
 from graphbptt.codegen.launches.assemble_launches import Part
 from graphbptt.codegen.launches.commands import Clear, Command, CopyIn, CopyOut
 from graphbptt.codegen.launches.device_arrays import DeviceArray, Region
-from graphbptt.codegen.launches.launch_plan import Section
+from graphbptt.codegen.launches.launch_plan import Section, SectionName
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.edge_launches import (
     apply_map,
@@ -26,8 +27,22 @@ from graphbptt.codegen.schedules.edge_launches import (
     place_map,
     start_states,
 )
-from graphbptt.codegen.schedules.fixed_launches import fill_around, fill_padding, gather_entries
-from graphbptt.codegen.schedules.place_arrays import COPIES, COUNTS, DERIVATIVES, LOSSES, Places
+from graphbptt.codegen.schedules.fixed_launches import (
+    copy_rows,
+    fill_around,
+    fill_holds,
+    flatten,
+    gather_entries,
+)
+from graphbptt.codegen.schedules.place_arrays import (
+    COPIES,
+    COUNTS,
+    DERIVATIVES,
+    LOSSES,
+    Places,
+    find_given,
+)
+from graphbptt.codegen.schedules.place_starts import INITIAL, STARTED, STARTS
 from graphbptt.ir.plan import Plan
 
 __all__ = ["schedule_edges"]
@@ -42,9 +57,7 @@ def schedule_edges(
     """All but the `sweeps` themselves."""
     uploads = (
         Section("load", (CopyIn(places.whole("parameters")),)),
-        Section("carry", tuple(map(CopyIn, _list_starts(places, clamped=False)))),
-        Section("upload", tuple(_upload(plan, places))),
-        Section("targets", tuple(CopyIn(array.whole()) for array in _list_fields(places, targets=True))),
+        *(Section(name, tuple(_copy_fields(places, name))) for name in ("carry", "upload", "targets")),
     )
     yield Part(sections=uploads)
     yield _schedule_packing(kernels, precision, places)
@@ -62,33 +75,14 @@ def schedule_edges(
     yield Part(sections=downloads)
 
 
-def _list_fields(places: Places, targets: bool) -> list[DeviceArray]:
-    """What a batch brings, or what is wanted of it."""
-    return [
-        array
-        for array in places.arrays.values()
-        if array.kind == "field" and (array.name.split(":")[0] in TARGETS) == targets
-    ]
-
-
-def _list_starts(places: Places, clamped: bool) -> list[Region]:
-    """What populations are given to start from: by clamps, or where a batch goes on from earlier steps alone."""
-    return [
-        places.whole(f"starts:{population.name}")
-        for population in places.plan.network.populations
-        if (f"started:{population.name}" in places.arrays) == clamped
-    ]
-
-
-def _upload(plan: Plan, places: Places) -> Iterator[Command]:
-    """Where clamps give what sequences start from, what sets states and noise, and states that are given."""
-    starts = [*_list_starts(places, clamped=True), *_list_starts(places, clamped=False)]
-    fields = [array.whole() for array in _list_fields(places, targets=False)]
-    yield from map(CopyIn, _list_starts(places, clamped=True))
-    yield from (CopyIn(field) for field in fields if field not in starts)
-    for stage in plan.stages:
-        for name in stage.populations if stage.mode == "given" else ():
-            yield CopyIn(places.steps(plan.placement[name].state))
+def _copy_fields(places: Places, section: SectionName) -> Iterator[Command]:
+    """What a batch brings. What it starts from is there where it goes on from earlier steps, or where clamps say so."""
+    starts: SectionName = "upload" if STARTED in places.arrays else "carry"
+    for array in places.arrays.values():
+        label = array.name.split(":")[0]
+        to = "targets" if label in TARGETS else starts if label == STARTS else "upload"
+        if array.kind == "field" and to == section:
+            yield CopyIn(array.whole())
 
 
 def _schedule_packing(kernels: Kernels, precision: Precision, places: Places) -> Part:
@@ -99,43 +93,39 @@ def _schedule_packing(kernels: Kernels, precision: Precision, places: Places) ->
 
 
 def _prepare(plan: Plan, places: Places) -> Iterator[Command]:
-    """Weights in their other order, and the rows around the steps; padded states are held at those, too."""
+    """Weights in their other order, states that are given, and the rows around the steps; padded states are held at
+    those, too."""
     for block in plan.blocks:
         parts = ("order", "values", "column_values")
         yield gather_entries(*(places.entries(block.name, part) for part in parts))
-    for population in plan.network.populations:
-        if not _reads_starts(places, population.name):
-            continue
-        yield start_states(places, population.name)
-        yield from fill_around(places, population.name)
-        holds = f"holds:{population.name}"
-        if places.shape.ragged and holds in places.arrays:
-            initial, rows = (
-                places.whole(f"initial:{population.name}"),
-                _flatten(places.whole(holds), population.units),
-            )
-            yield fill_padding(places, population.name, rows, initial, first=0)
+    for name in find_given(plan):
+        out = places.steps(plan.placement[name].state)
+        yield copy_rows(flatten(places.whole(f"given:{name}"), out.columns), out)
+    if not _reads_starts(places):
+        return
+    yield start_states(places)
+    for buffer in plan.residents:
+        yield from fill_around(places, buffer)
+    for population in plan.network.populations if places.shape.ragged else ():
+        if f"holds:{population.name}" in places.arrays:
+            yield fill_holds(places, population.name)
 
 
-def _flatten(region: Region, width: int) -> Region:
-    """An array as rows of so many numbers."""
-    return Region(region.array, region.offset, region.size // width if width else 0, width, width)
-
-
-def _reads_starts(places: Places, population: str) -> bool:
-    """Whether anything that is computed reads what a population starts from."""
-    buffer = places.plan.buffer[places.plan.placement[population].state.buffer]
-    return places.shape.ragged or buffer.before + buffer.after > 0
+def _reads_starts(places: Places) -> bool:
+    """Whether anything that is computed reads what populations start from."""
+    buffers = (places.plan.buffer[name] for name in places.plan.residents)
+    return places.shape.ragged or any(buffer.before + buffer.after for buffer in buffers)
 
 
 def _fetch_states(plan: Plan, places: Places) -> Iterator[Command]:
     """All states, with the rows that they start from, from which the history of a step may come."""
-    for placement in plan.placements:
-        if not _reads_starts(places, placement.population):
-            yield start_states(places, placement.population)
-        yield CopyOut(places.whole(f"initial:{placement.population}"))
-        yield CopyOut(places.before(placement.state))
-        yield CopyOut(places.steps(placement.state))
+    if not _reads_starts(places):
+        yield start_states(places)
+    yield CopyOut(places.whole(INITIAL))
+    for buffer in plan.residents:
+        before, steps = places.before(places.columns(buffer)), places.steps(places.columns(buffer))
+        rows = replace(steps, offset=before.offset, rows=before.rows + steps.rows)
+        yield from map(CopyOut, places.columns_of(buffer, rows))
 
 
 def _schedule_combining(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isqrt
-
-import numpy as np
 
 from graphbptt.codegen.arguments import (
     Argument,
@@ -31,9 +29,10 @@ from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.entry_launches import EntryParts, contract_entries, multiply_entries
 from graphbptt.codegen.schedules.fixed_launches import clear_padding, fill_padding, sum_rows
+from graphbptt.codegen.schedules.join_views import join_views
 from graphbptt.codegen.schedules.persistent_launch import launch_persistent
 from graphbptt.codegen.schedules.place_arrays import Places
-from graphbptt.ir.operations import Contract, Product, View, find_runs
+from graphbptt.ir.operations import Contract, Product, View
 from graphbptt.ir.plan import Plan, SparseBlock, Stage
 
 __all__ = ["schedule_sweeps"]
@@ -122,25 +121,26 @@ class _SweepScheduler:
 
     def pad(self, stage: Stage) -> Iterator[Command]:
         """Put the initial state in place of what was computed behind the sequences' ends."""
-        for name in stage.populations if self.shape.ragged else ():
-            placement = self.plan.placement[name]
-            initial = self.places.whole(f"initial:{name}")
-            yield fill_padding(self.places, name, self.places.steps(placement.state), initial, first=0)
-            if placement.net is not None and self.places.home(placement.net.buffer) == placement.net.buffer:
-                yield clear_padding(self.places, self.places.steps(placement.net))
+        if not self.shape.ragged:
+            return
+        placements = [self.plan.placement[name] for name in stage.populations]
+        for buffer in dict.fromkeys(placement.state.buffer for placement in placements):
+            yield fill_padding(self.places, buffer, self.places.steps(self.places.columns(buffer)), first=0)
+        nets = (item.net for item in placements if item.net is not None)
+        yield from self._clear_padding(net for net in nets if self.places.home(net.buffer) == net.buffer)
 
     def clear_kept(self, stage: Stage) -> Iterator[Command]:
         """Zero what derivatives will be multiplied by behind the sequences' ends: they are zero, yet not times
         infinity. Columns that nothing keeps anything in stay as they are."""
-        kept: dict[str, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
-        for operation in stage.forward.operations() if self.shape.ragged else ():
-            for view in (write.view for write in operation.writes()):
-                buffer = self.plan.buffer[view.buffer]
-                if buffer.kind == "saved":
-                    kept.setdefault(buffer.name, np.zeros(buffer.width, bool))[view.start : view.stop] = True
-        for name, columns in kept.items():
-            for start, stop in find_runs(columns):
-                yield clear_padding(self.places, self.places.steps(View(name, start, stop)))
+        operations = stage.forward.operations() if self.shape.ragged else ()
+        views = (write.view for operation in operations for write in operation.writes())
+        yield from self._clear_padding(
+            view for view in views if self.plan.buffer[view.buffer].kind == "saved"
+        )
+
+    def _clear_padding(self, views: Iterable[View]) -> Iterator[Launch]:
+        for view in join_views(views):
+            yield clear_padding(self.places, self.places.steps(view))
 
     def _do(self, work: Work, first: int, last: int) -> Iterator[Command]:
         match work:

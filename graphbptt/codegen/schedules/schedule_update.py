@@ -19,7 +19,10 @@ from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.edge_launches import launch_sum
 from graphbptt.codegen.schedules.place_arrays import LOSSES, Places
 
-__all__ = ["schedule_update"]
+__all__ = ["PENALTIES", "REPORTED", "schedule_update"]
+
+REPORTED, PENALTIES = "report", "penalties"
+"""What becomes of an update, and the penalties on parameters."""
 
 
 def schedule_update(kernels: UpdateKernels, precision: Precision, places: Places) -> Part:
@@ -32,15 +35,15 @@ def schedule_update(kernels: UpdateKernels, precision: Precision, places: Places
     moments = [place(f"moment:{name}", "kept", free, precision.name) for name in kernels.moments]
     progress = place("progress", "kept", kernels.progress, "float64")
     previous = place("previous", "kept", free, precision.name)
-    report = place("report", "loss", REPORT, "float64")
-    penalties = place("penalties", "loss", len(kernels.penalize), "float64")
+    report = place(REPORTED, "loss", REPORT, "float64")
+    penalties = place(PENALTIES, "loss", len(kernels.penalize), "float64")
     arrays = (*moments, progress, previous, report, penalties)
     update = (
         *_add_penalties(kernels, places, penalties),
         _measure_gradient(kernels, places, progress, report),
         _update_parameters(kernels, places, previous, progress, report, moments),
     )
-    outcome = tuple(CopyOut(array.whole()) for array in (report, penalties))
+    outcome = tuple(CopyOut(array.whole()) for array in (places.arrays[LOSSES], report, penalties))
     fetched = (CopyOut(places.whole("parameters")), CopyOut(previous.whole()))
     return Part(
         arrays, (Section("update", update), Section("outcome", outcome), Section("parameters", fetched))

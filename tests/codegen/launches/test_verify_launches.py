@@ -147,6 +147,41 @@ def test_a_constant_is_not_written(plan: LaunchPlan) -> None:
     assert_refused(replace(plan, arrays=arrays), "copies is constant, and written")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"within": Address("upload", 100)}, "flags begins at byte 100, no multiple of 256"),
+        ({"within": Address("targets", 0)}, "overlaps the array before it in targets"),
+        ({"within": Address("upload", 2**20)}, "flags lies outside of the .* bytes of upload"),
+        ({"within": Address("copies", 0)}, "there is no arena copies for flags"),
+        ({"within": Address("upload", 0), "kind": "kept"}, "flags in an arena is kept, for all shapes"),
+        ({"within": None}, "flags is read before all of it is written"),
+    ],
+)
+def test_arrays_of_an_arena(plan: LaunchPlan, changes: dict[str, Any], message: str) -> None:
+    arrays = tuple(replace(array, **changes) if array.name == "flags" else array for array in plan.arrays)
+    assert_refused(replace(plan, arrays=arrays), message)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda copy: CopyIn(replace(copy.region, columns=copy.region.columns - 1)),
+        lambda copy: Clear(copy.region),
+        lambda copy: CopyOut(replace(copy.region, columns=1)),
+    ],
+)
+def test_an_arena_is_copied_whole(plan: LaunchPlan, edit: Change) -> None:
+    assert_refused(change(plan, "upload", CopyIn, edit), "upload is an arena, and not copied whole")
+
+
+def test_an_arena_is_plain_memory_in_front_of_its_arrays(plan: LaunchPlan) -> None:
+    arena, others = plan.array["upload"], [array for array in plan.arrays if array.name != "upload"]
+    assert_refused(replace(plan, arrays=(*others, arena)), "there is no arena upload for")
+    turned = (replace(arena, shape=(arena.size // 4,), dtype="float32"), *others)
+    assert_refused(replace(plan, arrays=turned), "upload is no plain memory")
+
+
 def test_names_are_unique(plan: LaunchPlan) -> None:
     twice = (*plan.arrays, DeviceArray("copies", "weight", (1,), "float32"))
     assert_refused(replace(plan, arrays=twice), "two arrays have one name: copies")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,19 @@ from named_networks import NETWORKS
 from strategies import Case, cases
 
 import graphbptt
+from benchmarks.registry import WORKLOADS
 from graphbptt.codegen.dialect import CUDA
+from graphbptt.codegen.kernels.update_kernels import write_update
 from graphbptt.codegen.kernels.write_kernels import Kernels, write_kernels
-from graphbptt.codegen.launches.commands import CopyIn, CopyOut, Multiply
+from graphbptt.codegen.launches.commands import Clear, CopyIn, CopyOut, Multiply
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
 from graphbptt.codegen.launches.verify_launches import verify_launches
 from graphbptt.codegen.precision import FLOAT32, FLOAT64
 from graphbptt.codegen.schedules.schedule_launches import schedule_launches
 from graphbptt.compiler import compile_network
+from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.ir.plan import Plan
+from graphbptt.training.optimizers import make_rule
 
 SPECS = sorted((Path(__file__).parents[3] / "specs").glob("*.yaml"))
 SHAPES = (LaunchShape(1, 1), LaunchShape(7, 3, ragged=True), LaunchShape(7, 2, stepwise=True))
@@ -67,6 +71,46 @@ def test_products_of_whole_sequences_go_step_by_step_where_bits_must_not_depend_
     )
     assert {item.rows for item in stepwise} == {2}
     assert {item.rows for item in whole} == {2, 10}
+
+
+def compile_spec(name: str) -> Plan:
+    return graphbptt.load(next(path for path in SPECS if path.stem == name)).compile(backend="numpy").plan
+
+
+def compile_workload(name: str) -> Plan:
+    network, sizes = WORKLOADS[name].network, WORKLOADS[name].sizes
+    graph, inputs, targets = (
+        network.declare(sizes, noisy=False),
+        network.inputs(sizes),
+        network.targets(sizes),
+    )
+    return graphbptt.compile(graph, inputs, targets, backend="numpy").plan
+
+
+@pytest.mark.parametrize(
+    ("plan", "launches", "cleared"),
+    [
+        # Weights; two populations that are data; what all 34 start from; the rows before step 1 of four buffers.
+        (partial(compile_spec, "karate"), 1 + 2 + 1 + 4, 4),
+        (partial(compile_workload, "units"), 1 + 1 + 1 + 1 + 2, 2),
+        (partial(compile_workload, "lstm_small"), 1 + 1 + 1 + 2, 3),
+    ],
+    ids=["karate", "units", "lstm_small"],
+)
+def test_what_stands_around_the_sweeps_is_few_commands(
+    plan: Callable[[], Plan], launches: int, cleared: int
+) -> None:
+    """However many populations there are: two transfers bring a batch, three one that goes on from states, and one says
+    what became of an update; launches are as many as buffers."""
+    network = plan()
+    update = write_update(make_rule(OptimizerChoice(adam={})), 1.0, {}, FLOAT32, CUDA)
+    shape = LaunchShape(10, 4, ragged=True)
+    kernels = write_kernels(network, FLOAT32, CUDA)
+    section = schedule_launches(network, kernels, FLOAT32, shape, update=update).section
+    assert [len(section[name]) for name in ("carry", "upload", "targets", "outcome")] == [1, 1, 1, 1]
+    assert len(section["states"]) == 1 + len(network.residents)
+    assert len(section["prepare"]) == launches
+    assert sum(isinstance(command, Clear) for command in section["measure"]) == cleared
 
 
 def test_a_scan_meets_the_host_at_its_ends_alone() -> None:
