@@ -246,11 +246,8 @@ class HostStream:
         assert self._cupy.current is None
         self._cupy.current = self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._cupy.current = None
-        left = [stream for stream in self._cupy.streams.values() if stream.queue]
-        stopped = error is not None and issubclass(error, HostRuntimeError | HostDriverError | AssertionError)
-        assert stopped or not left, "the host goes on, and may write to what is still copied from there"
 
     def begin_capture(self) -> None:
         assert self.recorded is None
@@ -263,8 +260,11 @@ class HostStream:
         return HostGraph(self._cupy, recorded)
 
     def synchronize(self) -> None:
+        """Who waits for the work of the current stream takes all to be done, copies that go beside it, too."""
         self._cupy.require_no_capture("wait")
         self.work_up_to(None)
+        left = self is self._cupy.current and any(stream.queue for stream in self._cupy.streams.values())
+        assert not left, "the host goes on, and may write to what is still copied from there"
 
     def record(self, event: HostEvent) -> None:
         assert self.recorded is None, "an event while the stream is captured"

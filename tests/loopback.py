@@ -109,6 +109,15 @@ class HostDevice(ABC):
         for call in calls:
             call()
 
+    def start(self, calls: Sequence[Call]) -> None:
+        self.run(calls)
+
+    def wait_copies(self) -> None:
+        self.run(())
+
+    def wait(self) -> None:
+        self.run(())
+
 
 class LoopbackDevice(HostDevice):
     """Runs kernels as C."""

@@ -83,3 +83,13 @@ class Device(Protocol):
         DeviceError
             The device stopped.
         """
+
+    def start(self, calls: Sequence[Call]) -> None:
+        """Make these calls, and return while what they have started goes on. Nothing else is asked of the device until
+        `wait` returns, but for `wait_copies`."""
+
+    def wait_copies(self) -> None:
+        """Return when nothing is copied from the host any more, which may write to its memory again."""
+
+    def wait(self) -> None:
+        """Return when all that was started is done."""

@@ -2,7 +2,8 @@
 
 All work goes to one stream, in the order in which it is started, but for copies from the host, which have another one:
 events hold the work back until what it needs is there. Nothing holds copies back. A run ends when its work does, which
-has waited for all copies, so that they never meet work of the run before, nor the host one of them.
+has waited for all copies, so that they never meet work of the run before, nor the host one of them; while a run that
+was started goes on, the host waits for its copies before it writes to what they are from.
 
 Kernels are CuPy's raw ones, products those of a handle of cuBLAS of our own; with `captured` what can be recorded is
 launched as CUDA graphs.
@@ -149,11 +150,29 @@ class GpuDevice:
         return Repetition(calls, self._stream) if self._captured else partial(_make, calls)
 
     def run(self, calls: Sequence[Call]) -> None:
+        with self._ended():
+            _make(calls)
+            self._stream.synchronize()
+
+    def start(self, calls: Sequence[Call]) -> None:
+        with self._ended():
+            _make(calls)
+
+    def wait_copies(self) -> None:
+        with self._ended():
+            self._copying.synchronize()
+
+    def wait(self) -> None:
+        with self._ended():
+            self._stream.synchronize()
+
+    @contextmanager
+    def _ended(self) -> Iterator[None]:
+        """What is cut short leaves nothing behind: the host goes on, and may write to what is still copied."""
         with self._ours():
             try:
-                _make(calls)
-                self._stream.synchronize()
-            except BaseException:  # the host goes on, and may write to what is still copied from there
+                yield
+            except BaseException:
                 for stream in (self._copying, self._stream):
                     with suppress(Exception):
                         stream.synchronize()

@@ -114,7 +114,7 @@ def test_work_that_does_not_wait_for_its_copies_is_seen(cupy: HostCupy, number: 
             return start, wait if len(waits) != 1 + number else lambda: None
 
         def run(self, calls: Sequence[Call]) -> None:
-            super().run([*calls, self._stream.synchronize, self._copying.synchronize])
+            super().run([*calls, partial(self._stream.work_up_to, None), self._copying.synchronize])
 
     waits: list[Call] = []
     plan, vector, batch = bind(NETWORKS[0])
