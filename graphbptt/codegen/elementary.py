@@ -2,8 +2,8 @@
 
 Every function keeps NaN, knows infinities, signed zeros and denormal numbers, and needs nothing of ``-ffast-math``; to
 be vectorised it wants ``-fno-math-errno -fno-trapping-math``. CuPy has CUDA flush denormal numbers of single precision
-to zero, whatever it is asked for (``-ftz=true``): there no function knows them. The largest errors seen, in units in
-the last place:
+to zero, whatever it is asked for (``-ftz=true``): there functions take them for zero, and expm1 its results below twice
+the smallest normal number. The largest errors seen for all others, in units in the last place:
 
     function     float32, every number    float64, half a million numbers
     exp          1.1                      1.5

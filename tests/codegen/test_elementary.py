@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from compiled import Loops
+from compiled import Loops, load_source
 from scipy import special
 
 from graphbptt.codegen.elementary import ELEMENTARY
@@ -103,6 +105,49 @@ def test_error(name: str, precision: Precision) -> None:
         ulp = abs(value[finite] - wanted[finite]) / np.spacing(abs(rounded[finite]))
     bound = ERRORS[name][precision is FLOAT64]
     assert ulp.max() <= bound + ELSEWHERE * (bound > 0.5), x[finite][ulp.argmax()]
+
+
+FLUSHING = """
+#include <xmmintrin.h>
+void flush_denormals(int on) { _mm_setcsr(on ? _mm_getcsr() | 0x8040 : _mm_getcsr() & ~0x8040u); }
+"""
+"""What CuPy has CUDA do with single precision, as a processor of Intel's or AMD's does it: to arguments and results."""
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    if platform.machine() != "x86_64":
+        pytest.skip("how this processor is told to flush denormal numbers is not known")
+    flush = load_source(FLUSHING).flush_denormals
+    flush(1)
+    try:
+        yield
+    finally:
+        flush(0)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_error_where_denormal_numbers_are_flushed(name: str) -> None:
+    """Beyond those numbers, which are zero to it, a function keeps what it keeps elsewhere, at every exponent."""
+    normal = np.finfo(np.float32).smallest_normal
+    around = np.arange(-3, 4) + (np.arange(512) << 23)[:, np.newaxis]
+    with np.errstate(all="ignore"):
+        x = np.concatenate([sample(FLOAT32), around.astype(np.uint32).view(np.float32).ravel()])
+        wanted = exact(name, np.where(abs(x) < normal, np.copysign(np.float32(0), x), x))
+        compiled(FLOAT32)
+        with flushed():
+            assert run("exp", FLOAT32, np.float32([-100])) == 0
+            value = run(name, FLOAT32, x)
+        rounded = wanted.astype(np.float32)
+        finite = np.isfinite(rounded)
+        np.testing.assert_array_equal(value[~finite], rounded[~finite])
+        error = abs(value[finite] - wanted[finite])
+        ulp = error / np.spacing(abs(rounded[finite]))
+    smallest = 2 * normal if name == "expm1" else normal
+    kept = abs(wanted[finite]) >= smallest
+    assert error[~kept].max(initial=0) <= smallest
+    bound = ERRORS[name][0]
+    assert ulp[kept].max() <= bound + ELSEWHERE * (bound > 0.5), x[finite][kept][ulp[kept].argmax()]
 
 
 @pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda p: p.name)
