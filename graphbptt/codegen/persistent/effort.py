@@ -10,7 +10,6 @@ CUDA's library is an estimate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,6 +31,8 @@ NORMAL = 150
 """Operations of a number that is drawn, about: ten rounds of Philox, a logarithm, a root, a cosine."""
 SHUFFLE = 6
 """Operations that take as long as lanes need to exchange a number and put it together, about 25 clocks: an estimate."""
+TOUCHED = 6
+"""Numbers of a unit that the loops of a softmax read and write, or those of its derivative, about."""
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 CALLED = re.compile(r"\breal_\w+(?=\()")
@@ -66,11 +67,6 @@ class Effort:
             self.reciprocals + other.reciprocals,
             self.chain + other.chain,
             self.numbers + other.numbers,
-        )
-
-    def times(self, count: int) -> Effort:
-        return Effort(
-            *(count * number for number in (self.operations, self.reciprocals, self.chain, self.numbers))
         )
 
 
@@ -108,9 +104,9 @@ def _measure(operation: RowOperation, dtype: str) -> Effort:
                 numbers=sum(1 + item.accumulate for item in assignments) + len(list(operation.reads()))
             )
         case Softmax(out=out):
-            return _measure_lane(out.width, ("exp", "maximum", "subtract", "add", "divide"), 6, 2, dtype)
+            return _measure_lane(out.width, ("maximum", "add"), ("subtract", "exp", "divide"), dtype)
         case SoftmaxGradient(out=out):
-            return _measure_lane(out.width, ("multiply",) * 4, 6, 1, dtype)
+            return _measure_lane(out.width, ("add",), ("multiply", "multiply", "subtract"), dtype)
         case Perturb():
             return Effort(NORMAL, 1, NORMAL, 2)
         case _:
@@ -128,11 +124,18 @@ def _measure_expressions(expressions: list[Expression], dtype: str) -> Effort:
     return Effort(whole.operations, whole.reciprocals, max(ends.values(), default=0))
 
 
-def _measure_lane(width: int, names: Iterable[str], numbers: int, joins: int, dtype: str) -> Effort:
-    """Every so manyth unit of a row, of which so many numbers are touched, and what lanes put together."""
-    unit = sum((_count_call(name, dtype) for name in names), Effort(numbers=numbers))
-    apart = WARP.bit_length() - 1
-    return unit.times(-(-width // WARP)) + Effort(joins * apart, 0, joins * apart * SHUFFLE)
+def _measure_lane(width: int, sums: tuple[str, ...], apart: tuple[str, ...], dtype: str) -> Effort:
+    """Every so manyth unit of a row. Sums wait for each other from unit to unit, and lanes then put them together; what
+    is done to units apart from each other does not wait."""
+    units, exchanges = -(-width // WARP), len(sums) * (WARP.bit_length() - 1)
+    added, alone = (sum((_count_call(name, dtype) for name in names), Effort()) for names in (sums, apart))
+    both = added + alone
+    return Effort(
+        units * both.operations + exchanges,
+        units * both.reciprocals,
+        units * added.chain + alone.chain + exchanges * SHUFFLE,
+        units * TOUCHED,
+    )
 
 
 def _count_call(name: str, dtype: str) -> Effort:
