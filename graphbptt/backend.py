@@ -125,14 +125,21 @@ class Outcome:
 class Updater(Protocol):
     """Parameters that stay where a plan is run, and are updated there.
 
-    After `load`, and until they are fetched, the executable runs nothing else.
+    Every update is prepared, started and finished; while it runs, the next one may be prepared, and no more. After
+    `load`, and until they are fetched, the executable runs nothing else.
     """
 
     def load(self, parameters: Array) -> None:
         """Go on from this flat vector."""
 
-    def update(self, batch: Batch) -> Outcome:
-        """Run forward and backward, and update the free parameters."""
+    def prepare(self, batch: Batch) -> None:
+        """Take a batch for the next update; its arrays may change after that."""
+
+    def start(self) -> None:
+        """Run forward and backward on the batch that was prepared last, and update the free parameters."""
+
+    def finish(self) -> Outcome:
+        """Wait until that is done."""
 
     def fetch(self, parameters: Array, previous: Array, gradient: Array) -> None:
         """Write there the free parameters, those before the last update, and the gradient that it was made from."""

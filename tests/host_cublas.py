@@ -103,8 +103,9 @@ class HostCublas:
                 for matrix, shape in zip((a, b), shapes, strict=True)
             )
             out = _view(c, kind, ldc, step, number, (m, n))
-            product = scale * ((first.T if of_a else first) @ (second.T if of_b else second))
-            out[...] = product + keep * out if keep else product
+            with np.errstate(all="ignore"):  # a GPU says nothing of what overflows
+                product = scale * ((first.T if of_a else first) @ (second.T if of_b else second))
+                out[...] = product + keep * out if keep else product
         return 0
 
 

@@ -111,11 +111,20 @@ class DevicePlan(BoundPlan):
         np.copyto(gradient, self._host.gradient)
         return self._host.losses.copy()
 
-    def update(self, batch: Batch) -> Outcome:
-        """Go on from the parameters that are there, and leave them updated."""
+    def prepare_update(self, batch: Batch) -> None:
+        """Take a batch, while the device may still work on the one before, of which it has copied all."""
+        self._host.device.wait_copies()
         self._take(batch)
         self._take_divisors(batch)
-        self._run(*self._begin, *MEASURING, *DERIVING, "update", "outcome")
+
+    def start_update(self) -> None:
+        """Go on from the parameters that are there, and leave them updated."""
+        self._fetched = False
+        self._program.start(*self._begin, *MEASURING, *DERIVING, "update", "outcome")
+
+    def finish_update(self) -> Outcome:
+        """What became of it, once it is done."""
+        self._host.device.wait()
         norm, left = self._host.fields[REPORTED]
         penalty = float(self._host.penalties.sum())
         return Outcome(self._host.losses.copy(), penalty, float(norm), finite=not left)

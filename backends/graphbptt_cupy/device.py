@@ -85,8 +85,8 @@ class Device(Protocol):
         """
 
     def start(self, calls: Sequence[Call]) -> None:
-        """Make these calls, and return while what they have started goes on. Nothing else is asked of the device until
-        `wait` returns, but for `wait_copies`."""
+        """Make these calls, and return while what they have started goes on. No other run begins until `wait`
+        returns."""
 
     def wait_copies(self) -> None:
         """Return when nothing is copied from the host any more, which may write to its memory again."""

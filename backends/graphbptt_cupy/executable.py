@@ -141,19 +141,33 @@ class DeviceUpdater:
     def __init__(self, executable: DeviceExecutable) -> None:
         self._executable = executable
         self._parameters: Array | None = None
-        self._bound: DevicePlan | None = None
+        self._prepared: DevicePlan | None = None
+        self._started: DevicePlan | None = None
 
     def load(self, parameters: Array) -> None:
-        self._parameters = parameters.copy()
+        self._parameters, self._started = parameters.copy(), None
 
-    def update(self, batch: Batch) -> Outcome:
-        self._bound = self._executable.bind_batch(batch)
+    def prepare(self, batch: Batch) -> None:
+        """Batches of different shapes have different plans, which share the parameters."""
+        self._prepared = self._executable.bind_batch(batch)
         if self._parameters is not None:
-            self._bound.put_parameters(self._parameters)
+            self._prepared.put_parameters(self._parameters)
             self._parameters = None
-        return self._bound.update(batch)
+        self._prepared.prepare_update(batch)
+
+    def start(self) -> None:
+        if self._prepared is None:
+            raise AssertionError("nothing was prepared")
+        self._started, self._prepared = self._prepared, None
+        self._started.start_update()
+
+    def finish(self) -> Outcome:
+        return self._find_started().finish_update()
 
     def fetch(self, parameters: Array, previous: Array, gradient: Array) -> None:
-        if self._parameters is not None or self._bound is None:
+        self._find_started().fetch_parameters(parameters, previous, gradient)
+
+    def _find_started(self) -> DevicePlan:
+        if self._started is None:
             raise AssertionError("nothing was updated yet")
-        self._bound.fetch_parameters(parameters, previous, gradient)
+        return self._started

@@ -53,9 +53,16 @@ class Program:
 
     def run(self, *sections: SectionName) -> None:
         """Do what stands in some sections, and wait until it is done."""
+        self._device.run(self._find_run(sections))
+
+    def start(self, *sections: SectionName) -> None:
+        """Do it without waiting: the device says when it is done."""
+        self._device.start(self._find_run(sections))
+
+    def _find_run(self, sections: tuple[SectionName, ...]) -> list[Call]:
         if sections not in self._runs:
             self._runs[sections] = self._compose(sections)
-        self._device.run(self._runs[sections])
+        return self._runs[sections]
 
     def _compose(self, sections: tuple[SectionName, ...]) -> list[Call]:
         """All copies from the host are started first, and each stretch of work waits for those that it needs."""

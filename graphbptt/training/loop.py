@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from graphbptt.backend import Outcome
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.mistakes import describe_mistakes, format_path
 from graphbptt.declaration.run_schema import TrainingDeclaration, Truncation
@@ -24,6 +25,7 @@ from graphbptt.training.dataset import Dataset, Parts, as_dataset
 from graphbptt.training.divergence import explain_divergence
 from graphbptt.training.evaluation import LossTally, bind_chunks, measure_loss
 from graphbptt.training.optimizers import Optimizer, State, clip_norm, make_optimizer, make_rule
+from graphbptt.training.run_updates import run_updates
 from graphbptt.training.windows import cut_windows
 
 __all__ = ["Epoch", "History", "train"]
@@ -186,12 +188,8 @@ class _Run:
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
 
     def run_epoch(self, number: int) -> Epoch:
-        if self.updater is not None:
-            self.updater.load(self.model.vector)
-        losses = [self._train_on(bound, number) * bound.size for bound in self._bind_batches()]
-        if self.updater is not None:
-            self.updater.fetch(self.free, self.candidate, self.gradient)
-        train_loss = sum(losses) / len(self.parts.train)
+        train = self._train_here if self.updater is None else self._train_there
+        train_loss = sum(train(number)) / len(self.parts.train)
         self._check_kept()
         validation_loss = None
         if self.parts.validation is not None:
@@ -210,6 +208,24 @@ class _Run:
         self.kept[...] = self.best if validated else self.free
         return Epoch(number, train_loss, validation_loss, validated and better)
 
+    def _train_here(self, number: int) -> Iterator[float]:
+        """The loss of each batch times its examples."""
+        for bound in self._draw_batches():
+            yield self._train_on(bound, number) * bound.size
+
+    def _train_there(self, number: int) -> Iterator[float]:
+        """The same where the plan is run; the model's own parameters are those that the epoch began with."""
+        assert self.updater is not None
+        self.updater.load(self.model.vector)
+        wanted = (bound for bound in self._draw_batches() if any(term.count for term in bound.terms))
+        for bound, outcome in run_updates(self.updater, wanted):
+            yield self._judge(bound, outcome, number) * bound.size
+        self.updater.fetch(self.free, self.candidate, self.gradient)
+
+    def _draw_batches(self) -> Iterator[Batch]:
+        for bound in self._bind_batches():
+            yield replace(bound, noise=Noise(int(self.noise.integers(2**63))))
+
     def _bind_batches(self) -> Iterator[Batch]:
         # A batch that holds everything is the same in every epoch.
         if self.whole is not None:
@@ -226,11 +242,10 @@ class _Run:
     def _train_on(self, bound: Batch, number: int) -> float:
         """Update after every window; the loss of all of them together, each before its update."""
         tally = LossTally(self.model)
-        bound = replace(bound, noise=Noise(int(self.noise.integers(2**63))))
         for window in cut_windows(self.model, bound, self.settings.truncate):
             if any(term.count for term in window.terms):
-                (self._update if self.updater is None else self._update_there)(window, number, tally)
-            elif self.updater is None:
+                self._update(window, number, tally)
+            else:
                 self.model.losses(window)  # for the states that the next one goes on from
         return tally.total() if tally.pairs else 0.0
 
@@ -254,10 +269,9 @@ class _Run:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, bound, number)
 
-    def _update_there(self, bound: Batch, number: int, tally: LossTally) -> None:
-        """The same where the plan is run; the model's own parameters are those that the epoch began with."""
+    def _judge(self, bound: Batch, outcome: Outcome, number: int) -> float:
+        """The loss before an update that was made where the plan is run."""
         assert self.updater is not None
-        outcome = self.updater.update(bound)
         loss = self.model.network.total_loss(outcome.losses) + outcome.penalty
         if not outcome.finite:  # a finite derivative whose square, or whose step, is not
             self.updater.fetch(self.candidate, self.free, self.gradient)
@@ -265,7 +279,9 @@ class _Run:
         if not math.isfinite(loss + outcome.norm):
             self.updater.fetch(self.free, self.candidate, self.gradient)
             self._check_finite(math.inf, bound, number)
+        tally = LossTally(self.model)
         tally.add(bound, outcome.losses, outcome.penalty)
+        return tally.total()
 
     def _check_kept(self) -> None:
         """Whether constraints and signs hold: Newton's method for both together has no bound on its steps."""

@@ -69,7 +69,9 @@ def test_all_that_is_pinned_is_copied(cupy: HostCupy, network: Callable[[], Fold
     executable = DeviceExecutable(plan, SINGLE, device)
     updater = executable.bind_update(make_rule(OptimizerChoice(adam={})), 1.0)
     updater.load(vector)
-    updater.update(batch)
+    updater.prepare(batch)
+    updater.start()
+    updater.finish()
     updater.fetch(*(np.empty(plan.layout.free, SINGLE) for _ in range(3)))
     executable.run(vector, batch)
     pins = [pin for pin in (reference() for reference in cupy.pins) if pin is not None]

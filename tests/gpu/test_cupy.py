@@ -37,6 +37,7 @@ from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import PRODUCT_BITS, ProductPrecision
 from graphbptt.passes.bind_batch import bind_batch
 from graphbptt.training.optimizers import make_rule
+from graphbptt.training.run_updates import run_updates
 from graphbptt_cupy.blas import Numbers
 from graphbptt_cupy.executable import DeviceExecutable
 from graphbptt_cupy.gpu import GpuDevice
@@ -150,17 +151,19 @@ def test_training_takes_the_course_of_the_host(optimizer: dict[str, Any]) -> Non
     assert_same_course(*train_both(build, penalty=True, optimizer=optimizer, epochs=6, clip=0.5))
 
 
-def test_an_update_allocates_nothing_and_waits_once() -> None:
+def test_an_update_allocates_nothing_and_waits_twice() -> None:
+    """For its copies, and for its end."""
     model = build_model(build)
     updater = model.bind_update(make_rule(OptimizerChoice(adam={})), 1.0)
     assert updater is not None
     updater.load(model.vector)
     batch = model.bind(draw_sums(4))
-    for _ in range(3):
-        updater.update(batch)
+    for _ in run_updates(updater, [batch] * 3):
+        pass
     with count_calls() as counts:
-        updater.update(batch)
-    assert counts == {"allocate": 0, "wait": 1}
+        for _ in run_updates(updater, [batch] * 2):
+            pass
+    assert counts == {"allocate": 0, "wait": 4}
 
 
 @contextmanager
