@@ -76,7 +76,8 @@ class WaitingDevice(GpuDevice):
         def make() -> None:
             try:
                 call()
-                self._stream.synchronize()
+                for stream in (self._copying, self._stream):
+                    stream.synchronize()
             except Exception as error:
                 raise DeviceError(f"{what}: {error}") from error
 

@@ -319,6 +319,12 @@ class HostArray:
         self.data = SimpleNamespace(ptr=memory.ctypes.data)
         self.itemsize = memory.itemsize
 
+    def get(self) -> np.ndarray:
+        """A copy, once the work on the current stream is done."""
+        assert self.cupy.current is not None
+        self.cupy.current.work_up_to(None)
+        return self.memory.copy()
+
     def __getitem__(self, part: slice) -> HostArray:
         return HostArray(self.cupy, self.memory[part], self.device)
 

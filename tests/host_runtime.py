@@ -54,7 +54,6 @@ class HostRuntime:
         self.modules: dict[int, str] = {}
         self.functions: dict[int, tuple[str, str]] = {}
         self.shared: dict[int, int] = {}
-        self.cublas = HostCublas()
         self._number = 1000
 
     def count(self) -> int:
@@ -79,16 +78,17 @@ class HostRuntime:
         return address
 
     def open_cublas(self, cupy: Any) -> SimpleNamespace:  # noqa: ARG002 - as graphbptt_cupy.cublas has it
-        functions = {name: getattr(self.cublas, name) for name in vars(self.cublas) if "cublas" in name}
+        """A library for one handle."""
+        library = HostCublas()
+        functions = {name: getattr(library, name) for name in vars(library) if name.startswith("cublas")}
 
         def multiply(name: str, *arguments: Any) -> int:
-            assert self.cublas.stream is not None
-            self.start(self.cublas.stream, partial(functions[name], *arguments))
+            assert library.stream is not None
+            self.start(library.stream, partial(functions[name], *arguments))
             return 0
 
-        return SimpleNamespace(
-            **functions | {name: partial(multiply, name) for name in functions if "Gemm" in name}
-        )
+        products = {name: partial(multiply, name) for name in functions if "Gemm" in name}
+        return SimpleNamespace(**functions | products)
 
     # Devices.
 
