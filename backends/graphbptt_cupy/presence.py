@@ -14,7 +14,15 @@ import numpy as np
 
 from graphbptt.ir.product_precision import ProductPrecision
 
-__all__ = ["OLDEST", "describe_gpu", "find_missing", "find_traces", "judge", "judge_precision"]
+__all__ = [
+    "OLDEST",
+    "describe_gpu",
+    "find_libraries",
+    "find_missing",
+    "find_traces",
+    "judge",
+    "judge_precision",
+]
 
 OLDEST = (13, 6)
 """The oldest CuPy whose kernels and products the backend knows."""
@@ -73,10 +81,10 @@ def judge(cupy: Any) -> str | None:
         return f"CuPy finds no GPU: {_first_line(error)}"
     if not count:
         return "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
-    return _find_libraries(cupy, toolkit // 1000)
+    return find_libraries(cupy, toolkit // 1000)
 
 
-def _find_libraries(cupy: Any, toolkit: int) -> str | None:
+def find_libraries(cupy: Any, toolkit: int) -> str | None:
     """Why one of the libraries that CuPy loads when it needs them, and that come with a toolkit, cannot be."""
     loads: dict[str, Callable[[], object]] = {
         "NVRTC": lambda: cupy.cuda.nvrtc.getVersion(),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import assert_agreement
 from device_checks import (
     SHAPES,
     check_case,
@@ -144,6 +145,35 @@ def test_a_step_allocates_nothing_and_waits_once(network: Callable[[], FoldedNet
     with count_calls() as counts:
         executable.loss_and_gradient(vector, batch, gradient)
     assert counts == {"allocate": 0, "wait": 1}
+
+
+def test_a_model_stays_on_its_device() -> None:
+    """Where there are several, whichever is the current one later."""
+    cupy = pytest.importorskip("cupy")
+    if cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("there is one GPU alone")
+    plan = compile_network(NETWORKS[1]())
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    batch = bind_batch(plan.network, draw_fields(3, 6, padded=True), 6, np.float64)
+    with cupy.cuda.Device(0):
+        executable = build(plan, np.float64)
+    for number in (1, 0, 1):
+        with cupy.cuda.Device(number):
+            assert_agreement(plan, executable, vector, batch)
+            assert cupy.cuda.Device().id == number
+
+
+def test_what_is_recorded_is_launched_as_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing refuses to be: then all would be started call by call, and be as right as it is slow."""
+    refused: list[str] = []
+    monkeypatch.setattr("graphbptt_cupy.capture.log_once", refused.append)
+    plan = compile_network(NETWORKS[1]())
+    executable = build(plan, np.float32, launched=True)
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float32)
+    batch = bind_batch(plan.network, draw_fields(4, 30, padded=False), 30, np.float32)
+    for _ in range(3):
+        derive(executable, plan, vector, batch)
+    assert refused == []
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda choice: next(iter(choice)))
