@@ -80,6 +80,25 @@ def test_starts_that_are_added_up_in_parts() -> None:
     assert {"gather_starts", "sum_rows"} <= device.audited
 
 
+def test_sums_of_what_several_kernels_write() -> None:
+    """Derivatives of connections that have a number for each unit, or one in all, and of biases beside them."""
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    for name, units in (("a", 2), ("b", 2), ("c", 1), ("d", 1), ("y", 2)):
+        graph.add_node(name, units=units, activation="tanh", initial=0.3)
+    for source, target in (("a", "b"), ("b", "a"), ("a", "a"), ("a", "y"), ("b", "y")):
+        graph.add_edge(source, target, weight="one_to_one")
+    for source, target in (("c", "d"), ("d", "c"), ("d", "d")):
+        graph.add_edge(source, target, weight="scalar")
+    graph.add_edge("d", "y", weight="one_to_one", to_units=[1])
+    plan = compile_network(fold_graph(graph, [], [Target("y", "y")]))
+    vector = draw_parameters(plan.network, plan.layout, 0, DOUBLE)
+    rng = np.random.default_rng(0)
+    batches = [
+        bind_batch(plan.network, {"y": rng.normal(size=(3, steps, 2))}, steps, DOUBLE) for steps in (1, 6)
+    ]
+    assert {"sum_blocks", "sum_rows"} <= audit(plan, vector, *batches)
+
+
 @pytest.mark.parametrize(("claim", "message"), [("reads", "is read, too"), ("writes", "is written, too")])
 def test_a_launch_that_does_not_say_all_is_found(claim: str, message: str) -> None:
     """The audit itself, on a kernel that copies."""

@@ -16,7 +16,7 @@ from benchmarks.registry import WORKLOADS
 from graphbptt.codegen.dialect import CUDA
 from graphbptt.codegen.kernels.update_kernels import write_update
 from graphbptt.codegen.kernels.write_kernels import Kernels, write_kernels
-from graphbptt.codegen.launches.commands import Clear, CopyIn, CopyOut, Multiply
+from graphbptt.codegen.launches.commands import Clear, CopyIn, CopyOut, Launch, Multiply
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
 from graphbptt.codegen.launches.verify_launches import verify_launches
 from graphbptt.codegen.precision import FLOAT32, FLOAT64
@@ -111,6 +111,15 @@ def test_what_stands_around_the_sweeps_is_few_commands(
     assert len(section["states"]) == 1 + len(network.residents)
     assert len(section["prepare"]) == launches
     assert sum(isinstance(command, Clear) for command in section["measure"]) == cleared
+
+
+def test_derivatives_of_many_connections_are_added_up_at_once() -> None:
+    """Of connections between 34 single units, a launch writes what each adds up, and few add it up."""
+    network = compile_spec("karate")
+    plan = schedule_launches(network, write_kernels(network, FLOAT32, CUDA), FLOAT32, LaunchShape(10, 4))
+    called = [item.kernel for item in plan.section["backward"] if isinstance(item, Launch)]
+    assert sum("_after_" in kernel for kernel in called) > 80
+    assert sum(kernel.startswith("sum_") for kernel in called) < 16
 
 
 def test_a_scan_meets_the_host_at_its_ends_alone() -> None:
