@@ -239,15 +239,16 @@ class HostStream:
         self.ptr = id(self)
         self.recorded: list[Callable[[], object]] | None = None
         self.queue: deque[Callable[[], object]] = deque()
+        self._before: list[HostStream | None] = []
         cupy.streams[self.ptr] = self
 
     def __enter__(self) -> None:
         self._cupy.require_device(self.device)
-        assert self._cupy.current is None
+        self._before.append(self._cupy.current)
         self._cupy.current = self
 
     def __exit__(self, *_: object) -> None:
-        self._cupy.current = None
+        self._cupy.current = self._before.pop()
 
     def begin_capture(self) -> None:
         assert self.recorded is None
@@ -317,13 +318,14 @@ class HostArray:
     def __init__(self, cupy: HostCupy, memory: np.ndarray, device: int) -> None:
         self.cupy, self.memory, self.device = cupy, memory, device
         self.data = SimpleNamespace(ptr=memory.ctypes.data)
-        self.itemsize = memory.itemsize
+        self.size, self.itemsize, self.dtype = memory.size, memory.itemsize, memory.dtype
 
-    def get(self) -> np.ndarray:
+    def get(self, out: np.ndarray) -> np.ndarray:
         """A copy, once the work on the current stream is done."""
         assert self.cupy.current is not None
         self.cupy.current.work_up_to(None)
-        return self.memory.copy()
+        np.copyto(out, self.memory)
+        return out
 
     def __getitem__(self, part: slice) -> HostArray:
         return HostArray(self.cupy, self.memory[part], self.device)

@@ -64,14 +64,19 @@ class LockstepDevice(GpuDevice):
         memory: Memory,
     ) -> Call:
         def make() -> None:
-            copies = {array: memory[array].get() for array in arrays}
+            copies = {array: self._bring(memory[array]) for array in arrays}
             repeat(copies)()
             call()
             for array, wanted in copies.items():
-                assert_left(memory[array].get(), wanted, f"{what} leaves something else in {array}")
+                assert_left(self._bring(memory[array]), wanted, f"{what} leaves something else in {array}")
             self.compared.add(name)
 
         return make
+
+    def _bring(self, array: Any) -> np.ndarray:
+        """A copy on the host, once all work before is done."""
+        copy = self.allocate_host(array.size * array.itemsize).view(array.dtype)
+        return array.get(out=copy)
 
 
 def assert_left(found: np.ndarray, wanted: np.ndarray, what: str) -> None:

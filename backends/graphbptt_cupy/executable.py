@@ -34,9 +34,10 @@ __all__ = ["DeviceExecutable", "DeviceUpdater"]
 Array = npt.NDArray[Any]
 
 STEPWISE = (
-    "  states without derivatives: step by step, so that their bits do not depend on the number of steps"
+    "  states without derivatives: step by step, each by the same products and kernels however many there are"
 )
-"""Of float64 where nothing looks ahead."""
+"""Of float64 where nothing looks ahead. So the bits of states do not depend on the number of steps, as far as those of
+a product do not depend on where in memory its factors begin: cuBLAS promises the same bits for the same call alone."""
 
 
 class DeviceExecutable(NumpyExecutable):
@@ -116,7 +117,7 @@ class DeviceExecutable(NumpyExecutable):
         return schedule_launches(self._plan, self._kernels, self._precision, shape, persistent, self._update)
 
     def _write_persistent(self, shape: LaunchShape) -> PersistentKernels:
-        """Kernels for the scans that one launch does best. Where bits must not depend on the number of steps there are
+        """Kernels for the scans that one launch does best. Where steps have to be alike, however many there are, it has
         none: a single step has none either."""
         limits = self._device.limits
         if limits is None or shape.stepwise:

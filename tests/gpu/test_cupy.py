@@ -37,6 +37,7 @@ from graphbptt.ir.layout import draw_parameters
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import PRODUCT_BITS, ProductPrecision
 from graphbptt.passes.bind_batch import bind_batch
+from graphbptt.passes.cut_batch import cut_batch
 from graphbptt.training.optimizers import make_rule
 from graphbptt.training.run_updates import run_updates
 from graphbptt_cupy.blas import Numbers
@@ -91,6 +92,22 @@ def test_stretches_agree_with_the_reference(case: Case, data: st.DataObject) -> 
 @given(case=cases(causal=True))
 def test_single_steps_are_the_whole(case: Case) -> None:
     check_single_steps(build, case)
+
+
+@NAMED
+def test_bits_of_states_do_not_depend_on_the_number_of_steps(network: Callable[[], FoldedNetwork]) -> None:
+    """In float64, where nothing looks ahead: the first steps of many are those of few."""
+    plan = compile_network(network())
+    executable = build(plan, np.float64)
+    if not executable._stepwise:
+        pytest.skip("it looks ahead")
+    vector = draw_parameters(plan.network, plan.layout, 1, np.float64)
+    whole = bind_batch(plan.network, draw_fields(5, 9, padded=False), 9, np.float64)
+    states = {name: np.array(found) for name, found in executable.run(vector, whole).items()}
+    for steps in (1, 4, 8):
+        part = executable.run(vector, cut_batch(plan.network, whole, 0, steps))
+        for name, found in part.items():
+            assert found.tobytes() == states[name][:steps].tobytes(), (name, steps)
 
 
 def test_noise_is_drawn_in_the_kernels() -> None:
