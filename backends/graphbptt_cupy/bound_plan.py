@@ -107,7 +107,7 @@ class DevicePlan(BoundPlan):
         self.load(parameters)
         self._take(batch)
         self._take_divisors(batch)
-        self._run("load", *self._begin, *MEASURING, *DERIVING, "report", "download")
+        self._run("load", *self._begin, *MEASURING, *DERIVING, "download")
         np.copyto(gradient, self._host.gradient)
         return self._host.losses.copy()
 

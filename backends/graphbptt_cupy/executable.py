@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -97,15 +98,13 @@ class DeviceExecutable(NumpyExecutable):
         launches = self._schedule(space.shape, persistent)
         modules = self._modules | self._load(persistent)
         attach = partial(DevicePlan, self._plan, space, launches, modules, self._shared, moves)
-        try:
+        # An error that is still handled keeps what was allocated before it.
+        with suppress(MemoryError):
             return attach()
-        except MemoryError:
-            self._forget()
-        try:
+        self._forget()
+        with suppress(MemoryError):
             return attach()
-        except MemoryError:
-            free = self._device.measure_free()
-        raise explain_memory(launches, free)
+        raise explain_memory(launches, self._device.measure_free())
 
     def _forget(self) -> None:
         """Give up the memory of all other shapes of batches."""

@@ -40,8 +40,8 @@ Array = npt.NDArray[Any]
 class HostSpace(Workspace):
     """The host's part of the memory for one shape of batch.
 
-    `fields` are the arrays of batches, of the states that these start from and of the terms of the loss, by their names
-    on the device, in arenas that are laid out as they are there. `noise` has what kernels draw the noise from, not the
+    `fields` are what batches bring, what they start from, and what becomes of them, by the names that these have on the
+    device, in arenas that are laid out as they are there. `noise` has what kernels draw the noise from, not the
     numbers. `initial` is what populations have started from where states were brought down; `starts` has what clamps
     give them to start from, at the places that `started` marks. Buffers are allocated as they are asked for: those of
     states.
@@ -78,10 +78,12 @@ class HostSpace(Workspace):
                 start = array.within.offset
                 memory = self._arenas[array.within.array][start : start + array.bytes]
                 self.fields[array.name] = memory.view(array.dtype).reshape(array.shape)
-            elif array.kind in ("field", "initial", "loss") and array.name != STARTS:
+            elif array.kind in ("field", "initial", "loss", "gradient") and array.name != STARTS:
                 self.fields[array.name] = self.exchange(*array.shape, dtype=array.dtype)
         self.padded = self.fields.get("padded")
-        self.losses, self.penalties = (self.fields.get(name, np.zeros(0)) for name in (LOSSES, PENALTIES))
+        self.losses, self.penalties, self.gradient = (
+            self.fields.get(name, np.zeros(0)) for name in (LOSSES, PENALTIES, "gradient")
+        )
         self.held, self.holds, self.given, self.noise = map(self._find, ("held", "holds", "given", "noise"))
         self.initial, self.starts, self.started = map(self._view_starts, (INITIAL, STARTS, STARTED))
 

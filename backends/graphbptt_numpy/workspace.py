@@ -68,7 +68,6 @@ class Workspace:
             for site in plan.initials
         }
         self.overwritten = False
-        self.gradient = self.exchange(plan.layout.free)
         self._place_data(ragged)
         self._same = find_same(plan)
         self._passing = find_passing(plan)
@@ -84,8 +83,9 @@ class Workspace:
         self._numbers: dict[tuple[float, tuple[int, ...]], Array] = {}
 
     def _place_data(self, ragged: bool) -> None:
-        """Memory for what batches bring."""
+        """Memory for what batches bring, and for what is derived from them."""
         plan, steps, size = self.plan, self.steps, self.size
+        self.gradient = self.allocate(plan.layout.free)
         self.padded = self.allocate(steps, size, dtype=bool) if ragged else None
         self.initial = {p.name: self.allocate(p.history, size, p.units) for p in plan.network.populations}
         clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
@@ -104,7 +104,7 @@ class Workspace:
         return raw[start : start + size].view(kind).reshape(shape)
 
     def exchange(self, *shape: int, dtype: npt.DTypeLike | None = None) -> Array:
-        """Zeros for parameters, states and derivatives: all of it that travels where another device computes."""
+        """Zeros for parameters and states, which travel where another device computes."""
         return self.allocate(*shape, dtype=dtype)
 
     def _matrix(self, matrix: Matrix) -> Array:

@@ -35,7 +35,7 @@ SECTIONS: tuple[SectionName, ...] = get_args(SectionName)
 it brings; of what is wanted; weights packed, states set, rows filled around the steps; the states of all steps; copies
 of these for the host, where it asks for them; the terms of the loss and their derivatives by states; the derivatives of
 all steps; derivatives of copies added up; the parameters updated; copies of the terms, of these and what became of the
-update, of the derivative, and of the parameters."""
+update, of these and the derivative, and of the parameters."""
 
 RECORDED: tuple[tuple[SectionName, ...], ...] = (
     ("prepare", "forward"), ("measure", "backward", "combine", "update"),
@@ -92,10 +92,12 @@ class LaunchPlan:
         }
 
     def spread(self, region: Region) -> tuple[Region, ...]:
-        """What a region is made of: of an arena, all its arrays."""
-        if region.array in self.members:
-            return tuple(array.whole() for array in self.members[region.array])
-        return (region,)
+        """What a region is made of: of an arena, the arrays in these bytes."""
+        if region.array not in self.members:
+            return (region,)
+        inside = range(region.offset, region.stop)
+        members = self.members[region.array]
+        return tuple(array.whole() for array in members if array.within and array.within.offset in inside)
 
     def commands(self) -> Iterator[Command]:
         for section in self.sections:

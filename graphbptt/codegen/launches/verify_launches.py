@@ -1,8 +1,8 @@
 """What must hold for a launch plan, checked on the data, as it can be without a GPU.
 
 - Names are unique; what is named is there, and sections stand in their order, each once.
-- Arrays of an arena lie inside it, behind it in the list, aligned, and apart from each other; an arena is copied whole,
-  and nothing else is done to it.
+- Arrays of an arena lie inside it, behind it in the list, aligned, and apart from each other; an arena is copied by
+  whole arrays, and nothing else is done to it.
 - Regions lie inside their arrays, and their rows do not overlap each other.
 - A grid has as many blocks as its threads need and no more; a kernel is given what its parameters say: numbers, and
   arrays of their type.
@@ -110,7 +110,7 @@ class _CommandChecks:
     """Whether commands are right, each by itself."""
 
     def __init__(self, plan: LaunchPlan) -> None:
-        self.arrays = plan.array
+        self.plan, self.arrays = plan, plan.array
         self.real = plan.precision.name
         self.parameters = {signature.kernel: signature.parameters for signature in plan.signatures}
 
@@ -121,9 +121,9 @@ class _CommandChecks:
             constant = self.arrays[region.array].kind == "constant"
             _require(not constant, f"{region.array} is constant, and written")
         for region in (*command.reads, *command.writes):
-            copied = isinstance(command, CopyIn | CopyOut) and region == self.arrays[region.array].whole()
-            arena = self.arrays[region.array].kind == "arena"
-            _require(copied or not arena, f"{region.array} is an arena, and not copied whole")
+            if self.arrays[region.array].kind == "arena":
+                copied = isinstance(command, CopyIn | CopyOut) and self._has_whole_arrays(region)
+                _require(copied, f"{region.array} is an arena, and not copied by whole arrays")
         match command:
             case Launch():
                 self._check_launch(command)
@@ -131,6 +131,15 @@ class _CommandChecks:
                 self._check_multiply(command)
             case Clear() | CopyIn() | CopyOut():
                 pass
+
+    def _has_whole_arrays(self, region: Region) -> bool:
+        """Whether some bytes of an arena begin with an array and end with one."""
+        inside = [self.arrays[part.array] for part in self.plan.spread(region)]
+        places = [(array.within.offset, array.bytes) for array in inside if array.within]
+        ends = {offset + size for offset, size in places}
+        return (
+            region.rows == 1 and bool(places) and (min(places)[0], max(ends)) == (region.offset, region.stop)
+        )
 
     def _show(self, region: Region) -> str:
         return format_region(region, self.arrays)

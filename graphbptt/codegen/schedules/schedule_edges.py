@@ -68,9 +68,10 @@ def schedule_edges(
     )
     yield Part(sections=(Section("measure", (*map(Clear, places.cleared()), *measures)),))
     yield _schedule_combining(plan, kernels, precision, places, sweeps)
+    measured = tuple(CopyOut(places.whole(LOSSES)) for _ in plan.losses[:1])
     downloads = (
-        Section("report", tuple(CopyOut(places.whole(LOSSES)) for _ in plan.losses[:1])),
-        Section("download", (CopyOut(places.whole("gradient")),)),
+        Section("report", measured),
+        Section("download", measured),
     )
     yield Part(sections=downloads)
 

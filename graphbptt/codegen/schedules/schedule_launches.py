@@ -5,7 +5,8 @@ from __future__ import annotations
 from graphbptt.codegen.kernels.update_kernels import UpdateKernels
 from graphbptt.codegen.kernels.write_kernels import Kernels
 from graphbptt.codegen.launches.assemble_launches import Part, assemble
-from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
+from graphbptt.codegen.launches.commands import CopyOut
+from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape, Section
 from graphbptt.codegen.persistent.write_persistent import NO_PERSISTENT, PersistentKernels
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.place_arrays import Places
@@ -35,4 +36,7 @@ def schedule_launches(
     if update is not None:
         parts = (*parts, schedule_update(update, precision, places))
         signatures = (*signatures, *update.signatures)
+    # Last of all that is copied then, which begins with what is copied without it: that is one transfer either way.
+    gradient = Part(sections=(Section("download", (CopyOut(places.whole("gradient")),)),))
+    parts = (*parts, gradient)
     return assemble(precision, shape, signatures, parts)

@@ -43,11 +43,15 @@ def schedule_update(kernels: UpdateKernels, precision: Precision, places: Places
         _measure_gradient(kernels, places, progress, report),
         _update_parameters(kernels, places, previous, progress, report, moments),
     )
-    outcome = tuple(CopyOut(array.whole()) for array in (places.arrays[LOSSES], report, penalties))
+    reported = (CopyOut(report.whole()), CopyOut(penalties.whole()))
     fetched = (CopyOut(places.whole("parameters")), CopyOut(previous.whole()))
-    return Part(
-        arrays, (Section("update", update), Section("outcome", outcome), Section("parameters", fetched))
+    sections = (
+        Section("update", update),
+        Section("outcome", (CopyOut(places.whole(LOSSES)), *reported)),
+        Section("download", reported),
+        Section("parameters", fetched),
     )
+    return Part(arrays, sections)
 
 
 def _add_penalties(kernels: UpdateKernels, places: Places, penalties: DeviceArray) -> Iterator[Command]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from graphbptt.codegen.launches.commands import CopyIn, CopyOut
-from graphbptt.codegen.launches.device_arrays import ArrayKind, DeviceArray
+from graphbptt.codegen.launches.device_arrays import ArrayKind, DeviceArray, Region
 from graphbptt.codegen.launches.join_copies import join_copies
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape, Section
 from graphbptt.codegen.launches.verify_launches import verify_launches
@@ -32,9 +32,19 @@ def test_whole_arrays_of_a_section_are_copied_at_once() -> None:
     assert plan.bytes == 512 + 48 + plan.array["a2"].bytes
 
 
-def test_arrays_of_an_arena_are_copied_by_themselves_elsewhere() -> None:
+def test_a_single_array_of_an_arena_is_copied_by_itself() -> None:
     before = draw_plan("field", "field")
     assert verify_launches(join_copies(before)).section["report"] == before.section["report"]
+
+
+def test_what_another_arena_begins_with_is_copied_as_its_beginning() -> None:
+    before = draw_plan("field", "field", "field")
+    copies = tuple(CopyOut(array.whole()) for array in before.arrays)
+    outcome = Section("outcome", copies[:2])
+    plan = verify_launches(join_copies(replace(before, sections=(*before.sections, outcome))))
+    assert plan.section["outcome"] == (CopyOut(Region("upload", 0, 1, 256 + 24, 256 + 24)),)
+    with pytest.raises(AssertionError, match="no memory is in two places"):
+        join_copies(replace(before, sections=(*before.sections, Section("outcome", copies[1:]))))
 
 
 @pytest.mark.parametrize("kinds", [("field",), ("parameter", "kept"), ("field", "constant")])

@@ -155,7 +155,7 @@ def test_a_constant_is_not_written(plan: LaunchPlan) -> None:
         ({"within": Address("upload", 2**20)}, "flags lies outside of the .* bytes of upload"),
         ({"within": Address("copies", 0)}, "there is no arena copies for flags"),
         ({"within": Address("upload", 0), "kind": "kept"}, "flags in an arena is kept, for all shapes"),
-        ({"within": None}, "flags is read before all of it is written"),
+        ({"within": None}, "upload is an arena, and not copied by whole arrays"),
     ],
 )
 def test_arrays_of_an_arena(plan: LaunchPlan, changes: dict[str, Any], message: str) -> None:
@@ -167,12 +167,23 @@ def test_arrays_of_an_arena(plan: LaunchPlan, changes: dict[str, Any], message: 
     "edit",
     [
         lambda copy: CopyIn(replace(copy.region, columns=copy.region.columns - 1)),
+        lambda copy: CopyIn(replace(copy.region, columns=1)),
+        lambda copy: CopyIn(replace(copy.region, offset=16, columns=16)),
+        lambda copy: CopyIn(replace(copy.region, rows=2, columns=16, stride=16)),
         lambda copy: Clear(copy.region),
-        lambda copy: CopyOut(replace(copy.region, columns=1)),
     ],
 )
-def test_an_arena_is_copied_whole(plan: LaunchPlan, edit: Change) -> None:
-    assert_refused(change(plan, "upload", CopyIn, edit), "upload is an arena, and not copied whole")
+def test_an_arena_is_copied_by_whole_arrays(plan: LaunchPlan, edit: Change) -> None:
+    assert_refused(change(plan, "upload", CopyIn, edit), "upload is an arena, and not copied by whole arrays")
+
+
+def test_what_is_not_copied_of_an_arena_is_not_there(plan: LaunchPlan) -> None:
+    first, *_ = plan.members["upload"]
+    assert first.name == "flags"
+    copied = change(
+        plan, "upload", CopyIn, lambda _: CopyIn(Region("upload", 0, 1, first.bytes, first.bytes))
+    )
+    assert_refused(copied, "given:x is read before all of it is written")
 
 
 def test_an_arena_is_plain_memory_in_front_of_its_arrays(plan: LaunchPlan) -> None:
