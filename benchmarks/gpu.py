@@ -3,8 +3,9 @@
 The folder gets what was said of each part as it goes on:
 
     probe.txt           the machine, and small networks in every way that the backend knows (`benchmarks.probe`)
-    tests.txt, .xml     the tests of a GPU, several at once
-    sanitizer.txt       where something failed and there is a compute-sanitizer: what it says of the probe
+    tests.txt, .xml     the tests of a GPU, several at once, with what fails as soon as it does
+    lockstep.txt        where something failed: which kernel or product leaves something else than on the host
+    sanitizer.txt       likewise, if there is a compute-sanitizer: what it says of the probe
     benchmarks.txt      the workloads beside their peers, with why some are absent
     gpu-NAME.json, .md  the results, after each workload those until then
 
@@ -32,7 +33,7 @@ from graphbptt_cupy.presence import find_missing
 __all__ = ["main", "run_part"]
 
 ALL_SECONDS = 9 * 60 - 20
-PROBE_SECONDS, TEST_SECONDS, SANITIZER_SECONDS = 90, 150, 60
+PROBE_SECONDS, TEST_SECONDS, LOCKSTEP_SECONDS, SANITIZER_SECONDS = 90, 150, 60, 60
 """At most so many of them for each part; what one leaves is for the benchmarks."""
 
 LAST_WORDS = 5
@@ -42,10 +43,13 @@ STOPPED = 124
 """The exit code of a part that is stopped, as that of ``timeout``."""
 
 PROBE = ("-m", "benchmarks.probe")
-TESTS = (
-    "-m", "pytest", "tests/gpu", "-m", "gpu", "-v", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60",
+PYTEST = (
+    "-m", "pytest", "-m", "gpu", "-v", "-p", "no:cacheprovider", "-p", "benchmarks.failures",
+    "-o", "faulthandler_timeout=60",
 )  # fmt: skip
-AT_ONCE = ("-n", "6", "--dist", "worksteal")
+LOCKSTEP = "tests/gpu/test_lockstep.py"
+TESTS = (*PYTEST, "tests/gpu", f"--ignore={LOCKSTEP}")
+AT_ONCE = ("-n", "8", "--dist", "worksteal")
 """Most of a test is the host's, which compiles."""
 BENCHMARKS = ("-m", "benchmarks", "--device", "gpu", "--rounds", "5", "--seconds", "2", "--patience", "30")
 SANITIZER = ("--tool", "memcheck", "--print-limit", "20")
@@ -81,6 +85,8 @@ def run_all(folder: Path, end: float) -> int:
     at_once = AT_ONCE if find_spec("xdist") else ()
     tested = run("tests", TEST_SECONDS, python, *TESTS, *at_once, f"--junitxml={folder / 'tests.xml'}")
     sanitizer = shutil.which("compute-sanitizer")
+    if probed or tested:
+        run("lockstep", LOCKSTEP_SECONDS, python, *PYTEST, LOCKSTEP, *at_once)
     if (probed or tested) and sanitizer is not None:
         run("sanitizer", SANITIZER_SECONDS, sanitizer, *SANITIZER, python, *PROBE, "--first")
     results = folder / f"{name_results(describe_machine('gpu'))}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -103,9 +104,61 @@ def test_no_part_stops_those_behind_it(tested: int, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(gpu, "describe_machine", lambda device: {device: "NVIDIA H200"})
     monkeypatch.setattr(gpu.shutil, "which", lambda name: f"/bin/{name}")
     assert gpu.run_all(tmp_path, time.monotonic() + 100) == tested
-    wanted = ["probe.txt", "tests.txt", *(["sanitizer.txt"] if tested else []), "benchmarks.txt"]
+    asked = ["lockstep.txt", "sanitizer.txt"] if tested else []
+    wanted = ["probe.txt", "tests.txt", *asked, "benchmarks.txt"]
     assert list(parts) == wanted
     assert all(seconds <= 100 for seconds in parts.values())
+
+
+FAILING = """
+import os
+
+def test_first(): assert 1 + 1 == 3
+def test_second(): assert 1 + 1 == 4
+def test_last(): os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_fails_is_said_whole_before_the_end(tmp_path: Path) -> None:
+    """A run that is stopped never comes to what pytest says at its end."""
+    (tmp_path / "test_failing.py").write_text(FAILING)
+    options = ["-p", "benchmarks.failures", "-p", "no:cacheprovider", "-v", "-n0", str(tmp_path)]
+    path = tmp_path / "said.txt"
+    assert gpu.run_part([sys.executable, "-m", "pytest", *options], path, 60.0) == -9
+    said = path.read_text()
+    assert said.index("== 3\n") < said.index("test_second") < said.rindex("== 4\n")
+
+
+def test_a_process_whose_gpu_has_stopped_is_replaced(tmp_path: Path) -> None:
+    """All tests behind it are run by another."""
+    pytest.importorskip("xdist")
+    (tmp_path / "cupy.py").write_text(STOPPED_CUPY)
+    (tmp_path / "test_failing.py").write_text(STOPPING)
+    options = ["-p", "benchmarks.failures", "-p", "no:cacheprovider", "-v", "-n1", str(tmp_path)]
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    path = tmp_path / "said.txt"
+    assert gpu.run_part([sys.executable, "-m", "pytest", *options], path, 60.0, environment) == 1
+    said = path.read_text()
+    assert "RuntimeError: the GPU stopped" in said
+    assert re.search(r"PASSED .*test_last", said)
+
+
+STOPPED_CUPY = """
+class Runtime:
+    CUDARuntimeError = RuntimeError
+    stopped = False
+    def deviceSynchronize(self):
+        if self.stopped: raise RuntimeError("the GPU stopped")
+
+class cuda:
+    runtime = Runtime()
+"""
+STOPPING = """
+import cupy
+
+def test_first(): cupy.cuda.runtime.stopped = True; cupy.cuda.runtime.deviceSynchronize()
+def test_last(): cupy.cuda.runtime.deviceSynchronize()
+"""
 
 
 @pytest.fixture
