@@ -28,6 +28,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.machine import describe_machine, name_results
+from graphbptt.backend import list_backends
 from graphbptt_cupy.presence import find_missing
 
 __all__ = ["main", "run_part"]
@@ -44,18 +45,27 @@ STOPPED = 124
 
 PROBE = ("-m", "benchmarks.probe")
 PYTEST = (
-    "-m", "pytest", "-m", "gpu", "-v", "-p", "no:cacheprovider", "-p", "benchmarks.failures",
+    "-m", "pytest", "-m", "gpu", "-v", "-W", "default", "-p", "no:cacheprovider", "-p", "benchmarks.failures",
     "-o", "faulthandler_timeout=60",
 )  # fmt: skip
+"""What CuPy warns of where it is installed is no failure."""
 LOCKSTEP = "tests/gpu/test_lockstep.py"
 TESTS = (*PYTEST, "tests/gpu", f"--ignore={LOCKSTEP}")
-AT_ONCE = ("-n", "8", "--dist", "worksteal")
+AT_ONCE = ("-p", "xdist.plugin", "-n", "8", "--dist", "worksteal")
 """Most of a test is the host's, which compiles."""
 BENCHMARKS = ("-m", "benchmarks", "--device", "gpu", "--rounds", "5", "--seconds", "2", "--patience", "30")
 SANITIZER = ("--tool", "memcheck", "--print-limit", "20")
 
-ENVIRONMENT = {"CUPY_DUMP_CUDA_SOURCE_ON_ERROR": "1", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
-"""A kernel that NVRTC does not take is printed."""
+ENVIRONMENT = {
+    "CUPY_DUMP_CUDA_SOURCE_ON_ERROR": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTHONFAULTHANDLER": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+"""A kernel that NVRTC does not take is printed; plugins that happen to be there have no part in the tests."""
+
+MOST_BYTES = 2**23
+"""Of what a part says: its beginning and its end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,6 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = find_missing()
     if missing is not None:
         parser.error(f"no GPU can be used here: {missing}")
+    if "cupy" not in list_backends():
+        parser.error(
+            "graphbptt is not installed, so that its backends are not found; pip install --no-deps -e ."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return run_all(folder, time.monotonic() + ALL_SECONDS)
 
@@ -124,9 +138,19 @@ def run_part(
             process.wait()
         if code == STOPPED:
             said.write(f"\nstopped after {seconds:.0f} s\n")
+    shorten(path, MOST_BYTES)
     taken = time.monotonic() - started
     print(f"{path.stem}: {'done' if code == 0 else f'exit code {code}'}, {taken:.0f} s", flush=True)
     return code
+
+
+def shorten(path: Path, most: int) -> None:
+    """Leave out the middle of a file that is longer."""
+    said = path.read_bytes()
+    if len(said) > most:
+        path.write_bytes(
+            b"%s\n... %d bytes ...\n%s" % (said[: most // 2], len(said) - most, said[-(most // 2) :])
+        )
 
 
 if __name__ == "__main__":

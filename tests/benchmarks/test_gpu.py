@@ -110,6 +110,26 @@ def test_no_part_stops_those_behind_it(tested: int, tmp_path: Path, monkeypatch:
     assert all(seconds <= 100 for seconds in parts.values())
 
 
+def test_of_what_is_too_long_the_middle_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "part.txt"
+    path.write_text("first" + 90 * "." + "last")
+    gpu.shorten(path, 200)
+    assert path.read_text() == "first" + 90 * "." + "last"
+    gpu.shorten(path, 10)
+    assert path.read_text() == "first\n... 89 bytes ...\n.last"
+
+
+def test_backends_have_to_be_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A checkout alone has none."""
+    monkeypatch.setattr(gpu, "find_missing", lambda: None)
+    monkeypatch.setattr(gpu, "list_backends", lambda: ["numpy"])
+    with pytest.raises(SystemExit):
+        gpu.main(["--out", str(tmp_path)])
+    assert "graphbptt is not installed, so that" in capsys.readouterr().err
+
+
 FAILING = """
 import os
 
@@ -122,7 +142,7 @@ def test_last(): os.kill(os.getpid(), 9)
 def test_what_fails_is_said_whole_before_the_end(tmp_path: Path) -> None:
     """A run that is stopped never comes to what pytest says at its end."""
     (tmp_path / "test_failing.py").write_text(FAILING)
-    options = ["-p", "benchmarks.failures", "-p", "no:cacheprovider", "-v", "-n0", str(tmp_path)]
+    options = ["-p", "benchmarks.failures", "-p", "no:cacheprovider", "-v", str(tmp_path)]
     path = tmp_path / "said.txt"
     assert gpu.run_part([sys.executable, "-m", "pytest", *options], path, 60.0) == -9
     said = path.read_text()
@@ -134,8 +154,18 @@ def test_a_process_whose_gpu_has_stopped_is_replaced(tmp_path: Path) -> None:
     pytest.importorskip("xdist")
     (tmp_path / "cupy.py").write_text(STOPPED_CUPY)
     (tmp_path / "test_failing.py").write_text(STOPPING)
-    options = ["-p", "benchmarks.failures", "-p", "no:cacheprovider", "-v", "-n1", str(tmp_path)]
-    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    options = [
+        "-p",
+        "benchmarks.failures",
+        "-p",
+        "no:cacheprovider",
+        "-v",
+        "-p",
+        "xdist.plugin",
+        "-n1",
+        str(tmp_path),
+    ]
+    environment = {**gpu.ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     path = tmp_path / "said.txt"
     assert gpu.run_part([sys.executable, "-m", "pytest", *options], path, 60.0, environment) == 1
     said = path.read_text()
