@@ -12,8 +12,9 @@ from functools import partial
 import numpy as np
 import pytest
 from host_cublas import HostCublas
-from host_cupy import HostCupy, HostGraph, HostRuntimeError, HostStream
+from host_cupy import HostCupy, HostRuntimeError
 from host_gpu import DOUBLE, bind, build, derive
+from host_streams import HostGraph, HostStream
 from named_networks import NETWORKS
 
 from graphbptt.backend import log_once
