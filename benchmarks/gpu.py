@@ -54,6 +54,8 @@ TESTS = (*PYTEST, "tests/gpu", f"--ignore={LOCKSTEP}")
 AT_ONCE = ("-p", "xdist.plugin", "-n", "8", "--dist", "worksteal")
 """Most of a test is the host's, which compiles."""
 BENCHMARKS = ("-m", "benchmarks", "--device", "gpu", "--rounds", "5", "--seconds", "2", "--patience", "30")
+TOOLKIT = "/usr/local/cuda/bin"
+"""Where NVIDIA's installer puts it, which not every $PATH names."""
 SANITIZER = ("--tool", "memcheck", "--print-limit", "20")
 
 ENVIRONMENT = {
@@ -98,7 +100,7 @@ def run_all(folder: Path, end: float) -> int:
     probed = run("probe", PROBE_SECONDS, python, *PROBE)
     at_once = AT_ONCE if find_spec("xdist") else ()
     tested = run("tests", TEST_SECONDS, python, *TESTS, *at_once, f"--junitxml={folder / 'tests.xml'}")
-    sanitizer = shutil.which("compute-sanitizer")
+    sanitizer = shutil.which("compute-sanitizer", path=os.pathsep.join([os.environ.get("PATH", ""), TOOLKIT]))
     if probed or tested:
         run("lockstep", LOCKSTEP_SECONDS, python, *PYTEST, LOCKSTEP, *at_once)
     if (probed or tested) and sanitizer is not None:

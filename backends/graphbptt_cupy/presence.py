@@ -30,6 +30,9 @@ OLDEST = (13, 6)
 TOOLKITS = (12, 13)
 """The versions of CUDA for which there is an extra, `cuda12` or `cuda13`."""
 
+KNOWN_SINCE = {12: 50, 13: 75}
+"""The oldest compute capability that a version of CUDA compiles for (Maxwell, Turing)."""
+
 ROUNDS_SINCE = 8
 """The compute capability from which on GPUs multiply in TF32 and bfloat16 (Ampere)."""
 
@@ -81,7 +84,21 @@ def judge(cupy: Any) -> str | None:
         return f"CuPy finds no GPU: {_first_line(error)}"
     if not count:
         return "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
-    return find_libraries(cupy, toolkit // 1000)
+    return _judge_age(cupy, toolkit // 1000) or find_libraries(cupy, toolkit // 1000)
+
+
+def _judge_age(cupy: Any, toolkit: int) -> str | None:
+    """Why the current GPU is too old for a version of CUDA; None if it is not."""
+    capability = cupy.cuda.Device().compute_capability
+    if int(capability) >= KNOWN_SINCE.get(toolkit, 0):
+        return None
+    older = [version for version in TOOLKITS if int(capability) >= KNOWN_SINCE[version]]
+    swap = (
+        f"; pip uninstall cupy-cuda{toolkit}x and {_install(older[-1])}"
+        if older
+        else ", take another backend"
+    )
+    return f"CUDA {toolkit} knows no GPU of compute capability {_spell_capability(capability)}{swap}"
 
 
 def find_libraries(cupy: Any, toolkit: int) -> str | None:
@@ -104,7 +121,7 @@ def judge_precision(
     """Why the current GPU cannot multiply so, or would multiply in another way; None if it does what is asked for."""
     capability = cupy.cuda.Device().compute_capability
     if precision != "full" and int(capability[:-1]) < ROUNDS_SINCE:
-        version = f"{capability[:-1]}.{capability[-1]}"
+        version = _spell_capability(capability)
         return f"this GPU, of compute capability {version}, cannot round products to {precision}; write precision: full"
     # The variable overrides what a program asks of any of NVIDIA's libraries.
     override = environment.get("NVIDIA_TF32_OVERRIDE", "")
@@ -134,6 +151,11 @@ def describe_gpu(cupy: Any) -> Iterator[str]:
 def _spell(version: int) -> str:
     """CUDA writes 12.4 as 12040."""
     return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _spell_capability(capability: str) -> str:
+    """CuPy writes 9.0 as 90."""
+    return f"{capability[:-1]}.{capability[-1]}"
 
 
 def _first_line(error: Exception) -> str:

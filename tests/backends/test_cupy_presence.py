@@ -74,6 +74,7 @@ def stand_in(
 def test_nothing_is_missing() -> None:
     assert judge(stand_in()) is None
     assert judge(stand_in("13.6.0")) is None
+    assert judge(stand_in(toolkit=12090, capability="50")) is None
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,11 @@ def test_nothing_is_missing() -> None:
         (stand_in(driver=11080), ("up to 11.8, CuPy needs 13.2; update the driver",)),
         (stand_in(count=lambda: 0), ("no NVIDIA GPU", "CUDA_VISIBLE_DEVICES")),
         (stand_in(count=raising("cudaErrorNoDevice: no CUDA-capable device is detected\nmore")), ("no CUDA-capable",)),
+        (
+            stand_in(capability="70"),
+            ("CUDA 13 knows no GPU of compute capability 7.0; pip uninstall cupy-cuda13x and pip", "[cuda12]'"),
+        ),
+        (stand_in(capability="37", toolkit=12090), ("CUDA 12 knows no GPU of compute capability 3.7, take another",)),
         (stand_in(absent=("nvrtc",)), ("no NVRTC (CuPy failed to load libnvrtc.so.13); pip", "'graphbptt[cuda13]'")),
         (stand_in(absent=("cublas",), toolkit=12090), ("no cuBLAS (libcublas.so.13: cannot", "'graphbptt[cuda12]'")),
     ],

@@ -101,7 +101,7 @@ def test_no_part_stops_those_behind_it(tested: int, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(gpu, "run_part", run_part)
     monkeypatch.setattr(gpu, "describe_machine", lambda device: {device: "NVIDIA H200"})
-    monkeypatch.setattr(gpu.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(gpu.shutil, "which", lambda name, path: f"/bin/{name}")
     assert gpu.run_all(tmp_path, time.monotonic() + 100) == tested
     asked = ["lockstep.txt", "sanitizer.txt"] if tested else []
     wanted = ["probe.txt", "tests.txt", *asked, "benchmarks.txt"]
