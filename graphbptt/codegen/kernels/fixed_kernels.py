@@ -25,7 +25,6 @@ __all__ = [
     "GATHER_ENTRIES",
     "MULTIPLY_ENTRIES",
     "SECTOR",
-    "SUM_BLOCKS",
     "SUM_ROWS",
     "TURN_ROWS",
     "FixedKernel",
@@ -174,22 +173,6 @@ SUM_ROWS = FixedKernel(
     ),
 )  # fmt: skip
 
-SUM_BLOCKS = FixedKernel(
-    "sum_blocks",
-    (
-        "const ptrdiff_t rows", "const ptrdiff_t columns", "const int *const table", "const real *const source",
-        "real *const out",
-    ),
-    (
-        "const ptrdiff_t first = thread / columns, parts = threads / columns;",
-        "const int *const entry = table + thread % columns * 3;",
-        "const real *const block = source + entry[0] * rows + entry[1];",
-        "real sum = 0;",
-        "for (ptrdiff_t row = first; row < rows; row += parts) sum += block[row * entry[2]];",
-        "out[thread] = sum;",
-    ),
-)  # fmt: skip
-
 CLEAR_ROWS = FixedKernel(
     "clear_rows",
     ("const ptrdiff_t columns", "real *const out", "const ptrdiff_t out_stride"),
@@ -200,8 +183,7 @@ ENTRY_KERNELS = (TURN_ROWS, MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
 """Of plans with such weights; their values are gathered in the order of columns, too, in which products read them.
 States and deltas lie in rows that are so many numbers `stride` apart, their units a `step`: they may be turned."""
 
-EDGE_KERNELS = (FILL_HISTORY, FILL_PADDING, CLEAR_PADDING, COPY_ROWS, SUM_ROWS, SUM_BLOCKS, CLEAR_ROWS)
+EDGE_KERNELS = (FILL_HISTORY, FILL_PADDING, CLEAR_PADDING, COPY_ROWS, SUM_ROWS, CLEAR_ROWS)
 """Of all plans. The rows before step 1 hold what sequences start from, the latest last; behind the end of a sequence,
 from row `first` on counted from there, its states are those it starts from, and net inputs are 0. Sums over many rows
-are made in two passes, of some rows each and then of these, always in the same order; the first one also of blocks of
-rows, one behind the other."""
+are made in two passes, of some rows each and then of these, always in the same order."""

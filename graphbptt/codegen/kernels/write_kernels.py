@@ -6,8 +6,8 @@
     work    := Kernel | Product | Contract | Reduction
     kernel  := Kernel(signature, columns, lines, arguments, reads, writes)  a thread for each row and each of `columns`,
                                                     or for each lane of a softmax
-    reduce  := Reduction(row, source)               what is added up over steps and examples: a view of the plan, or
-                                                    what a kernel writes
+    reduce  := Reduction(rows, source)              what is added up over steps and examples, for parts of the packed
+                                                    vector side by side: a view of the plan, or what a kernel writes
 
 A kernel is called as ``name(threads, step, size, pointers...)``: its rows begin at the examples of `step`, counted from
 0, of a batch of `size`; with ``threads = size * columns`` they are those of one step, with `steps` times as many those
@@ -17,7 +17,7 @@ its threads; these do not depend on each other, so any order has the same result
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -27,6 +27,7 @@ from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.copy_maps import CopyMaps, map_copies
 from graphbptt.codegen.kernels.edge_kernels import COPY_KERNELS, START_KERNELS
 from graphbptt.codegen.kernels.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
+from graphbptt.codegen.kernels.join_reduces import find_view, join_reduces
 from graphbptt.codegen.kernels.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.kernels.sums import emit_adding
 from graphbptt.codegen.lanes import count_lanes, emit_lanes
@@ -42,7 +43,6 @@ from graphbptt.codegen.rows.fusion import fuse_rows
 from graphbptt.codegen.rows.row_groups import GroupWriter, SequenceArguments, count_columns
 from graphbptt.codegen.rows.rows import RowOperation
 from graphbptt.codegen.text import block
-from graphbptt.ir.expression import Load
 from graphbptt.ir.operations import (
     Contract,
     Operation,
@@ -80,7 +80,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    row: Row
+    rows: tuple[Row, ...]
     source: View | Kernel
 
 
@@ -185,12 +185,12 @@ class _KernelWriter:
         number = 0
         for on_rows, items in groupby(operations, key=lambda item: isinstance(item, RowOperation)):
             if not on_rows:
-                for item in items:
-                    assert isinstance(item, Product | Contract | Reduce)
-                    yield (
-                        self._write_reduction(f"{name}_{number}", item) if isinstance(item, Reduce) else item
-                    )
-                    number += isinstance(item, Reduce)
+                for work in join_reduces(items):
+                    if isinstance(work, Product | Contract):
+                        yield work
+                    else:
+                        yield self._write_reduction(f"{name}_{number}", work)
+                        number += 1
                 continue
             rows = [item for item in items if isinstance(item, RowOperation)]
             for group in fuse_rows(self.plan, rows, whole):
@@ -212,20 +212,28 @@ class _KernelWriter:
         columns = count_columns(group, count_lanes(self.dialect))
         return self._finish(name, arguments, columns, lines, *find_accesses(arguments, group))
 
-    def _write_reduction(self, name: str, reduce: Reduce) -> Reduction:
-        arguments, width, expression = SequenceArguments(self.lookup), reduce.row.width, reduce.expression
-        if (
-            isinstance(expression, Load)
-            and isinstance(expression.slot, View)
-            and expression.slot.width == width
-        ):
-            return Reduction(reduce.row, expression.slot)
-        writer = ColumnWriter(arguments, self.precision)
-        target = f"{arguments.name(Summands(width))}[row * {width} + j]"
-        lines = writer.write_stores([Store(target, expression)], width)
+    def _write_reduction(self, name: str, reduces: Sequence[Reduce]) -> Reduction:
+        """A thread for each row and each column of all of them."""
+        rows = tuple(reduce.row for reduce in reduces)
+        if (view := find_view(reduces[0])) is not None:
+            return Reduction(rows, view)
+        arguments, columns = SequenceArguments(self.lookup), sum(row.width for row in rows)
+        writer, summands = ColumnWriter(arguments, self.precision), arguments.name(Summands(columns))
+        lines: list[str] = []
+        first = 0
+        for reduce in reduces:
+            stop = first + reduce.row.width
+            target = f"{summands}[row * {columns} + {f'{first} + ' if first else ''}j]"
+            stores = writer.write_stores([Store(target, reduce.expression)], reduce.row.width)
+            if len(reduces) > 1:
+                head = f"{'else ' if first else ''}if (column < {stop})"
+                stores = block(head, [f"const ptrdiff_t j = column - {first};", *stores])
+            lines += stores
+            first = stop
         self.needs |= writer.needs
-        reads = tuple(views_in(expression))
-        return Reduction(reduce.row, self._finish(name, arguments, width, lines, reads, ()))
+        reads = tuple(dict.fromkeys(view for reduce in reduces for view in views_in(reduce.expression)))
+        index = "j" if len(reduces) == 1 else "column"
+        return Reduction(rows, self._finish(name, arguments, columns, lines, reads, (), index))
 
     def _finish(
         self,
@@ -235,10 +243,11 @@ class _KernelWriter:
         lines: list[str],
         reads: tuple[View, ...],
         writes: tuple[View, ...],
+        index: str = "j",
     ) -> Kernel:
-        place = ["const ptrdiff_t row = step * size + thread, j = 0;"]
+        place = [f"const ptrdiff_t row = step * size + thread, {index} = 0;"]
         if columns > 1:
-            place = [f"const ptrdiff_t row = step * size + thread / {columns}, j = thread % {columns};"]
+            place = [f"const ptrdiff_t row = step * size + thread / {columns}, {index} = thread % {columns};"]
         # Each leads to an array of its own, so what was stored by one need not be loaded again for another.
         pointers = arguments.parameters(self.dialect.restrict)
         signature = Signature(name, (COUNT, "const ptrdiff_t step", "const ptrdiff_t size", *pointers))

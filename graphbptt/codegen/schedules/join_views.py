@@ -1,13 +1,13 @@
-"""Views that lie side by side as one."""
+"""Views, and rows of the packed vector, that lie side by side as one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from graphbptt.ir.operations import View
+from graphbptt.ir.operations import Row, View
 
-__all__ = ["join_views"]
+__all__ = ["join_rows", "join_views"]
 
 
 def join_views(views: Iterable[View]) -> Iterator[View]:
@@ -28,3 +28,19 @@ def join_views(views: Iterable[View]) -> Iterator[View]:
                 yield joined
                 joined = view
         yield joined
+
+
+def join_rows(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same numbers in the same order; what follows what is before it is one with it.
+
+    >>> [str(row) for row in join_rows([Row(4, 5), Row(5, 8), Row(0, 2), Row(3, 4)])]
+    ['vector:4-8', 'vector:0-2', 'vector:3-4']
+    """
+    first, *others = rows
+    for row in others:
+        if row.start == first.stop:
+            first = Row(first.start, row.stop)
+        else:
+            yield first
+            first = row
+    yield first

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from math import isqrt
 
 from graphbptt.codegen.arguments import (
     Argument,
@@ -28,21 +28,17 @@ from graphbptt.codegen.launches.launch_plan import Section
 from graphbptt.codegen.persistent.write_persistent import PersistentKernel
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.entry_launches import EntryParts, contract_entries, multiply_entries
-from graphbptt.codegen.schedules.fixed_launches import clear_padding, fill_padding
-from graphbptt.codegen.schedules.join_views import join_views
+from graphbptt.codegen.schedules.fixed_launches import clear_padding, fill_padding, sum_rows
+from graphbptt.codegen.schedules.join_views import join_rows, join_views
 from graphbptt.codegen.schedules.persistent_launch import launch_persistent
 from graphbptt.codegen.schedules.place_arrays import Places
-from graphbptt.codegen.schedules.sum_launches import (
-    join_reductions,
-    lay_blocks,
-    place_blocks,
-    sum_blocks,
-    sum_columns,
-)
-from graphbptt.ir.operations import Contract, Product, View
+from graphbptt.ir.operations import Contract, Product, Row, View
 from graphbptt.ir.plan import Plan, SparseBlock, Stage
 
 __all__ = ["schedule_sweeps"]
+
+SUMMANDS, SUMS = "summands", "sums"
+"""Scratch: what is to be added up, and the sums of its parts."""
 
 
 def schedule_sweeps(
@@ -80,20 +76,18 @@ def schedule_sweeps(
     scratch = tuple(
         DeviceArray(name, "scratch", (size,), precision.name) for name, size in scheduler.scratch.items()
     )
-    arrays = (*scratch, *scheduler.tables.values())
     # Step by step bits are those of a single step, whose products may have other neighbours: neither are joined.
     if places.shape.steps > 1 and not places.shape.stepwise:
         forward, backward = join_products(forward), join_products(backward)
-    return Part(arrays, (Section("forward", forward), Section("backward", backward)))
+    return Part(scratch, (Section("forward", forward), Section("backward", backward)))
 
 
 class _SweepScheduler:
-    """Turns work into commands; `scratch` is how much of it was asked for so far, `tables` are what launches go by."""
+    """Turns work into commands; `scratch` is how much of it was asked for so far."""
 
     def __init__(self, plan: Plan, places: Places, lanes: int) -> None:
         self.plan, self.places, self.shape, self.lanes = plan, places, places.shape, lanes
         self.scratch: dict[str, int] = {}
-        self.tables: dict[str, DeviceArray] = {}
 
     def schedule(
         self, stage: Stage, sweep: KernelSweep, backward: bool, persistent: PersistentKernel | None
@@ -110,13 +104,8 @@ class _SweepScheduler:
         else:
             pointers = {name: self._find(argument) for name, argument in persistent.arguments}
             yield launch_persistent(persistent, pointers, loop, self.places)
-        for reduced, works in groupby(sweep.after, lambda work: isinstance(work, Reduction)):
-            if reduced:
-                reductions = (work for work in works if isinstance(work, Reduction))
-                yield from self._reduce(reductions, 1, steps)
-            else:
-                for work in works:
-                    yield from self._do(work, 1, steps)
+        for work in sweep.after:
+            yield from self._do(work, 1, steps)
 
     def _iterate(self, stage: Stage, sweep: KernelSweep, backward: bool) -> Iterator[Command]:
         """The loop over steps."""
@@ -158,7 +147,7 @@ class _SweepScheduler:
             case Kernel():
                 yield self._launch(work, first, last)
             case Reduction():
-                yield from self._reduce([work], first, last)
+                yield from self._reduce(work, first, last)
             case Product():
                 sparse = isinstance(self.plan.weights[work.weights], SparseBlock)
                 if sparse:
@@ -178,10 +167,7 @@ class _SweepScheduler:
             tuple(self.places.rows(view, first, last) for view in views)
             for views in (kernel.reads, kernel.writes)
         )
-        pointers = {
-            name: summands.address if summands and isinstance(argument, Summands) else self._find(argument)
-            for name, argument in kernel.arguments
-        }
+        pointers = {name: self._find(argument) for name, argument in kernel.arguments}
         beside = [
             self.places.whole(value.array)
             for name, argument in kernel.arguments
@@ -213,31 +199,36 @@ class _SweepScheduler:
                 return self.places.copy(VECTOR).address
             case Weights(matrix):
                 return self.places.copy(matrix).address
+            case Summands():
+                return Address(SUMMANDS)
         raise AssertionError(f"{argument} belongs to no kernel")
 
     def _address(self, name: str) -> Address | None:
         """What there is only for some shapes of batches."""
         return Address(name) if name in self.places.arrays else None
 
-    def _reduce(self, reductions: Iterable[Reduction], first: int, last: int) -> Iterator[Command]:
-        """Sums over rows, which kernels write or the plan's buffers hold."""
-        rows = (last - first + 1) * self.shape.size
-        for joined in join_reductions(reductions):
-            outs = [self.places.vector(reduction.row, derivative=True) for reduction in joined]
-            sources = [item.source for item in joined if isinstance(item.source, Kernel)]
-            blocks = lay_blocks(self._claim, rows, [kernel.columns for kernel in sources])
-            for kernel, block in zip(sources, blocks, strict=True):
-                yield self._launch(kernel, first, last, block)
-            if len(blocks) > 1:
-                table = place_blocks(
-                    f"blocks:{sources[0].signature.kernel}", [block.columns for block in blocks]
-                )
-                self.tables[table.name] = table
-                yield from sum_blocks(self._claim, table, blocks, outs)
-            else:
-                views = (item.source for item in joined if isinstance(item.source, View))
-                (source,) = blocks or (self.places.rows(view, first, last) for view in views)
-                yield from sum_columns(self._claim, source, outs[0])
+    def _reduce(self, reduction: Reduction, first: int, last: int) -> Iterator[Command]:
+        """Sums over rows, which the kernel writes or the plan's buffers hold."""
+        source = reduction.source
+        if isinstance(source, View):
+            summands = self.places.rows(source, first, last)
+        else:
+            rows = (last - first + 1) * self.shape.size
+            summands = self._claim(SUMMANDS, rows, source.columns)
+            yield self._launch(source, first, last, summands)
+        yield from self._sum(summands, reduction.rows)
+
+    def _sum(self, source: Region, rows: Sequence[Row]) -> Iterator[Command]:
+        """In two passes where there are many summands: as many sums as each of them has. What goes to neighbouring
+        parts of the vector is one launch."""
+        parts = isqrt(source.rows - 1) + 1
+        if parts > 2:
+            sums = self._claim(SUMS, parts, source.columns)
+            yield sum_rows(source, sums)
+            source = sums
+        for row in join_rows(rows):
+            yield sum_rows(replace(source, columns=row.width), self.places.vector(row, derivative=True))
+            source = source.move(row.width)
 
     def _claim(self, name: str, rows: int, columns: int) -> Region:
         """Scratch, the same for all that need it one after the other."""
