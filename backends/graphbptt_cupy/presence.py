@@ -80,11 +80,12 @@ def judge(cupy: Any) -> str | None:
                 f"{swap if older in TOOLKITS else ''}"
             )
         count = runtime.getDeviceCount()
+        too_old = _judge_age(cupy, toolkit // 1000) if count else None
     except runtime.CUDARuntimeError as error:
         return f"CuPy finds no GPU: {_first_line(error)}"
     if not count:
         return "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
-    return _judge_age(cupy, toolkit // 1000) or find_libraries(cupy, toolkit // 1000)
+    return too_old or find_libraries(cupy, toolkit // 1000)
 
 
 def _judge_age(cupy: Any, toolkit: int) -> str | None:
