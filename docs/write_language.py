@@ -70,6 +70,16 @@ default has to be there; where the default is none, leaving the key out means so
 units and positions from 0.
 """
 
+WHOLE_ACTIVATIONS = """\
+Two names are whole activations, and no part of an expression: `identity`, the net input itself, which an expression
+calls `net`, and `softmax`, which works on the net inputs of all units of a node together."""
+
+AVERAGING = """\
+The loss of a target is a sum over units for each (example, step) pair, and then the mean over the pairs of the batch
+that have a target: at the target's steps, and not behind the end of a sequence. A mask weights the pairs, and enters
+the denominator: `sum(m * l) / sum(m)`, which is 0 where no pair counts. The total is the sum of each target's `weight`
+times its mean, and of the penalties."""
+
 
 def find_sections(roots: tuple[type[BaseModel], ...] = ROOTS) -> dict[type[BaseModel], None]:
     """Every mapping that a spec may hold, the outer ones first."""
@@ -218,8 +228,8 @@ def write_tables() -> Iterator[str]:
     yield "A name with one argument is an activation of its own: `tanh` is short for `tanh(net)`.\n"
     named = {name: item for name, item in (FUNCTIONS | COMPOSITES).items() if item not in ARITHMETIC}
     yield ", ".join(f"`{name}({', '.join('xy'[: item.arity])})`" for name, item in named.items())
-    yield "\n`softmax` works on the net inputs of all units of a node together: it is an activation by itself alone."
-    yield "\n## Losses\n"
+    yield f"\n{WHOLE_ACTIVATIONS}"
+    yield f"\n## Losses\n\n{AVERAGING}\n"
     yield "| loss | wanted values | options and their defaults | what it is |\n| --- | --- | --- | --- |"
     for name, rule in LOSSES.items():
         low, high = rule.bounds

@@ -13,6 +13,7 @@ from test_documents import ROOT, load_script
 from graphbptt.declaration.choices import OptimizerChoice
 from graphbptt.declaration.read import read_declaration
 from graphbptt.declaration.task_choices import TaskChoice
+from graphbptt.ir.functions import ACTIVATIONS
 from graphbptt.training.optimizers import OPTIMIZERS
 from graphbptt.training.tasks.table import TASKS
 
@@ -50,6 +51,12 @@ def test_every_example_is_of_a_key() -> None:
 def test_choices_are_the_entries_of_their_tables() -> None:
     assert set(OptimizerChoice.model_fields) == set(OPTIMIZERS)
     assert set(TaskChoice.model_fields) == set(TASKS)
+
+
+def test_every_activation_is_listed() -> None:
+    _, _, listed = LANGUAGE.write_language().partition("## Functions of activations")
+    listed, _, _ = listed.partition("\n## ")
+    assert [name for name in ACTIVATIONS if f"`{name}`" not in listed and f"`{name}(" not in listed] == []
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -55,8 +55,20 @@ CALLABLE: dict[str, Function | Composite] = {
 RESERVED_NAMES = frozenset({"net", "t", *ACTIVATIONS, *CALLABLE})
 """Names with a meaning of their own in activations; no coefficient may have one."""
 
-OTHER_NAMES = {"sigmoid": "logistic", "linear": "identity"}
-"""What other libraries call a function, and what it is called here."""
+OTHER_NAMES = {
+    "sigmoid": "logistic",
+    "hard_sigmoid": "hard_logistic",
+    "hardsigmoid": "hard_logistic",
+    "hardtanh": "hard_tanh",
+    "leakyrelu": "leaky_relu",
+    "swish": "silu",
+    "linear": "identity",
+    "heaviside": "step",
+    "ln": "log",
+    "max": "maximum",
+    "min": "minimum",
+}
+"""What other libraries call a function, in small letters, and what it is called here."""
 
 OPERATORS: dict[type[ast.operator], Function] = {
     ast.Add: add,
@@ -75,8 +87,11 @@ def suggest_function(name: str, known: Sequence[str]) -> str:
     'it is called logistic here'
     >>> suggest_function("tahn", list(ACTIVATIONS))
     "did you mean 'tanh'?"
+    >>> suggest_function("ReLU", list(ACTIVATIONS))
+    'it is called relu here'
     """
-    other = OTHER_NAMES.get(name)
+    small = name.lower()
+    other = OTHER_NAMES.get(small, small)
     return f"it is called {other} here" if other in known else did_you_mean(name, known)
 
 
@@ -266,6 +281,8 @@ class _Reader:
         operands = [self.read(argument) for argument in arguments]
         if name == "softmax":
             return self._note_softmax(tree)
+        if OTHER_NAMES.get(name.lower(), name) == "identity":
+            return self._note(tree, f"{name} stands only by itself", "write its argument alone")
         function = CALLABLE.get(name)
         if function is None:
             remedy = suggest_function(name, list(CALLABLE))
