@@ -16,6 +16,7 @@ from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.layout import ParameterLayout
 from graphbptt.ir.parameters import hash_name
+from graphbptt.passes.read_arrays import UNREADABLE, describe_foreign
 
 __all__ = ["Gradients", "Parameters", "States", "name_entry"]
 
@@ -92,7 +93,9 @@ class Parameters(Gradients, MutableMapping[str, Array]):
         view = self[name]
         try:
             array = np.asarray(value)
-        except ValueError:
+        except UNREADABLE:
+            if foreign := describe_foreign("value", value):
+                raise DataError(Problem(f"parameters[{name!r}]", *foreign)) from None
             array = np.asarray(None)  # rows that differ in length
         if array.dtype.kind not in "biuf":
             what = f"{type(value).__name__} given that does not hold real numbers alone"

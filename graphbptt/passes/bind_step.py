@@ -19,7 +19,8 @@ from graphbptt.ir.data import Clamp
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.noise import Noise
 from graphbptt.passes.bind_batch import LENGTHS, Label, bind_batch, name_node
-from graphbptt.passes.read_fields import NUMERIC, to_array
+from graphbptt.passes.read_arrays import to_array
+from graphbptt.passes.read_fields import NUMERIC
 
 __all__ = ["Feeder", "bind_step", "make_feeder"]
 

@@ -14,12 +14,12 @@ import operator
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem, did_you_mean
+from graphbptt.passes.read_arrays import to_array
 
-__all__ = ["NUMERIC", "FieldReader", "Layout", "to_array"]
+__all__ = ["NUMERIC", "FieldReader", "Layout"]
 
 Array = npt.NDArray[Any]
 Axis = int | Literal["batch", "time"]
@@ -27,23 +27,6 @@ Layout = tuple[Axis, ...]
 
 NUMERIC = "biuf"
 """The kinds of NumPy types that count as numbers."""
-
-
-def to_array(name: str, given: npt.ArrayLike) -> Array:
-    """A field as an array.
-
-    Raises
-    ------
-    DataError
-        It is none: sequences of different lengths, or a tensor that PyTorch does not give away as it is.
-    """
-    try:
-        return np.asarray(given)
-    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
-        what, remedy = f"is no array: {error}", "pad its sequences to one length, give `lengths`"
-        if hasattr(given, "detach"):
-            what, remedy = "is a tensor that NumPy cannot read as it is", f"give {name}.detach().cpu()"
-        raise DataError(Problem(f"field {name}", what, remedy)) from None
 
 
 class FieldReader:

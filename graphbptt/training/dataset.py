@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.errors import DataError, Problem
-from graphbptt.passes.read_fields import to_array
+from graphbptt.passes.read_arrays import to_array
 
 __all__ = ["PARTS", "Dataset", "Parts", "as_dataset"]
 

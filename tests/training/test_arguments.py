@@ -32,6 +32,26 @@ class Tensor:
     def detach(self) -> Tensor:
         return self
 
+    def cpu(self) -> np.ndarray:
+        return FIELDS["x"]
+
+
+class OnDevice:
+    """Refuses what an array of CuPy's does."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` [...].")
+
+    def get(self) -> np.ndarray:
+        return FIELDS["x"]
+
+
+class Unreadable:
+    """Refuses, and has no way out."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("No numbers here.")
+
 
 def test_evaluate_takes_what_train_takes(model: graphbptt.Model) -> None:
     whole = graphbptt.evaluate(model, graphbptt.Dataset(FIELDS))
@@ -66,7 +86,12 @@ def test_a_dataset_has_fields() -> None:
     ("given", "said"),
     [
         ([[1.0], [1.0, 2.0]], "is no array: .*; pad its sequences"),
-        (Tensor(), r"is a tensor .*; give x.detach\(\).cpu\(\)"),
+        ([np.zeros(1), np.zeros(2)], "is no array: .*; pad its sequences"),
+        (Unreadable(), "is no array: No numbers here.; give an array of real numbers$"),
+        (Tensor(), r"is a tensor .* cannot read as it is; give x.detach\(\).cpu\(\)$"),
+        ([Tensor()], r"holds a tensor .*; give \[t.detach\(\).cpu\(\) for t in x\]$"),
+        (OnDevice(), r"is an array on a GPU, where NumPy cannot read it; give x.get\(\)$"),
+        ([OnDevice()], r"holds an array on a GPU, .*; give \[t.get\(\) for t in x\]$"),
     ],
 )
 def test_a_field_is_an_array(model: graphbptt.Model, given: Any, said: str) -> None:
@@ -80,6 +105,15 @@ def test_a_field_is_an_array(model: graphbptt.Model, given: Any, said: str) -> N
     ):
         with pytest.raises(graphbptt.DataError, match=f"field x: {said}"):
             use({**FIELDS, "x": given})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(Tensor(), r"is a tensor .*; give value.detach\(\).cpu\(\)$"), (OnDevice(), r".* give value.get\(\)$")],
+)
+def test_a_parameter_is_assigned_an_array(model: graphbptt.Model, given: Any, said: str) -> None:
+    with pytest.raises(graphbptt.DataError, match=rf"parameters\['x->y'\]: {said}"):
+        model.parameters["x->y"] = given
 
 
 def test_a_step_has_no_time(model: graphbptt.Model) -> None:
