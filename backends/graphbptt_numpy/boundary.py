@@ -105,12 +105,15 @@ def _fill_around(plan: Plan, space: Workspace, lengths: Lengths | None, populati
     view = plan.placement[population.name].state
     shape, rows = plan.buffer[view.buffer], space.initial[population.name]
     buffer = space.rows(view)
-    last = population.history - 1
-    for k in range(shape.before):
-        buffer[shape.before - 1 - k] = rows[min(k, last)]
-    for k in range(shape.after):
-        ends = buffer[shape.before + space.steps + k]
-        ends[...] = rows[min(k, last)] if lengths is None else _padding(rows, space.steps + k - lengths)
+    held = min(shape.before, population.history)
+    buffer[: shape.before - held] = rows[-1]
+    buffer[shape.before - held : shape.before] = rows[:held][::-1]
+    ends = buffer[shape.before + space.steps :]
+    held = min(shape.after, population.history)
+    if lengths is None:
+        ends[:held], ends[held:] = rows[:held], rows[-1]
+    else:
+        ends[...] = _padding(rows, space.steps + np.arange(shape.after)[:, None] - lengths)
 
 
 def _padding(rows: Array, beyond: npt.NDArray[np.int64]) -> Array:
@@ -220,11 +223,11 @@ def _gather_rows(plan: Plan, space: Workspace, batch: Batch, site: InitialSite) 
     delta = space.rows(site.delta)
     history = plan.network.population[site.population].history
     rows = np.zeros((history, space.size, site.delta.width), space.dtype)
-    for k in range(min(history, shape.before)):
-        rows[k] += delta[shape.before - 1 - k]
+    held = min(history, shape.before)
+    rows[:held] += delta[shape.before - held : shape.before][::-1]
+    held = min(history, shape.after)
     ends = np.full(space.size, space.steps) if batch.lengths is None else batch.lengths
-    for k in range(min(history, shape.after)):
-        rows[k] += delta[shape.before + ends + k, np.arange(space.size)]
+    rows[:held] += delta[shape.before + ends + np.arange(held)[:, None], np.arange(space.size)]
     return rows
 
 
