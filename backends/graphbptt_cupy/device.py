@@ -38,8 +38,8 @@ class Device(Protocol):
 
         Raises
         ------
-        CompilerError
-            It is not taken.
+        BackendError
+            It is not taken, or cannot be kept.
         """
 
     def allocate(self, array: DeviceArray) -> Any:

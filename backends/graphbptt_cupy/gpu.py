@@ -27,7 +27,7 @@ from graphbptt.codegen.dialect import CUDA, Dialect
 from graphbptt.codegen.launches.commands import ArgumentValue, Launch, Multiply
 from graphbptt.codegen.launches.device_arrays import Address, DeviceArray, Region
 from graphbptt.codegen.persistent.device_limits import DeviceLimits, describe_device
-from graphbptt.errors import CompilerError, DeviceError
+from graphbptt.errors import BackendError, CompilerError, DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
 from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.cublas import measure_workspace, open_cublas
@@ -78,6 +78,10 @@ class GpuDevice:
                     f"NVRTC does not take the kernels of this network: {error}\n"
                     "this is a mistake in graphbptt; please report it with what CuPy prints where "
                     "$CUPY_DUMP_CUDA_SOURCE_ON_ERROR is 1, and take another backend"
+                ) from error
+            except OSError as error:
+                raise BackendError(
+                    f"CuPy cannot keep what it compiles: {error}; name another folder in $CUPY_CACHE_DIR"
                 ) from error
         return cache(module.get_function)
 

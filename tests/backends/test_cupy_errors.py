@@ -4,6 +4,7 @@ host's memory."""
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from agreement import assert_agreement
@@ -29,6 +30,17 @@ def test_a_device_that_stops_is_an_error_of_its_own(cupy: HostCupy) -> None:
 def test_kernels_that_nvrtc_does_not_take(cupy: HostCupy) -> None:
     with pytest.raises(CompilerError, match=r"NVRTC does not take .* error: no such function"):
         GpuDevice(cupy, Numbers(DOUBLE)).load("#error")
+
+
+def test_a_folder_that_kernels_cannot_be_kept_in(cupy: HostCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/home/nobody/.cupy")
+
+    monkeypatch.setattr(cupy, "RawModule", lambda **_: SimpleNamespace(compile=fail, get_function=None))
+    with pytest.raises(
+        BackendError, match=r"cannot keep .*'/home/nobody/\.cupy'; name another .* \$CUPY_CACHE_DIR"
+    ):
+        GpuDevice(cupy, Numbers(DOUBLE)).load("")
 
 
 def test_a_gpu_that_something_else_has(monkeypatch: pytest.MonkeyPatch, cupy: HostCupy) -> None:
