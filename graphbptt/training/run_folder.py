@@ -140,6 +140,7 @@ def read_parameters(model: Model, path: Path) -> None:
     if path.is_dir():
         path = path / PARAMETERS
     arrays = read_arrays(path, start="the working directory")
+    arrays = {name: array for name, array in arrays.items() if not _is_computed_now(name, model)}
     problems = [
         Problem(str(path), f"there is no parameter {name!r}", "was it written for this spec?")
         for name in model.parameters
@@ -160,3 +161,9 @@ def read_parameters(model: Model, path: Path) -> None:
         raise DataError(problems)
     for name, array in arrays.items():
         model.parameters[name] = array
+
+
+def _is_computed_now(name: str, model: Model) -> bool:
+    """Whether it is what a clockwork cell had a parameter for, and computes: which units a module's clock moves."""
+    cell, _, target = name.partition(".struck->")
+    return target == f"{cell}.due" and target in model.network.population and name not in model.parameters

@@ -7,11 +7,14 @@ import math
 import os
 from pathlib import Path
 
+import networkx as nx
+import numpy as np
 import pytest
 
-from graphbptt.errors import SpecError
+import graphbptt
+from graphbptt.errors import DataError, SpecError
 from graphbptt.training.evaluation import Evaluation
-from graphbptt.training.run_folder import RunFolder, write_atomically
+from graphbptt.training.run_folder import RunFolder, read_parameters, write_atomically
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +49,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     folder.path.rmdir()
     with pytest.raises(SpecError, match=r"a-1/spec.yaml: No such file or directory; choose another place"):
         folder.write_spec("")
+
+
+def test_runs_are_read_that_kept_what_a_clockwork_cell_computes(tmp_path: Path) -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_node("h", units=4, cell={"clockwork": {"periods": [1, 2]}})
+    model = graphbptt.compile(graph, backend="numpy")
+    kept = {name: np.full_like(array, 3) for name, array in model.parameters.items()}
+    strikes = np.kron(np.eye(2), np.ones(2))
+    np.savez(tmp_path / "parameters.npz", **kept, **{"h.struck->h.due": strikes})
+    read_parameters(model, tmp_path)
+    assert (model.vector == 3).all()
+    np.savez(tmp_path / "parameters.npz", **kept, **{"g.struck->g.due": strikes})
+    with pytest.raises(DataError, match=r"no parameter 'g.struck->g.due'"):
+        read_parameters(model, tmp_path)

@@ -3,10 +3,11 @@
 A module computes at the steps that its period divides and keeps its state at the others. It reads the modules of its
 own period or a longer one, so that what is slow guides what is fast.
 
-Time enters as a state like any other, hence nothing else has to know of it: `clock` counts, for each module, the steps
-since it acted last. Small whole numbers are exact in floating point. Steps count from 1, so a module of period p acts
-first at step p of a sequence. Where a sequence goes on, in the next batch of stateful training or the next call of
-`Model.step`, the clock goes on with the other states.
+Time enters as a state like any other, hence nothing else has to know of it: `clock` counts, for each unit, the steps
+since it acted last, and `due` is 1 at the steps at which it acts. Both are computed without a parameter, so that
+nothing can be assigned which would make them tell another time. Small whole numbers are exact in floating point. Steps
+count from 1, so a module of period p acts first at step p of a sequence. Where a sequence goes on, in the next batch of
+stateful training or the next call of `Model.step`, the clock goes on with the other states.
 """
 
 from __future__ import annotations
@@ -50,23 +51,18 @@ def draw_clockwork(options: Clockwork, node: CellNode) -> Body:
         )
     due = State("due", 0)
     nodes: dict[str, dict[str, Any]] = {
-        "clock": {
-            "units": modules,
-            "activation": "(clock[t-1] + 1) * step(period - 1.5 - clock[t-1])",
-            "coefficients": {"period": options.periods},
+        "clock": {"activation": "clock[t-1] * (1 - due[t-1]) + 1"},
+        "due": {
+            "activation": "step(clock - period + 0.5)",
+            "coefficients": {"period": np.repeat(options.periods, size)},
         },
-        "struck": {"units": modules, "activation": "1 - step(clock)"},
-        "due": {"bias": False},
         "h": {
             "activation": due * activate(options.activation) + (1 - due) * State("h", 1),
             "bias": node.bias,
             "initial": node.initial,
         },
     }
-    strikes = np.kron(np.eye(modules), np.ones(size))
-    edges: list[dict[str, Any]] = [
-        {"from": "struck", "to": "due", "delay": 0, "init": strikes, "trainable": False},
-    ]
+    edges: list[dict[str, Any]] = []
     for module, period in enumerate(options.periods):
         start, stop = module * size, (module + 1) * size
         edges.append(

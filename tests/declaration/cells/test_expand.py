@@ -93,6 +93,23 @@ def test_every_cell_agrees_with_the_reference_and_with_differences(cell: Any) ->
         assert check_gradients(model, fields).error < 1e-6
 
 
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if next(iter(cell)) not in OWN], ids=str)
+def test_what_a_shipped_cell_fixes_is_no_parameter(cell: Any) -> None:
+    assert all(group.trainable for group in fold_graph(draw(cell)).groups)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_clocks_go_on_whatever_is_assigned(reverse: bool) -> None:
+    graph = draw({"clockwork": {"periods": [1, 4], "reverse": reverse}})
+    model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy")
+    rng = np.random.default_rng(0)
+    for name, array in model.parameters.items():
+        model.parameters[name] = rng.normal(size=array.shape)
+    states = model.run({"x": rng.normal(size=(1, 9, 2))})["h"][0, :: -1 if reverse else 1]
+    acted = np.diff(states[:, 2:], axis=0, prepend=np.zeros((1, 2))).any(axis=1)
+    assert np.flatnonzero(acted).tolist() == [3, 7]
+
+
 def test_clockwork_modules_act_at_the_steps_that_their_periods_divide() -> None:
     graph = draw({"clockwork": {"periods": [1, 3]}})
     model = graphbptt.compile(graph, [graphbptt.Clamp("x", "x")], backend="numpy", dtype="float64")
@@ -111,7 +128,7 @@ def test_clocks_count_on_from_call_to_call_and_from_batch_to_batch() -> None:
     x = np.random.default_rng(0).normal(size=(1, 10, 2))
     stepped = np.array([model.step({"x": x[:, step]})["h"][0, 2:] for step in range(10)])
     assert model.state is not None
-    assert model.state.rows["h.clock"][0].tolist() == [[0, 0]]
+    assert model.state.rows["h.clock"][0].tolist() == [[1, 1, 5, 5]]
     batch = model.bind({"x": x})
     first = model.states(cut_batch(model.network, batch, 0, 4))
     rest = model.states(cut_batch(model.network, batch, 4, 10, carried=model.carry(4, 4)))
