@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -229,8 +230,11 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
     """
     reasons: dict[str, str] = {}
     for backend in _load_usable(name, reasons):
+        if plan.precision not in backend.precisions:
+            if name != "auto":
+                raise _refuse_precision(name, plan.precision)
+            continue
         try:
-            _check_precision(backend, plan)
             executable = backend.build(plan, dtype)
         except BackendError as error:
             if name != "auto":
@@ -246,8 +250,8 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
     raise _explain_none(name, reasons, plan.precision)
 
 
-def check_installed(name: str) -> None:
-    """Whether `name` is an installed backend or ``auto``; nothing is imported.
+def check_installed(name: str) -> str:
+    """`name` itself, if it is that of an installed backend or ``auto``; nothing is imported.
 
     Raises
     ------
@@ -258,6 +262,7 @@ def check_installed(name: str) -> None:
     if name != "auto" and name not in installed:
         remedy = did_you_mean(str(name), [*installed, "auto"])
         raise BackendError(f"backend {name!r} is not installed; {remedy}")
+    return name
 
 
 def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:
@@ -281,24 +286,42 @@ def _is_awaited(name: str) -> bool:
     return backend.awaited()
 
 
-def _check_precision(backend: Backend, plan: Plan) -> None:
-    if plan.precision not in backend.precisions:
-        raise BackendError(
-            f"{backend.name} has no products of precision {plan.precision}; write precision: full, or backend: cupy"
-        )
+def _refuse_precision(name: str, precision: ProductPrecision) -> BackendError:
+    """Who has such products, if anyone has them here, and why others do not run."""
+    said = f"{name} has no products of precision {precision}; write precision: full"
+    lines = []
+    for other in _list_precise(precision):
+        backend = load_backend(list_backends()[other])
+        if isinstance(backend, str):
+            lines.append(f"backend {other!r}, which has them, cannot run here: {backend}")
+        else:
+            said += f", or backend: {other}"
+    return BackendError("\n".join([said, *lines]))
+
+
+def _list_precise(precision: ProductPrecision) -> list[str]:
+    """Those of `AUTO_ORDER` that have products of this precision, whether they can run here or not."""
+    installed, precise = list_backends(), []
+    for name in AUTO_ORDER:
+        with suppress(Exception):  # as `load_backend` has it; one that is not installed has none
+            if precision in installed[name].load().precisions:
+                precise.append(name)
+    return precise
 
 
 def _explain_none(
     name: str, reasons: Mapping[str, str], precision: ProductPrecision = "full"
 ) -> BackendError:
-    lines = [f"backend {candidate!r} cannot run here: {reason}" for candidate, reason in reasons.items()]
+    """Why none runs; of a precision below full, why those do not that have it, since no other would help."""
+    lines = {
+        candidate: f"backend {candidate!r} cannot run here: {reason}" for candidate, reason in reasons.items()
+    }
     if name == "auto" and precision != "full":
-        lines.append(
-            f"no backend that can run here has products of precision {precision}; write precision: full"
-        )
-    elif name == "auto":
-        lines.append("no backend can run here; reinstall graphbptt, which brings the numpy backend")
-    return BackendError("\n".join(lines))
+        head = f"no backend that can run here has products of precision {precision}; write precision: full"
+        return BackendError("\n".join([head, *(lines[k] for k in _list_precise(precision) if k in lines)]))
+    if name == "auto":
+        lines[name] = "no backend can run here; reinstall graphbptt, which brings the numpy backend"
+    return BackendError("\n".join(lines.values()))
 
 
 def _shorten(reason: str, backend: str) -> str:

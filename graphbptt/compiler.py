@@ -54,6 +54,7 @@ def compile(  # the public name, used as graphbptt.compile
     dtype: npt.DTypeLike = "float32",
     seed: int = 0,
     precision: ProductPrecision = "full",
+    runs: bool = True,
 ) -> Model:
     """Compile a recurrent network declared as a networkx graph.
 
@@ -78,6 +79,9 @@ def compile(  # the public name, used as graphbptt.compile
     precision : {"full", "tf32", "bfloat16"}
         What matrix products keep of their factors: all digits of `dtype`, or less, where that is float32 and the
         backend can do so. Sums and states keep all.
+    runs : bool
+        False compiles what is to be looked at alone, `Model.explain` and `Model.unroll`, as for a GPU that is
+        elsewhere.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def compile(  # the public name, used as graphbptt.compile
             check_memory(network, memory)
         plan = compile_network(network)
         return Model(
-            plan, backend=backend, dtype=dtype, seed=seed, aliases=coalesced.aliases, precision=precision
+            plan, backend, dtype=dtype, seed=seed, aliases=coalesced.aliases, precision=precision, runs=runs
         )
     except SpecError as error:
         raise coalesced.locate(error) from None

@@ -15,11 +15,11 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.backend import Explaining, Updater, Updating, build_executable
+from graphbptt.backend import Executable, Explaining, Updater, Updating, build_executable, check_installed
 from graphbptt.codegen.precision import precision_of
 from graphbptt.codegen.products.vectors import SMALLEST
 from graphbptt.codegen.scans.source import write_source
-from graphbptt.errors import DataError, Problem, SpecError
+from graphbptt.errors import BackendError, DataError, Problem, SpecError
 from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.batch import Batch, CarriedState
 from graphbptt.ir.folded import FoldedNetwork
@@ -66,6 +66,9 @@ class Model:
         the populations.
     precision : {"full", "tf32", "bfloat16"}
         What matrix products keep of their factors.
+    runs : bool
+        Whether it will run. One that will not can be looked at, wherever its backend may run: explained, unrolled,
+        written as C; its fields can be bound.
 
     Raises
     ------
@@ -77,7 +80,7 @@ class Model:
     Attributes
     ----------
     backend : str
-        The name of the backend that runs it.
+        The name of the backend that runs it; of a model that does not run, what was asked for.
     aliases : Aliases
         The nodes of the user's graph, which are the keys that `run` uses, and where they are.
     network : FoldedNetwork
@@ -98,12 +101,16 @@ class Model:
         seed: int = 0,
         aliases: Aliases | None = None,
         precision: ProductPrecision = "full",
+        runs: bool = True,
     ) -> None:
         self.dtype, self.seed = _check_settings(dtype, seed, precision)
         plan = plan if plan.precision == precision else replace(plan, precision=precision)
         self._noise = Noise(self.seed)
         self._alone = RLock()
-        self.backend, self._executable = build_executable(backend, plan, self.dtype)
+        self.backend = check_installed(backend)
+        self._executable: Executable | None = None
+        if runs:
+            self.backend, self._executable = build_executable(backend, plan, self.dtype)
         self.plan = plan
         self.aliases = (
             Aliases({name: name for name in plan.network.population}) if aliases is None else aliases
@@ -117,7 +124,8 @@ class Model:
 
     def __copy__(self) -> Model:
         """A model of the same network whose parameters are its own."""
-        model = Model(self.plan, self.backend, self.dtype, self.seed, self.aliases, self.plan.precision)
+        runs = self._executable is not None
+        model = Model(self.plan, self.backend, self.dtype, self.seed, self.aliases, self.plan.precision, runs)
         model.vector[:] = self.vector
         return model
 
@@ -129,6 +137,14 @@ class Model:
             "a model cannot be pickled, since its memory belongs to this process; compile the graph again where the "
             "model is needed, and assign its parameters: dict(model.parameters) is made of arrays"
         )
+
+    @property
+    def _ready(self) -> Executable:
+        if self._executable is None:
+            raise BackendError(
+                "this model was compiled to be looked at, with runs=False, and nothing runs it; leave that out"
+            )
+        return self._executable
 
     @property
     def network(self) -> FoldedNetwork:
@@ -184,7 +200,7 @@ class Model:
     def states(self, batch: Batch) -> dict[str, Array]:
         """The states of all populations, (batch, time, units), for an already bound batch."""
         with self._alone:
-            states = self._executable.run(self.vector, batch)
+            states = self._ready.run(self.vector, batch)
             return {name: np.array(np.swapaxes(array, 0, 1), order="C") for name, array in states.items()}
 
     def step(self, fields: Fields | None = None, noise: bool | int = True) -> Mapping[Hashable, Array]:
@@ -245,23 +261,23 @@ class Model:
 
     @cached_property
     def _stream(self) -> Stream:
-        return Stream(self.network, self._executable, self.dtype, self.aliases.name_item)
+        return Stream(self.network, self._ready, self.dtype, self.aliases.name_item)
 
     def carry(self, step: int, offset: int) -> CarriedState:
         """What the bound batch that was run last holds at `step`, or at the end of a sequence that ends earlier, for a
         batch to go on from that has `offset` steps before it."""
-        return CarriedState(self._executable.history(step), offset)
+        return CarriedState(self._ready.history(step), offset)
 
     def losses(self, batch: Batch) -> Array:
         """The mean of each term of the loss that reads states, before its weight, for an already bound batch: of the
         targets, then of the penalties on states."""
         with self._alone:
-            return self._executable.loss(self.vector, batch)
+            return self._ready.loss(self.vector, batch)
 
     def losses_and_gradient(self, batch: Batch, gradient: Array) -> Array:
         """The same; writes the derivative of the total loss by ``vector[:free]`` into `gradient`."""
         with self._alone:
-            losses = self._executable.loss_and_gradient(self.vector, batch, gradient)
+            losses = self._ready.loss_and_gradient(self.vector, batch, gradient)
         add_penalty_slopes(self._penalized, self.plan.layout, self.vector, gradient)
         return losses
 
@@ -288,9 +304,9 @@ class Model:
     def bind_update(self, rule: UpdateRule, limit: float | None) -> Updater | None:
         """What follows a rule where the plan is run, with the penalties on parameters; None where the backend leaves
         that to others, or parameters are kept inside constraints and signs."""
-        if self.plan.projection is not None or not isinstance(self._executable, Updating):
+        if self.plan.projection is not None or not isinstance(self._ready, Updating):
             return None
-        return self._executable.bind_update(rule, limit)
+        return self._ready.bind_update(rule, limit)
 
     def keep(self) -> Keeper | None:
         """What moves the parameters, after each of a series of updates, to the nearest point that meets the constraints

@@ -71,8 +71,12 @@ class Spec:
         dtype: npt.DTypeLike | None = None,
         seed: int | None = None,
         precision: ProductPrecision | None = None,
+        runs: bool = True,
     ) -> Model:
-        """Compile the network, by default with the file's own backend, dtype, seed and precision."""
+        """Compile the network, by default with the file's own backend, dtype, seed and precision.
+
+        With `runs` False it is to be looked at alone, as `graphbptt.compile` says.
+        """
         spec = self.declaration.spec
         return compile_graph(
             self.graph,
@@ -82,6 +86,7 @@ class Spec:
             dtype=spec.dtype if dtype is None else dtype,
             seed=spec.seed if seed is None else seed,
             precision=spec.precision if precision is None else precision,
+            runs=runs,
         )
 
     def data(self) -> Parts:

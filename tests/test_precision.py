@@ -22,6 +22,7 @@ from graphbptt.errors import BackendError, SpecError
 from graphbptt.gradients import check_gradients
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.product_precision import ProductPrecision
+from graphbptt_cupy.presence import find_missing
 from graphbptt_numpy import NumpyBackend, NumpyExecutable
 
 HERE = "test_precision"
@@ -109,30 +110,43 @@ def test_derivatives_are_checked_with_all_digits(built: list[tuple[str, str]]) -
     assert built == [("tf32", "float32"), ("full", "float64")]
 
 
+@pytest.mark.skipif(find_missing() is None, reason="there is a GPU")
 @pytest.mark.parametrize("backend", ["numpy", "native", "reference"])
-def test_a_backend_that_cannot_says_what_to_write(backend: str) -> None:
+def test_a_backend_that_cannot_says_what_to_write(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "AUTO_ORDER", AUTO_ORDER)
     if isinstance(reason := load_backend(list_backends()[backend]), str):
         pytest.skip(reason)
     with pytest.raises(BackendError) as caught:
         compile_small(precision="tf32", backend=backend)
+    said, cupy = str(caught.value).splitlines()
+    assert said == f"{backend} has no products of precision tf32; write precision: full"
+    assert cupy == f"backend 'cupy', which has them, cannot run here: {find_missing()}"
+
+
+@pytest.mark.usefixtures("built")
+def test_where_one_can_it_is_named() -> None:
+    with pytest.raises(BackendError) as caught:
+        compile_small(precision="tf32", backend="numpy")
     assert str(caught.value) == (
-        f"{backend} has no products of precision tf32; write precision: full, or backend: cupy"
+        "numpy has no products of precision tf32; write precision: full, or backend: cupy"
     )
 
 
+@pytest.mark.skipif(find_missing() is None, reason="there is a GPU")
 def test_auto_does_not_take_less_or_more(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where none that can do it runs here, that is an error, which says why of each."""
+    """Where none that can do it runs here, that is an error, which says why of those that have it alone."""
+    monkeypatch.setattr(backends, "AUTO_ORDER", AUTO_ORDER)
+    said = ["no backend that can run here has products of precision bfloat16; write precision: full"]
+    with pytest.raises(BackendError) as caught:
+        compile_small(precision="bfloat16")
+    assert str(caught.value).splitlines() == [*said, f"backend 'cupy' cannot run here: {find_missing()}"]
     numpy = list_backends()["numpy"]
     monkeypatch.setattr(backends, "list_backends", lambda: {"numpy": numpy})
     with pytest.raises(BackendError) as caught:
         compile_small(precision="bfloat16")
-    assert str(caught.value).splitlines() == [
-        "backend 'numpy' cannot run here: numpy has no products of precision bfloat16; write precision: full, or "
-        "backend: cupy",
-        "no backend that can run here has products of precision bfloat16; write precision: full",
-    ]
+    assert str(caught.value).splitlines() == said
     assert not caplog.records
 
 
@@ -192,9 +206,6 @@ def test_where_nothing_has_it_the_command_line_says_so(
     write: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["check", write("backend: numpy"), "precision=tf32"]) == 2
-    assert (
-        capsys.readouterr()
-        .err.strip()
-        .endswith("numpy has no products of precision tf32; write precision: full, or backend: cupy")
-    )
+    said = "numpy has no products of precision tf32; write precision: full"
+    assert capsys.readouterr().err.startswith(said)
     assert run(["check", write("backend: numpy", "precision: tf32"), "precision=full"]) == 0

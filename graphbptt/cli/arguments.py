@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["noise_option", "spec_arguments", "steps_option"]
+from graphbptt.codegen.persistent.device_limits import DeviceLimits, find_device, list_devices
+
+__all__ = ["device_option", "noise_option", "spec_arguments", "steps_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,3 +48,26 @@ def steps_option(command: Command) -> Command:
         type=click.IntRange(1),
         help="The number of steps to unroll; by default, those of the data.",
     )(command)
+
+
+def device_option(command: Command) -> Command:
+    """--device, a kind of GPU by its architecture or by the name of a product."""
+    return click.option(
+        "--device",
+        metavar="GPU",
+        callback=_read_device,
+        help=f"Add which scans such a GPU would do in one launch each, and why not others: {list_devices()}.",
+    )(command)
+
+
+def _read_device(
+    context: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    value: str | None,
+) -> DeviceLimits | None:
+    if value is None:
+        return None
+    found = find_device(value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is none of the GPUs that are known: {list_devices()}.")
+    return found

@@ -170,44 +170,6 @@ def test_noise_is_on_or_off_or_drawn_from_a_seed(capsys: pytest.CaptureFixture[s
         assert "'loud' is not on, off, or a seed" in capsys.readouterr().err
 
 
-def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", ADDITION, "--steps", "7"]) == 0
-    printed = capsys.readouterr().out
-    assert "population hidden: 3 units" in printed
-    assert "unrolled over 7 steps: 8 layers" in printed
-    assert "group hidden->hidden: 7 copies" in printed
-    assert run(["explain", ADDITION]) == 0
-    assert "unrolled over 12 steps" in capsys.readouterr().out
-
-
-def test_explain_emits_c(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", ADDITION, "--emit", "c"]) == 0
-    printed = capsys.readouterr().out
-    assert printed == graphbptt.load(ADDITION).compile().emit_c() + "\n"
-    assert printed.startswith(
-        "// stage 0, given: nothing to compute: bits\n// stage 1, scanned forward: forward_1"
-    )
-    assert "@ W0  (hidden->hidden, bits->hidden, hidden.bias)" in printed
-    assert run(["explain", ADDITION, "--emit", "c", "--steps", "3"]) == 2
-    assert run(["explain", ADDITION, "--emit", "c", "backend=nativ"]) == 2
-    assert "leave --steps out" in capsys.readouterr().err
-
-
-def test_explain_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", ADDITION, "--device", "sm_90"]) == 0
-    plan, scans = capsys.readouterr().out.split(
-        "\n\non H100 SXM, for 12 steps of 64 examples in float32: scans"
-    )
-    assert "FLOPs per batch" not in scans
-    assert "stage 1 forward, hidden: one launch for all steps" in scans
-    assert "stage 1 backward, hidden: one launch for all steps" in scans
-    assert run(["explain", ADDITION]) == 0
-    assert capsys.readouterr().out == plan + "\n"
-    assert run(["explain", ADDITION, "--emit", "c", "--device", "sm_90"]) == 2
-    assert "leave --device out" in capsys.readouterr().err
-    assert run(["explain", ADDITION, "--device", "sm_10"]) == 2
-
-
 def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["backends"]) == 0
     assert "numpy: available" in capsys.readouterr().out

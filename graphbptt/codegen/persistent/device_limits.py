@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["DEVICES", "KIB", "DeviceLimits", "describe_device"]
+__all__ = ["DEVICES", "KIB", "DeviceLimits", "describe_device", "find_device", "list_devices"]
 
 KIB = 1024
 
@@ -53,6 +53,26 @@ DEVICES: dict[str, DeviceLimits] = {
 }
 """By architecture: NVIDIA's CUDA C++ Programming Guide, tables of technical specifications and of the throughput of
 arithmetic instructions by compute capability; multiprocessors by the products' whitepapers."""
+
+
+def find_device(name: str) -> DeviceLimits | None:
+    """The one that is called so, by its architecture or by its product, of whose name words may be left out.
+
+    >>> find_device("sm_90") == find_device("h100") == DEVICES["sm_90"]
+    True
+    >>> find_device("rtx") is find_device("") is None
+    True
+    """
+    words = set(name.lower().split())
+    found = [
+        limits for kind, limits in DEVICES.items() if words and words <= {kind, *limits.name.lower().split()}
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def list_devices() -> str:
+    """All of them, each by both names."""
+    return ", ".join(f"{kind} ({limits.name})" for kind, limits in DEVICES.items())
 
 
 def describe_device(properties: Mapping[str, Any]) -> DeviceLimits:
