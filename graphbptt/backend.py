@@ -319,7 +319,9 @@ def _explain_none(
     if name == "auto" and precision != "full":
         head = f"no backend that can run here has products of precision {precision}; write precision: full"
         return BackendError("\n".join([head, *(lines[k] for k in _list_precise(precision) if k in lines)]))
-    if name == "auto":
+    if name != "auto":
+        lines["auto"] = "write backend: auto, which takes the fastest that can"
+    else:
         lines[name] = "no backend can run here; reinstall graphbptt, which brings the numpy backend"
     return BackendError("\n".join(lines.values()))
 

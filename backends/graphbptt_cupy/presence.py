@@ -41,6 +41,12 @@ DRIVER = Path("/proc/driver/nvidia/version")
 """What the kernel shows where NVIDIA's driver is loaded."""
 
 
+HIDDEN = (
+    "the driver shows no GPU; nvidia-smi lists those of this machine, $CUDA_VISIBLE_DEVICES may hide them, and a "
+    "container sees those that it was started with"
+)
+
+
 def find_traces() -> bool:
     """Whether someone has installed CuPy, or the driver of a GPU."""
     return importlib.util.find_spec("cupy") is not None or DRIVER.exists()
@@ -71,7 +77,7 @@ def judge(cupy: Any) -> str | None:
     try:
         driver, toolkit = runtime.driverGetVersion(), runtime.runtimeGetVersion()
         if driver == 0:
-            return "there is no driver for an NVIDIA GPU; install it, or take another backend"
+            return "there is no driver for an NVIDIA GPU; install it, where there is such a GPU"
         if driver // 1000 < toolkit // 1000:
             older = driver // 1000
             swap = f", or pip uninstall cupy-cuda{toolkit // 1000}x and {_install(older)}"
@@ -79,12 +85,11 @@ def judge(cupy: Any) -> str | None:
                 f"the GPU's driver knows CUDA up to {_spell(driver)}, CuPy needs {_spell(toolkit)}; update the driver"
                 f"{swap if older in TOOLKITS else ''}"
             )
-        count = runtime.getDeviceCount()
-        too_old = _judge_age(cupy, toolkit // 1000) if count else None
+        runtime.getDeviceCount()  # which is never 0, but raises
+        too_old = _judge_age(cupy, toolkit // 1000)
     except runtime.CUDARuntimeError as error:
-        return f"CuPy finds no GPU: {_first_line(error)}"
-    if not count:
-        return "there is no NVIDIA GPU in this machine, or $CUDA_VISIBLE_DEVICES hides it"
+        said = _first_line(error)
+        return HIDDEN if said.startswith("cudaErrorNoDevice") else f"CuPy finds no GPU: {said}"
     return too_old or find_libraries(cupy, toolkit // 1000)
 
 
@@ -94,11 +99,7 @@ def _judge_age(cupy: Any, toolkit: int) -> str | None:
     if int(capability) >= KNOWN_SINCE.get(toolkit, 0):
         return None
     older = [version for version in TOOLKITS if int(capability) >= KNOWN_SINCE[version]]
-    swap = (
-        f"; pip uninstall cupy-cuda{toolkit}x and {_install(older[-1])}"
-        if older
-        else ", take another backend"
-    )
+    swap = f"; pip uninstall cupy-cuda{toolkit}x and {_install(older[-1])}" if older else ""
     return f"CUDA {toolkit} knows no GPU of compute capability {_spell_capability(capability)}{swap}"
 
 

@@ -82,19 +82,22 @@ def test_nothing_is_missing() -> None:
     [
         (stand_in("13.5.1"), ("CuPy 13.5.1 is too old", "13.6")),
         (stand_in("9.0.0rc1"), ("too old", "pip install")),
-        (stand_in(driver=0), ("no driver",)),
+        (stand_in(driver=0), ("no driver for an NVIDIA GPU; install it",)),
         (
             stand_in(driver=12040),
             ("up to 12.4", "needs 13.2", "pip uninstall cupy-cuda13x and pip install 'graphbptt[cuda12]'"),
         ),
         (stand_in(driver=11080), ("up to 11.8, CuPy needs 13.2; update the driver",)),
-        (stand_in(count=lambda: 0), ("no NVIDIA GPU", "CUDA_VISIBLE_DEVICES")),
-        (stand_in(count=raising("cudaErrorNoDevice: no CUDA-capable device is detected\nmore")), ("no CUDA-capable",)),
+        (
+            stand_in(count=raising("cudaErrorNoDevice: no CUDA-capable device is detected\nmore")),
+            ("the driver shows no GPU; nvidia-smi lists those of this machine, $CUDA_VISIBLE_DEVICES may hide them",),
+        ),
+        (stand_in(count=raising("cudaErrorSystemNotReady: system not yet initialized")), ("no GPU: cudaErrorSystem",)),
         (
             stand_in(capability="70"),
             ("CUDA 13 knows no GPU of compute capability 7.0; pip uninstall cupy-cuda13x and pip", "[cuda12]'"),
         ),
-        (stand_in(capability="37", toolkit=12090), ("CUDA 12 knows no GPU of compute capability 3.7, take another",)),
+        (stand_in(capability="37", toolkit=12090), ("CUDA 12 knows no GPU of compute capability 3.7",)),
         (stand_in(absent=("nvrtc",)), ("no NVRTC (CuPy failed to load libnvrtc.so.13); pip", "'graphbptt[cuda13]'")),
         (stand_in(absent=("cublas",), toolkit=12090), ("no cuBLAS (libcublas.so.13: cannot", "'graphbptt[cuda12]'")),
     ],
@@ -105,6 +108,7 @@ def test_what_is_missing(cupy: SimpleNamespace, words: tuple[str, ...]) -> None:
     assert "\n" not in sentence
     for word in words:
         assert word in sentence
+    assert "backend" not in sentence, "it is said of benchmarks and tests, too"
 
 
 def test_no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
