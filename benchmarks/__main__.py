@@ -1,13 +1,13 @@
 """``python -m benchmarks``: time compiled networks beside those written by hand and write the tables.
 
 python -m benchmarks                                     every workload: results/cpu.json and .md
-python -m benchmarks --workloads rnn,tiny                some of them
-python -m benchmarks --contenders numpy,torch_loop       some of the contenders
+python -m benchmarks --workloads rnn,tiny                some of them, which are printed
+python -m benchmarks --contenders numpy,torch_loop       some of the contenders, likewise
 python -m benchmarks --workloads compile                 the compiler alone, and the C compiler
 python -m benchmarks --device gpu                        all of them on a GPU: results/gpu-<its name>.json and .md
 
 The exit code is 1 where generated C takes too long to write, to compile or to load, or a workload is not measured since
-contenders do not agree.
+contenders do not agree, or none of them runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.compilation import time_compilation
 from benchmarks.machine import describe_machine, name_results
 from benchmarks.measure import Manner, Measurement, measure_workload
-from benchmarks.registry import DEVICES
+from benchmarks.registry import DEVICES, Workload
 from benchmarks.report import RESULTS, format_measurement, format_results, write_results
 from benchmarks.sources import find_slow, time_sources
 from graphbptt_cupy.presence import find_missing
@@ -34,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _write_parser()
     options = parser.parse_args(arguments)
     manner = Manner(options.dtype, options.rounds, options.seconds, options.device, options.patience)
-    workloads = _choose(parser, options.workloads, _list_workloads(manner.device))
-    contenders = _choose(parser, options.contenders, _list_contenders(manner.device))
+    workloads = _choose(parser, options.workloads, _list_workloads, manner.device)
+    contenders = _choose(parser, options.contenders, _list_contenders, manner.device)
+    chosen = _pair(workloads, contenders, manner.device)
+    if not chosen and "compile" not in workloads:
+        parser.error(f"{options.contenders} is timed on other workloads than {options.workloads}")
     missing = find_missing() if manner.device == "gpu" else None
     if missing is not None:
         parser.error(f"no GPU can be used here: {missing}")
@@ -44,17 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = options.json or (RESULTS / f"{name_results(machine)}.json" if complete else None)
     measurements: list[Measurement] = []
     failed = False
-    for name in (name for name in workloads if name in DEVICES[manner.device]):
-        workload = DEVICES[manner.device][name]
-        chosen = tuple(contender for contender in workload.contenders if contender in contenders)
+    for workload, those in chosen:
         try:
-            measurement = measure_workload(workload, chosen, manner)
+            measurement = measure_workload(workload, those, manner)
         except (ValueError, RuntimeError, OSError) as error:  # the others are worth measuring
-            print(f"## {name}: not measured: {error}", flush=True)
+            print(f"## {workload.name}: not measured: {error}", flush=True)
             failed = True
             continue
         print(format_measurement(measurement, measurements), flush=True)
         measurements.append(measurement)
+        failed |= not measurement.timings
         if path is not None:  # all until now, lest a long run end before its end
             write_results(path, machine, manner, measurements, [], [])
     compilation = time_compilation() if "compile" in workloads else []
@@ -89,7 +91,7 @@ def _write_parser() -> argparse.ArgumentParser:
         "--json",
         type=Path,
         metavar="FILE",
-        help="where the results go, the table beside it; else it is printed",
+        help="a file for the results in place of the above, with the tables beside it as .md",
     )
     return parser
 
@@ -115,19 +117,35 @@ def _list_contenders(device: str) -> list[str]:
 
 
 def _list_both(listed: Callable[[str], list[str]]) -> str:
-    """Those of every device, each once."""
-    return ", ".join(dict.fromkeys(name for device in DEVICES for name in listed(device)))
+    cpu, gpu = (", ".join(listed(device)) for device in ("cpu", "gpu"))
+    return f"{cpu}; with --device gpu, of: {gpu}"
 
 
-def _choose(parser: argparse.ArgumentParser, names: str | None, known: list[str]) -> list[str]:
-    """Those that are named, or all."""
+def _choose(
+    parser: argparse.ArgumentParser, names: str | None, listed: Callable[[str], list[str]], device: str
+) -> list[str]:
+    """Those of a device that are named, or all."""
+    known = listed(device)
     if names is None:
         return known
     chosen = [name for name in names.split(",") if name]
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    absent = [name for name in chosen if name not in known]
+    elsewhere = {name: other for other in DEVICES for name in listed(other) if name in absent}
+    complaints = [f"{name} needs --device {other}" for name, other in elsewhere.items()]
+    if unknown := [name for name in absent if name not in elsewhere]:
+        complaints.insert(0, f"unknown: {', '.join(unknown)}")
+    if complaints:
+        parser.error("; ".join([*complaints, f"known: {', '.join(known)}"]))
     return chosen
+
+
+def _pair(
+    workloads: Sequence[str], contenders: Sequence[str], device: str
+) -> list[tuple[Workload, tuple[str, ...]]]:
+    """The workloads with those of the contenders that each has."""
+    named = [DEVICES[device][name] for name in workloads if name in DEVICES[device]]
+    pairs = [(item, tuple(name for name in item.contenders if name in contenders)) for item in named]
+    return [(workload, those) for workload, those in pairs if those]
 
 
 if __name__ == "__main__":

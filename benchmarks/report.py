@@ -143,19 +143,18 @@ def _format_manner(manner: Manner) -> str:
 def format_measurement(measurement: Measurement, before: Sequence[Measurement] = ()) -> str:
     """One workload's table; how to get libraries that are not there is told once, by those `before` or here."""
     workload = measurement.workload
-    table = [HEAD, ("---",) * len(HEAD), *map(_format_row, list_rows([measurement]))]
-    lines = [
-        f"## {workload.name}: (inputs, hidden, batch, steps) = {workload.sizes}, {measurement.dtype}",
-        "",
-    ]
-    lines += [f"| {' | '.join(row)} |" for row in table]
-    lines += ["", f"Largest difference {measurement.difference:.0e}."]
-    lines += [_format_aim(aim) for aim in judge_aims(measurement)]
-    lines += list(_compare_threads(measurement))
-    lines += [f"No {name}: {reason}." for name, reason in measurement.absent.items()]
+    title = f"## {workload.name}: (inputs, hidden, batch, steps) = {workload.sizes}, {measurement.dtype}"
+    rows = [_format_row(row) for row in list_rows([measurement])]
+    table = [f"| {' | '.join(row)} |" for row in (HEAD, ("---",) * len(HEAD), *rows)] if rows else []
+    notes = []
+    if len(measurement.timings.keys() - {"floor"}) > 1:
+        notes.append(f"Largest difference {measurement.difference:.0e}.")
+    notes += [_format_aim(aim) for aim in judge_aims(measurement)]
+    notes += list(_compare_threads(measurement))
+    notes += [f"No {name}: {reason}." for name, reason in measurement.absent.items()]
     if _lacks_library(measurement) and not any(map(_lacks_library, before)):
-        lines.append(REMEDY)
-    return "\n".join(lines)
+        notes.append(REMEDY)
+    return "\n\n".join("\n".join(part) for part in ([title], table, notes) if part)
 
 
 def _lacks_library(measurement: Measurement) -> bool:

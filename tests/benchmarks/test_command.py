@@ -84,6 +84,57 @@ def test_how_to_get_the_peers_is_said_once(
         assert said.count("No torch_loop: No module named 'torch'.") == 2
 
 
+@pytest.mark.usefixtures("quick")
+def test_nothing_measured_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(\"No module named 'jax'\")\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    assert command.main(["--workloads", "tiny,step", "--contenders", "jax"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("No jax: No module named 'jax'.") == 2
+    assert said.count('pip install ".[peers]"') == 1
+    assert "| contender |" not in said
+    assert "Largest difference" not in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_contender_alone_differs_from_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["--rounds", "1", "--seconds", "0"]
+    assert command.main(["--workloads", "step", "--contenders", "numpy", *short]) == 0
+    said = capsys.readouterr().out
+    assert "| numpy |" in said
+    assert "Largest difference" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--contenders", "cupy"], "cupy needs --device gpu; "),
+        (["--workloads", "lstm_long,tiny"], "lstm_long needs --device gpu; "),
+        (["--device", "gpu", "--contenders", "numpy,cupy"], "numpy needs --device cpu; "),
+        (["--contenders", "cupy,nunpy"], "unknown: nunpy; cupy needs --device gpu; known: native, "),
+    ],
+)
+def test_what_is_of_another_device_is_said_so(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_help_says_where_the_results_go(capsys: pytest.CaptureFixture[str]) -> None:
+    """As README and tests use it: only what is measured whole has a file without being told."""
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "python -m benchmarks --workloads rnn,tiny some of them, which are printed" in said
+    assert "--json FILE a file for the results in place of the above, with the tables beside it" in said
+    assert "with --device gpu, of: cupy, cupy_plain" in said
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
