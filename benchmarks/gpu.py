@@ -9,6 +9,8 @@ The folder gets what was said of each part as it goes on:
     benchmarks.txt      the workloads beside their peers, with why some are absent
     gpu-NAME.json, .md  the results, after each workload those until then
 
+It needs more than CuPy: pip install ".[cuda13,test,peers]", or cuda12.
+
 What is not done in time is stopped, with all that it has started; the texts say how far it was. No part stops those
 behind it. The exit code is 0 where all of them ended well.
 """
@@ -36,6 +38,9 @@ __all__ = ["main", "run_part"]
 ALL_SECONDS = 9 * 60 - 20
 PROBE_SECONDS, TEST_SECONDS, LOCKSTEP_SECONDS, SANITIZER_SECONDS = 90, 150, 60, 60
 """At most so many of them for each part; what one leaves is for the benchmarks."""
+
+TESTING, PEERS = ("pytest", "hypothesis"), ("torch", "jax")
+"""What the tests, and what the benchmarks, import beside what is compared."""
 
 LAST_WORDS = 5
 """Seconds for one that is stopped."""
@@ -86,8 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(
             "graphbptt is not installed, so that its backends are not found; pip install --no-deps -e ."
         )
+    if lacking := _list_lacking(TESTING):
+        said = f"{' and '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not installed"
+        parser.error(f'the tests need {said}; pip install ".[test,peers]"')
+    if lacking := _list_lacking(PEERS):
+        print(f'no {" and no ".join(lacking)} to be timed beside; pip install ".[peers]"', flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     return run_all(folder, time.monotonic() + ALL_SECONDS)
+
+
+def _list_lacking(modules: Sequence[str]) -> list[str]:
+    return [name for name in modules if find_spec(name) is None]
 
 
 def run_all(folder: Path, end: float) -> int:

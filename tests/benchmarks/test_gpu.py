@@ -50,6 +50,39 @@ def test_without_a_gpu_both_commands_say_what_is_missing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """There is a GPU, nothing runs, and what is installed beside CuPy is this."""
+    names = {"pytest", "hypothesis", "xdist", "torch", "jax"}
+    monkeypatch.setattr(gpu, "find_missing", lambda: None)
+    monkeypatch.setattr(gpu, "list_backends", lambda: {"cupy": None})
+    monkeypatch.setattr(gpu, "find_spec", lambda name: True if name in names else None)
+    monkeypatch.setattr(gpu, "run_all", lambda folder, end: 0)
+    return names
+
+
+def test_what_the_tests_need_is_asked_for_before_anything_starts(
+    installed: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed.difference_update({"pytest", "hypothesis", "jax"})
+    with pytest.raises(SystemExit) as ended:
+        gpu.main(["--out", str(tmp_path / "results")])
+    assert ended.value.code == 2
+    said = 'the tests need pytest and hypothesis, which are not installed; pip install ".[test,peers]"'
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_peers_it_says_so_and_goes_on(
+    installed: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gpu.main(["--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == ""
+    installed.remove("jax")
+    assert gpu.main(["--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == 'no jax to be timed beside; pip install ".[peers]"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "seconds", "code", "said"),
     [
