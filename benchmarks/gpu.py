@@ -9,7 +9,7 @@ The folder gets what was said of each part as it goes on:
     benchmarks.txt      the workloads beside their peers, with why some are absent
     gpu-NAME.json, .md  the results, after each workload those until then
 
-It needs more than CuPy: pip install ".[cuda13,test,peers]", or cuda12.
+It needs more than CuPy: pip install ".[cuda13,test,peers]" "jax[cuda13]", or cuda12.
 
 What is not done in time is stopped, with all that it has started; the texts say how far it was. No part stops those
 behind it. The exit code is 0 where all of them ended well.

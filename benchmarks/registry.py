@@ -177,7 +177,7 @@ def find_contender(
     Raises
     ------
     ImportError
-        Its library is not installed.
+        Its library is not installed, or not for this device.
     """
     step = workload.timed == "step"
     if name in WAYS:
@@ -188,6 +188,8 @@ def find_contender(
         make = _load("torch_loop", "TorchStep" if step else "TorchLoop")
         return partial(make, compiled=name == "torch_compile", device=device)
     if name == "jax":
+        if device == "gpu" and import_module("jax").default_backend() != "gpu":
+            raise ImportError('JAX finds no GPU; pip install "jax[cuda13]", or "jax[cuda12]"')
         return _load("jax_scan", "JaxStep" if step else "JaxScan")
     if name == "torch":
         return partial(_load("torch_module", "TorchModule"), device=device)

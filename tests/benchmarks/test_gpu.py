@@ -254,6 +254,19 @@ def test_work_on_a_gpu_is_timed_by_events() -> None:
     assert waited == [-1.0, 0.5, -1.0, 2.5]
 
 
+def test_jax_on_the_host_is_no_peer_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jax of the extra has no GPU, and computes without one."""
+    pytest.importorskip("jax")
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr("jax.default_backend", lambda backend=backend: backend)
+        assert find_contender("jax", DEVICES["cpu"]["tiny"])
+        if backend == "gpu":
+            assert find_contender("jax", DEVICES["gpu"]["tiny"], "gpu")
+        else:
+            with pytest.raises(ImportError, match=r'^JAX finds no GPU; pip install "jax\[cuda13\]"'):
+                find_contender("jax", DEVICES["gpu"]["tiny"], "gpu")
+
+
 def test_all_but_pytorch_wait_for_their_work() -> None:
     assert isinstance(find_clock("jax", "gpu"), HostClock)
     assert isinstance(find_clock("cupy", "gpu"), HostClock)
