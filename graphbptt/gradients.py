@@ -1,14 +1,14 @@
 """Compare a model's derivatives with finite differences, in float64.
 
-The difference quotient is the fourth-order central one, whose error, at its default spacing, lies far below
-what is asked of a backend: ``f'(p) = (8 (f(p+h) - f(p-h)) - (f(p+2h) - f(p-2h))) / 12h + O(h**4)`` (Fornberg
-1988, *Generation of finite difference formulas on arbitrarily spaced grids*).
+The difference quotient is the fourth-order central one, whose error, at its default spacing, lies far below what is
+asked of a backend (`graphbptt.differences`). A derivative that does not agree with it is looked at more closely: where
+the loss has a kink, it has to lie between the derivatives on the two sides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphbptt.differences import Curve
 from graphbptt.errors import Problem, SpecError
 from graphbptt.ir.aliases import Aliases
 from graphbptt.ir.batch import Batch
@@ -32,13 +33,7 @@ Array = npt.NDArray[Any]
 Fields = Mapping[str, npt.ArrayLike]
 
 TOLERANCE = 1e-6
-"""The error above which a report says where there are kinks."""
-
-STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
-"""Offsets in units of the spacing, and their weights."""
-
-WIDTHS = (16.0, 1.0, 1 / 16)
-"""The spacings tried, in units of the one asked for."""
+"""The error above which a derivative is looked at more closely, and a report says what in the network has kinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,8 @@ class GroupReport:
         How many entries were compared, of how many.
     name : str
         The parameter that the entry is, where single nodes were put together; else empty.
+    at_kinks : int
+        How many entries stand at a kink of the loss, and lie between the derivatives on its two sides.
     """
 
     group: str
@@ -69,6 +66,7 @@ class GroupReport:
     checked: int
     size: int
     name: str = ""
+    at_kinks: int = 0
 
     def __str__(self) -> str:
         return (
@@ -82,7 +80,8 @@ class GroupReport:
 class GradientReport:
     """The worst entry of every group, and the loss at which the derivatives were taken.
 
-    `kinks` says what in the network has kinks, where differences say nothing of a derivative that may be right.
+    `kinks` says what in the network has kinks, where several that meet in one parameter can lead to a derivative that
+    differences do not agree with.
     """
 
     loss: float
@@ -106,6 +105,9 @@ class GradientReport:
         """The groups alone, the worst first."""
         lines = [f"loss {self.loss:.9g}; largest relative error of its derivatives {self.error:.1e}"]
         lines.extend(f"  {group}" for group in sorted(self.groups, key=lambda group: -group.error))
+        if number := sum(group.at_kinks for group in self.groups):
+            stand, lie = ("derivative stands", "lies") if number == 1 else ("derivatives stand", "lie")
+            lines.append(f"{number} {stand} at a kink, and {lie} between those on its two sides")
         return "\n".join(lines)
 
 
@@ -122,7 +124,9 @@ def check_gradients(
     """Compare the derivatives of a model's backend with finite differences.
 
     The model is rebuilt in float64 with the same parameters and the same backend, and left as it is. In a
-    group that averages its copies, the quotient is divided by their number, that of its penalty left aside.
+    group that averages its copies, the quotient is divided by their number, that of its penalty left aside. Where the
+    loss has a kink, as at a net input of 0 of a rectified unit, a derivative is right that lies between those of the
+    two sides.
 
     Parameters
     ----------
@@ -179,55 +183,41 @@ def check_batch(
 
     # A loss, or the states it compares, carries a rounding error which a quotient divides by its spacing.
     # What is smaller than a million times that counts as if it were this large.
-    floor = 1e6 * np.finfo(np.float64).eps * max(1.0, abs(loss)) / spacing
+    rounding = np.finfo(np.float64).eps * max(1.0, abs(loss))
+    floor = 1e6 * rounding / spacing
     reports = []
     for slot in layout.slots:
         group = network.group[slot.group]
         if not group.trainable or not group.size:
             continue
         entries = np.sort(rng.choice(group.size, min(group.size, limit), replace=False))
-        places = [slot.offset + int(k) for k in entries]
-        quotients = np.array([_differentiate(measure, exact.vector, k, spacing) for k in places])
-        shared: Array | int = 1
+        shares = np.ones(len(entries))
         if group.combine == "mean":
             number = network.count_entries(batch.longest, group.name, batch.carried is None, batch.offset)
-            shared = np.maximum(number.ravel()[entries], 1)
-        expected = quotients / shared
-        if group.penalty is not None:
-            expected += [_differentiate(weigh, exact.vector, k, spacing) for k in places]
-        computed = gradient[slot.offset : slot.stop][entries]
-        report = _compare(slot, entries, computed, expected, floor)
+            shares = 1 / np.maximum(number.ravel()[entries], 1)
+        penalty = () if group.penalty is None else ((1.0, weigh),)
+        curves = [
+            Curve(((share, measure), *penalty), exact.vector, slot.offset + int(k), spacing, rounding)
+            for k, share in zip(entries, shares, strict=True)
+        ]
+        report = _compare(slot, entries, gradient[slot.offset : slot.stop][entries], curves, floor)
         name = name_entry(exact.aliases, network, slot.group, report.entry)
         reports.append(report if name is None else replace(report, name=name))
     return GradientReport(loss, tuple(reports), tuple(_describe_kinks(network, exact.aliases)))
 
 
-def _differentiate(measure: Callable[[], float], vector: Array, index: int, spacing: float) -> float:
-    """The derivative of `measure` by ``vector[index]``: the quotient of the spacing that suits it.
-
-    A narrow spacing lets rounding show; it is used where the loss bends so sharply that the wider ones still
-    err, which shows in changes that shrink with the spacing (by its fourth power).
-    """
-    wide, middle, narrow = (_divide_differences(measure, vector, index, width * spacing) for width in WIDTHS)
-    return narrow if WIDTHS[0] * abs(middle - narrow) < abs(wide - middle) else middle
-
-
-def _divide_differences(measure: Callable[[], float], vector: Array, index: int, spacing: float) -> float:
-    """The difference quotient of `measure` by ``vector[index]``, which is left as it was."""
-    value = vector[index]
-    # A power of two, so that the parameter and its neighbours differ by exactly this.
-    step = 2.0 ** round(math.log2(spacing * max(1.0, abs(value))))
-    total = 0.0
-    for offset, weight in STENCIL:
-        vector[index] = value + offset * step
-        total += weight * measure()
-    vector[index] = value
-    return total / step
-
-
-def _compare(slot: Slot, entries: Array, computed: Array, expected: Array, floor: float) -> GroupReport:
+def _compare(
+    slot: Slot, entries: Array, computed: Array, curves: Sequence[Curve], floor: float
+) -> GroupReport:
+    expected = np.array([curve.differentiate() for curve in curves])
     scale = max(floor, float(np.abs(expected).max()), float(np.abs(computed).max()))
-    errors = np.abs(computed - expected) / scale if scale else np.zeros(len(entries))
+    at_kinks = 0
+    for place in map(int, np.flatnonzero(np.abs(computed - expected) > TOLERANCE * scale)):
+        closer = curves[place].look_closer(float(computed[place]), TOLERANCE * scale)
+        if closer is not None:
+            expected[place] = closer.value
+            at_kinks += closer.at_kink and abs(computed[place] - closer.value) <= TOLERANCE * scale
+    errors = np.abs(computed - expected) / scale
     worst = int(np.argmax(np.nan_to_num(errors, nan=np.inf)))
     return GroupReport(
         slot.group,
@@ -237,6 +227,7 @@ def _compare(slot: Slot, entries: Array, computed: Array, expected: Array, floor
         float(errors[worst]),
         len(entries),
         math.prod(slot.shape),
+        at_kinks=int(at_kinks),
     )
 
 
@@ -249,15 +240,15 @@ def _describe_kinks(network: FoldedNetwork, aliases: Aliases) -> Iterator[str]:
     ]
     if kinked:
         yield (
-            f"the activations of {', '.join(kinked)} have kinks, where differences say nothing; a net input of"
-            " exactly 0, as of zero states and biases, is often on one: start their biases elsewhere, e.g."
-            " bias: {init: {normal: {std: 0.1}}}"
+            f"the activations of {', '.join(kinked)} have kinks; where several meet in one parameter, differences"
+            " need not agree with its derivative. A net input of exactly 0, as of zero states and biases, is often on"
+            " one: start their biases elsewhere, e.g. bias: {init: {normal: {std: 0.1}}}"
         )
     penalties = [(aliases.name_units(item.name), item.penalty) for item in network.populations]
     penalties += [(item.name, item.penalty) for item in network.groups]
     penalized = [name for name, penalty in penalties if penalty is not None and penalty.l1]
     if penalized:
         yield (
-            f"the l1 penalties of {', '.join(penalized)} have a kink at 0, where differences say nothing: compare"
-            " without them"
+            f"the l1 penalties of {', '.join(penalized)} have a kink at 0, on which differences need not agree with a"
+            " derivative: compare without them"
         )

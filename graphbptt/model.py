@@ -107,10 +107,11 @@ class Model:
         plan = plan if plan.precision == precision else replace(plan, precision=precision)
         self._noise = Noise(self.seed)
         self._alone = RLock()
-        self.backend = check_installed(backend)
         self._executable: Executable | None = None
         if runs:
             self.backend, self._executable = build_executable(backend, plan, self.dtype)
+        else:
+            self.backend = check_installed(backend)
         self.plan = plan
         self.aliases = (
             Aliases({name: name for name in plan.network.population}) if aliases is None else aliases

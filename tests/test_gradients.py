@@ -22,10 +22,13 @@ from graphbptt.reference import ReferenceBackend
 
 @dataclass
 class WrongExecutable:
-    """The reference, with one derivative spoiled."""
+    """The reference, with one derivative spoiled; it counts how often it was asked for the loss."""
 
     right: Any
     entry: int
+    factor: float = 1.01
+    added: float = 0.0
+    asked: int = 0
 
     def run(self, parameters: np.ndarray, batch: Batch) -> Mapping[str, np.ndarray]:
         states: Mapping[str, np.ndarray] = self.right.run(parameters, batch)
@@ -33,11 +36,12 @@ class WrongExecutable:
 
     def loss(self, parameters: np.ndarray, batch: Batch) -> np.ndarray:
         loss: np.ndarray = self.right.loss(parameters, batch)
+        self.asked += 1
         return loss
 
     def loss_and_gradient(self, parameters: np.ndarray, batch: Batch, gradient: np.ndarray) -> np.ndarray:
         loss: np.ndarray = self.right.loss_and_gradient(parameters, batch, gradient)
-        gradient[self.entry] *= 1.01
+        gradient[self.entry] = self.factor * gradient[self.entry] + self.added
         return loss
 
 
@@ -132,16 +136,91 @@ def test_a_spacing_is_above_0(spacing: Any) -> None:
         check_gradients(Model(compile_small()), FIELDS, spacing=spacing)
 
 
+def build_rectified(backend: str = "reference", **hidden: Any) -> Model:
+    """Units whose net inputs at step 1 are those of zero states and zero biases."""
+    graph = nx.DiGraph()
+    graph.add_node("x", units=2)
+    graph.add_node("h", **{"units": 3, "activation": "relu", **hidden})
+    graph.add_edges_from([("x", "h"), ("h", "h"), ("h", "y")])
+    graph.add_node("y", units=2)
+    return Model(
+        compile_network(fold_graph(graph, [Clamp("x", "input")], [Target("y", "wanted")])), backend, "float64"
+    )
+
+
+def test_derivatives_at_kinks_lie_between_those_of_the_two_sides() -> None:
+    report = check_gradients(build_rectified(), FIELDS)
+    assert report.error < 1e-8
+    assert {group.group: group.at_kinks for group in report.groups if group.at_kinks} == {"h.bias": 3}
+    assert str(report).splitlines()[-1] == (
+        "3 derivatives stand at a kink, and lie between those on its two sides"
+    )
+    single = str(check_gradients(build_rectified(units=1), FIELDS))
+    assert single.endswith("1 derivative stands at a kink, and lies between those on its two sides")
+
+
+def test_kinks_of_groups_that_average_and_of_penalties() -> None:
+    """That of a penalty is even, so that central differences agree with its derivative at 0."""
+    graph = nx.DiGraph()
+    graph.add_node("x", units=2)
+    graph.add_node("h", units=2, activation="relu", bias={"tie": {"group": "b", "combine": "mean"}})
+    graph.add_node("y", units=2, bias=False)
+    graph.add_edge("x", "h")
+    graph.add_edge("h", "y", init=0.0, penalty={"l1": 3})
+    network = fold_graph(graph, [Clamp("x", "input")], [Target("h", "wanted"), Target("y", "wanted")])
+    report = check_gradients(Model(compile_network(network)), FIELDS)
+    assert report.error < 1e-8
+    assert {group.group: group.at_kinks for group in report.groups if group.at_kinks} == {"b": 2}
+
+
+@pytest.mark.parametrize(
+    ("group", "entry", "spoil"),
+    [
+        ("h.bias", 1, (1.0, 0.3)),
+        ("h.bias", 1, (1.0, -0.3)),
+        ("h->h", 3, (1.01, 0.0)),
+        ("h.bias", 1, (9.0, 0.0)),
+    ],
+)
+def test_wrong_derivatives_are_found_at_kinks_and_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, group: str, entry: int, spoil: tuple[float, float]
+) -> None:
+    class Spoiled(ReferenceBackend):
+        def build(self, plan: Plan, dtype: np.dtype[Any]) -> Any:
+            return WrongExecutable(super().build(plan, dtype), plan.layout.slot[group].offset + entry, *spoil)
+
+    monkeypatch.setitem(BACKENDS, "spoiled", Spoiled("spoiled"))
+    report = check_gradients(build_rectified("spoiled"), FIELDS)
+    assert report.worst is not None
+    assert report.error > 1e-4
+    assert report.worst.group == group
+    assert np.ravel_multi_index(report.worst.entry, (3,) * len(report.worst.entry)) == entry
+    assert sum(item.at_kinks for item in report.groups) == (2 if group == "h.bias" else 3)
+
+
+def test_what_has_no_kinks_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[WrongExecutable] = []
+
+    class Counted(ReferenceBackend):
+        def build(self, plan: Plan, dtype: np.dtype[Any]) -> Any:
+            built.append(WrongExecutable(super().build(plan, dtype), 0, 1.0))
+            return built[-1]
+
+    monkeypatch.setitem(BACKENDS, "counted", Counted("counted"))
+    report = check_gradients(build_rectified("counted", activation="tanh"), FIELDS)
+    assert "kink" not in str(report)
+    assert built[-1].asked == 12 * sum(group.checked for group in report.groups)
+
+
 def test_a_report_says_that_kinks_may_be_the_cause() -> None:
-    graph = nx.DiGraph([("h", "h")])
-    graph.add_node("h", activation="relu", initial="learned")
-    model = graphbptt.compile(graph, targets=[Target("h", "y")], backend="reference")
-    fields = {"y": np.ones((2, 3, 1))}
-    on_it = check_gradients(model, fields)
+    """A jump is no kink; neither need a derivative lie between the sides where several kinks meet."""
+    model = build_rectified(activation="step(net) + relu(net)")
+    on_it = check_gradients(model, FIELDS)
     assert on_it.error > 1e-2
     assert "the activations of h have kinks" in str(on_it)
-    model.parameters["h.bias"] = [0.5]
-    off_it = check_gradients(model, fields)
+    model.parameters["h.bias"] = [0.5, 0.6, 0.7]
+    model.parameters["x->h"] = np.zeros((2, 3))
+    off_it = check_gradients(model, FIELDS)
     assert off_it.error < 1e-6
     assert off_it.kinks == on_it.kinks
     assert "kinks" not in str(off_it)

@@ -146,9 +146,18 @@ def test_check_fails_where_derivatives_do_not_agree(capsys: pytest.CaptureFixtur
     assert "kinks" not in printed
 
 
-def test_check_names_activations_that_have_kinks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_passes_at_kinks(capsys: pytest.CaptureFixture[str]) -> None:
     """The net inputs of step 1 are exactly 0, where the slope of a rectified unit jumps."""
     kinked = ["network.nodes.hidden.activation=relu", "network.nodes.hidden.initial=0"]
+    assert run(["check", ADDITION, "data.examples=4", *kinked]) == 0
+    printed = capsys.readouterr()
+    assert "3 derivatives stand at a kink, and lie between those on its two sides" in printed.out
+    assert not printed.err
+
+
+def test_check_names_activations_that_have_kinks(capsys: pytest.CaptureFixture[str]) -> None:
+    """There the value of a step jumps."""
+    kinked = ["network.nodes.hidden.activation=step", "network.nodes.hidden.initial=0"]
     assert run(["check", ADDITION, "data.examples=4", *kinked]) == 1
     assert "the activations of hidden have kinks" in capsys.readouterr().err
 
