@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"## {workload.name}: not measured: {error}", flush=True)
             failed = True
             continue
-        print(format_measurement(measurement, measurements), flush=True)
+        print(format_measurement(measurement, measurements), end="\n\n", flush=True)
         measurements.append(measurement)
         failed |= not measurement.timings
         if path is not None:  # all until now, lest a long run end before its end
