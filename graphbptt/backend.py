@@ -250,8 +250,8 @@ def build_executable(name: str, plan: Plan, dtype: np.dtype[Any]) -> tuple[str, 
     raise _explain_none(name, reasons, plan.precision)
 
 
-def check_installed(name: str) -> str:
-    """`name` itself, if it is that of an installed backend or ``auto``; nothing is imported.
+def check_installed(name: str) -> None:
+    """Whether `name` is an installed backend or ``auto``; nothing is imported.
 
     Raises
     ------
@@ -262,7 +262,6 @@ def check_installed(name: str) -> str:
     if name != "auto" and name not in installed:
         remedy = did_you_mean(str(name), [*installed, "auto"])
         raise BackendError(f"backend {name!r} is not installed; {remedy}")
-    return name
 
 
 def _load_usable(name: str, reasons: dict[str, str]) -> Iterator[Backend]:

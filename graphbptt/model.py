@@ -111,7 +111,8 @@ class Model:
         if runs:
             self.backend, self._executable = build_executable(backend, plan, self.dtype)
         else:
-            self.backend = check_installed(backend)
+            check_installed(backend)
+            self.backend = backend
         self.plan = plan
         self.aliases = (
             Aliases({name: name for name in plan.network.population}) if aliases is None else aliases
