@@ -8,11 +8,15 @@ import pytest
 from host_runtime import HostRuntime, install
 
 HOST = HostRuntime()
-install(HOST)  # before anything else imports CuPy
 
-from graphbptt_cupy import gpu  # noqa: E402
 
-gpu.open_cublas = HOST.open_cublas
+def pytest_configure() -> None:
+    """As a plugin alone, before anything imports CuPy: to import this module, as a search for doctests does, changes
+    nothing."""
+    install(HOST)
+    from graphbptt_cupy import gpu
+
+    gpu.open_cublas = HOST.open_cublas
 
 
 @pytest.hookimpl(wrapper=True)

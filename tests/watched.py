@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from graphbptt_native import flags
@@ -18,8 +19,8 @@ from graphbptt_numpy.workspace import Workspace
 UNWATCHED = ("numpy", "reference")
 
 
-def allocate(self: Workspace, *shape: int) -> np.ndarray[Any, Any]:
-    array = np.zeros(shape, self.dtype)
+def allocate(self: Workspace, *shape: int, dtype: npt.DTypeLike | None = None) -> np.ndarray[Any, Any]:
+    array = np.zeros(shape, self.dtype if dtype is None else dtype)
     self.bytes += array.nbytes
     return array
 
