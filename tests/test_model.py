@@ -125,7 +125,10 @@ def test_divergence_is_named_in_graphs_of_any_nodes() -> None:
     graph.add_edges_from([("x", ("a", 1)), ("x", 2)], delay=0, init=1.0)
     model = graphbptt.compile(graph, [Clamp("x", "x")], [Target("2", "y")])
     fields = {"x": np.array([[[0.0], [9.0]]]), "y": np.zeros((1, 2, 1))}
-    assert find_first_state(model, model.bind(fields)) == ("('a', 1)", 2)
+    first = find_first_state(model, model.bind(fields))
+    assert first is not None
+    assert (first.node, first.step) == ("('a', 1)", 2)
+    assert first.origin.what == "exp(exp(net)) is inf where exp(net) is 8103.08"
 
 
 @pytest.mark.parametrize("value", [["a"], [[1], [1, 2]], [1j], None, [[1.0, 2.0]]])

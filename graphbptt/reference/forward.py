@@ -27,6 +27,7 @@ __all__ = [
     "leaf_values",
     "measure_losses",
     "run_reference",
+    "start_states",
     "weight_matrix",
 ]
 
@@ -73,9 +74,7 @@ def run_reference(
     """Unroll the network over the batch's steps and compute every vertex, in topological order."""
     unrolled = unroll_network(network.after(batch.offset), batch.steps)
     parameters = {slot.group: layout.view(vector, slot.group) for slot in layout.slots}
-    initial = {
-        p.name: _initial_state(network, p, parameters, batch, vector.dtype) for p in network.populations
-    }
+    initial = {p.name: start_states(network, p, parameters, batch, vector.dtype) for p in network.populations}
     forward = ForwardPass(unrolled, parameters, batch, initial, {}, {})
     with np.errstate(all="ignore"):  # what overflows at padding or under a clamp is replaced below
         for layer in unrolled.layers:
@@ -96,9 +95,10 @@ def measure_losses(forward: ForwardPass) -> Array:
     return np.array(losses)
 
 
-def _initial_state(
+def start_states(
     network: FoldedNetwork, population: Population, parameters: Mapping[str, Array], batch: Batch, dtype: Any
 ) -> InitialState:
+    """The initial rows of a population: its initial state, what is clamped at the start, or what is carried."""
     value = take_copy(parameters, population.initial)
     shape = (population.history, batch.size, population.units)
     if batch.carried is not None:

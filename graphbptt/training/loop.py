@@ -165,7 +165,7 @@ class _Run:
     """What lasts from epoch to epoch: the optimizer's state, and parameters of earlier epochs.
 
     `best` are those with the lowest loss of an epoch, `candidate` those by which this epoch's loss was measured, and
-    `kept` those that the model is left with.
+    `kept` those that the model is left with. `updated` says whether there was an update.
     """
 
     def __init__(
@@ -184,6 +184,7 @@ class _Run:
         self.gradient = np.zeros_like(self.free)
         self.candidate, self.best, self.kept = self.free.copy(), self.free.copy(), self.free.copy()
         self.best_loss, self.best_epoch = math.inf, 0
+        self.updated = False
         fits = settings.batch >= len(parts.train)
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
 
@@ -197,9 +198,8 @@ class _Run:
             validation_loss = measure_loss(self.model, self.parts.validation)
             if not math.isfinite(validation_loss):
                 chunks = bind_chunks(self.model, self.parts.validation)
-                raise explain_divergence(
-                    self.model, chunks, f"training diverged in epoch {number} in validation"
-                )
+                when = f"training diverged in epoch {number} in validation"
+                raise explain_divergence(self.model, chunks, when, updated=self.updated)
         loss = train_loss if validation_loss is None else validation_loss
         better = loss < self.best_loss
         if better:
@@ -258,6 +258,7 @@ class _Run:
             loss = self.model.total_loss(losses)
             norm = clip_norm(self.gradient, self.settings.clip or math.inf)
         self._check_finite(loss + norm, bound, number)
+        self.updated = True
         tally.add(bound, losses)
         try:
             with np.errstate(over="raise"):
@@ -274,11 +275,13 @@ class _Run:
         assert self.updater is not None
         loss = self.model.network.total_loss(outcome.losses) + outcome.penalty
         if not outcome.finite:  # a finite derivative whose square, or whose step, is not
+            self.updated = True
             self.updater.fetch(self.candidate, self.free, self.gradient)
             self._check_finite(math.inf, bound, number)
         if not math.isfinite(loss + outcome.norm):
             self.updater.fetch(self.free, self.candidate, self.gradient)
             self._check_finite(math.inf, bound, number)
+        self.updated = True
         tally = LossTally(self.model)
         tally.add(bound, outcome.losses, outcome.penalty)
         return tally.total()
@@ -293,8 +296,12 @@ class _Run:
 
     def _check_finite(self, number: float, bound: Batch, epoch: int) -> None:
         if not math.isfinite(number):
-            when = f"training diverged in epoch {epoch}"
-            raise explain_divergence(self.model, [bound], when, self.gradient)
+            when = (
+                f"training diverged in epoch {epoch}"
+                if self.updated
+                else f"in epoch {epoch}, before any update"
+            )
+            raise explain_divergence(self.model, [bound], when, self.gradient, updated=self.updated)
 
 
 def _as_parts(data: Any, validation: Any) -> Parts:

@@ -362,6 +362,26 @@ def test_check_names_where_numbers_end(here: Path, capsys: pytest.CaptureFixture
     assert "the state of node 'square' is not finite" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_what_has_no_value_before_any_update_is_no_matter_of_training(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (here / "power.yaml").write_text("""
+network:
+  nodes: {h: {activation: net ** 2.5, bias: {init: -1}}}
+targets: {h: {field: wave}}
+data: {task: wave, steps: 20, examples: 4}
+training: {epochs: 1}
+""")
+    assert run([command, "power.yaml"]) == 4
+    said = capsys.readouterr().err
+    assert (
+        "before any update: the state of node 'h' is not finite from step 1 on: net ** 2.5 is nan where net is -1;"
+        " write a power of what is never negative, such as relu(net)"
+    ) in said
+    assert "rate" not in said
+
+
 def test_check_judges_the_training_section(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["data.examples=5", "training.batch=2", "training.stateful=true"]
     assert run(["check", ADDITION, *asked]) == 2
