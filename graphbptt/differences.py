@@ -34,7 +34,7 @@ CLOSE = (1 / 16, 1 / 64, 1 / 256, 1 / 1024)
 """The spacings of a closer look, in the same units: kinks that lie farther away than four of these are not seen."""
 
 NOISE = 64.0
-"""By how many of its roundings, divided by the spacing, a one-sided quotient may be off: its weights, without their
+"""How many roundings of a value a one-sided quotient may hold, divided by the spacing: its weights, without their
 signs, add up to 11, and a loss is off by some roundings itself."""
 
 
@@ -78,23 +78,26 @@ class Curve:
             if abs(computed - quotient) <= tolerance:
                 return Expected(quotient)
         found = None
-        for wide, narrow in pairwise(CLOSE):
-            bounds = self._bound_slopes(wide, narrow, tolerance)
-            if bounds is not None:
-                found = Expected(min(max(computed, bounds[0]), bounds[1]), at_kink=True)
+        sides = ((width, self._divide(LEFT, width), self._divide(RIGHT, width)) for width in CLOSE)
+        for (_, *wide), (width, *narrow) in pairwise(sides):
+            if self._is_kink(wide, narrow, width, tolerance):
+                noise = self._bound_noise(width)
+                found = Expected(min(max(computed, min(narrow) - noise), max(narrow) + noise), at_kink=True)
                 if found.value == computed:
                     break
         return found
 
-    def _bound_slopes(self, wide: float, narrow: float, tolerance: float) -> tuple[float, float] | None:
-        """The derivatives of the two sides, the smaller one first, as far apart as they may be; None without a kink."""
-        before, gap = (self._divide(RIGHT, width) - self._divide(LEFT, width) for width in (wide, narrow))
-        noise = NOISE * self.rounding / (narrow * self.spacing)
-        # Where the function bends the gap shrinks with the spacing, and where it jumps it grows.
-        if abs(gap) <= max(tolerance, 2 * noise) or not 3 / 4 <= before / gap <= 4 / 3:
-            return None
-        left = self._divide(LEFT, narrow)
-        return min(left, left + gap) - noise, max(left, left + gap) + noise
+    def _is_kink(self, wide: list[float], narrow: list[float], width: float, tolerance: float) -> bool:
+        """Whether the slopes of the two sides differ, and as much at the wider spacing as at the narrower one, `width`.
+
+        Where the function bends the gap shrinks with the spacing, and where it jumps it grows.
+        """
+        before, gap = wide[1] - wide[0], narrow[1] - narrow[0]
+        return abs(gap) > max(tolerance, 2 * self._bound_noise(width)) and 3 / 4 <= before / gap <= 4 / 3
+
+    def _bound_noise(self, width: float) -> float:
+        """How far a one-sided quotient may be off by the rounding of the functions' values."""
+        return NOISE * self.rounding / (width * self.spacing)
 
     def _differentiate(self, measure: Callable[[], float]) -> float:
         wide, middle, narrow = (self._divide_part(measure, CENTRAL, width) for width in WIDTHS)
