@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
+from graphbptt.codegen.lay_starts import lay_starts
 from graphbptt.codegen.schedules.place_arrays import COUNTS, LOSSES
 from graphbptt.codegen.schedules.place_starts import (
     FLAGS,
@@ -22,7 +23,6 @@ from graphbptt.codegen.schedules.place_starts import (
     NO_PAST,
     STARTED,
     STARTS,
-    lay_starts,
 )
 from graphbptt.codegen.schedules.schedule_update import PENALTIES
 from graphbptt.ir.batch import Batch

@@ -15,11 +15,13 @@ from graphbptt.codegen.arguments import (
     EntryPart,
     Held,
     Holds,
+    Lengths,
     NoiseKey,
     Normals,
     Packed,
     Padded,
     Rows,
+    Starts,
     Summands,
     Turned,
     Vector,
@@ -136,7 +138,7 @@ class NativeWorkspace(Workspace):
                 return self._pack(argument)
             case Entries(weights, transposed, part):
                 return self.entries(weights, transposed)[part]
-            case Turned() | NoiseKey() | Summands() | Weights():
+            case Turned() | Lengths() | Starts() | NoiseKey() | Summands() | Weights():
                 raise AssertionError(f"{argument} is no array that threads share")
 
     def _pack(self, packed: Packed) -> Array:

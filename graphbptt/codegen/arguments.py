@@ -4,6 +4,9 @@ argument := Rows(buffer)                    a buffer, at the first step of the l
           | Held(population)                bytes (step, example, unit): where its states are set; NULL if none are
           | Holds(population)               numbers (step, example, unit): what they are set to
           | Padded()                        bytes (step, example): behind the sequences' ends; NULL if all are full
+          | Lengths()                       whole numbers (example): of the sequences' own steps; NULL if all are full
+          | Starts()                        numbers (example, column): what all populations start from, laid out as
+                                            `codegen.lay_starts` says; NULL if all are full
           | Normals(population)               standard normal numbers (step, example, unit)
           | NoiseKey(population)              five words: its key, the examples and steps before, 1 if there is any
           | Summands(width)                   room for numbers (step, example, unit) that are then added up
@@ -31,11 +34,13 @@ __all__ = [
     "EntryPart",
     "Held",
     "Holds",
+    "Lengths",
     "NoiseKey",
     "Normals",
     "Packed",
     "Padded",
     "Rows",
+    "Starts",
     "Summands",
     "Turned",
     "Vector",
@@ -61,6 +66,16 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Padded:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
     pass
 
 
@@ -123,6 +138,8 @@ Argument = (
     | Held
     | Holds
     | Padded
+    | Lengths
+    | Starts
     | Normals
     | NoiseKey
     | Summands
@@ -139,6 +156,8 @@ def spell_type(argument: Argument) -> str:
     """The type of its pointer in C, up to the name."""
     if isinstance(argument, Held | Padded):
         return "const unsigned char *const "
+    if isinstance(argument, Lengths):
+        return "const long long *const "
     if isinstance(argument, Entries) and argument.part != "values":
         return "const int *const "
     if isinstance(argument, NoiseKey):

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.lifetimes import find_passing, find_same
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.plan_names import PlanNames
 
-__all__ = ["Lookup"]
+__all__ = ["Lookup", "find_clamped"]
+
+
+def find_clamped(network: FoldedNetwork) -> frozenset[str]:
+    """The populations of which clamps set states at steps, not at the start alone."""
+    return frozenset(clamp.node for clamp in network.clamps if clamp.at != "start")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

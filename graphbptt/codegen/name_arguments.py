@@ -11,11 +11,13 @@ from graphbptt.codegen.arguments import (
     Entries,
     Held,
     Holds,
+    Lengths,
     NoiseKey,
     Normals,
     Packed,
     Padded,
     Rows,
+    Starts,
     Summands,
     Turned,
     Vector,
@@ -120,6 +122,10 @@ class Arguments:
                 return "vector"
             case Padded():
                 return "padded"
+            case Lengths():
+                return "lengths"
+            case Starts():
+                return "starts"
             case Packed(weights, transposed, _, columns):
                 return f"{weights}_{'turned' if transposed else 'packed'}_{columns}"
             case Weights(matrix):
@@ -139,6 +145,8 @@ class Arguments:
                 return f"where {population} is set"
             case Holds(population):
                 return f"what {population} is set to"
+            case Starts():
+                return "what all start from"
             case Normals(population):
                 return f"noise of {population}"
             case NoiseKey(population):
@@ -157,6 +165,8 @@ class Arguments:
                 return "room to turn states"
             case Padded():
                 return "behind the end of a sequence"
+            case Lengths():
+                return "the steps of each sequence"
             case Vector():
                 return "biases, coefficients, diagonal weights"
 

@@ -5,7 +5,9 @@ What `graphbptt.codegen.rows.rows` writes as loops over the columns of a row is 
 
 from __future__ import annotations
 
-from graphbptt.codegen.arguments import Held, Holds, NoiseKey, Padded, Vector
+from graphbptt.codegen.arguments import Held, Holds, Lengths, NoiseKey, Padded, Starts, Vector
+from graphbptt.codegen.lay_starts import count_starts, lay_starts
+from graphbptt.codegen.lookup import find_clamped
 from graphbptt.codegen.name_arguments import Arguments
 from graphbptt.codegen.pointwise import Access, Store, elementary_needs, emit_stores
 from graphbptt.codegen.precision import Precision
@@ -28,6 +30,8 @@ class ColumnWriter:
         self.precision = precision
         self.needs: set[str] = set()
         self.noisy = False
+        self._network = arguments.plan.network
+        self._clamped = find_clamped(self._network)
 
     def write(self, operation: ColumnOperation, columns: int) -> list[str]:
         """The lines for column ``j`` of `columns`, of which an operation may have fewer."""
@@ -78,14 +82,27 @@ class ColumnWriter:
         return Access(f"{self.arguments.name(Vector())}[{slot.start} + {index}]", texts.row(slot))
 
     def _write_restrain(self, operation: Restrain) -> list[str]:
-        name, at = self.arguments.name, f"[row * {operation.state.width} + j]"
-        held, holds = name(Held(operation.population)), name(Holds(operation.population))
-        return [f"if ({held} && {held}{at}) {self.arguments.column(operation.state, 'j')} = {holds}{at};"]
+        """Where nothing is clamped, what is behind a sequence's end is looked up among what it starts from."""
+        name, population = self.arguments.name, operation.population
+        state, at = self.arguments.column(operation.state, "j"), f"[row * {operation.state.width} + j]"
+        if population in self._clamped:
+            held, holds = name(Held(population)), name(Holds(population))
+            return [f"if ({held} && {held}{at}) {state} = {holds}{at};"]
+        history, units = self._network.population[population].history, operation.state.width
+        padded, starts, first = name(Padded()), name(Starts()), lay_starts(self._network)[population].start
+        place, kept = f"row % size * {count_starts(self._network)} + {first}", list[str]()
+        if history > 1:
+            kept = [
+                f"const ptrdiff_t beyond = row / size - {name(Lengths())}[row % size];",
+                f"const ptrdiff_t kept = beyond < {history} ? beyond : {history - 1};",
+            ]
+            place += f" + kept * {units}"
+        return block(f"if ({padded} && {padded}[row])", [*kept, f"{state} = {starts}[{place} + j];"])
 
     def _write_silence(self, operation: Silence) -> list[str]:
         padded = self.arguments.name(Padded())
         condition = f"{padded} && {padded}[row]"
-        if operation.population is not None:
+        if operation.population in self._clamped:
             held, width = self.arguments.name(Held(operation.population)), operation.slopes[0].width
             condition = f"{held} ? {held}[row * {width} + j] : {condition}"
         zeros = [f"{self.arguments.column(slope, 'j')} = 0;" for slope in operation.slopes]

@@ -18,9 +18,11 @@ from graphbptt.codegen.kernels.copy_maps import VECTOR, CopyMaps
 from graphbptt.codegen.kernels.sums import MOST_BLOCKS
 from graphbptt.codegen.launches.device_arrays import Address, ArrayKind, DeviceArray, Region
 from graphbptt.codegen.launches.launch_plan import LaunchShape
+from graphbptt.codegen.lay_starts import lay_starts
+from graphbptt.codegen.lookup import find_clamped
 from graphbptt.codegen.precision import Precision
 from graphbptt.codegen.schedules.join_views import join_views
-from graphbptt.codegen.schedules.place_starts import INITIAL, lay_starts, place_starts, place_table
+from graphbptt.codegen.schedules.place_starts import INITIAL, place_starts, place_table
 from graphbptt.ir.lifetimes import find_same
 from graphbptt.ir.losses import resolve_loss
 from graphbptt.ir.operations import Row, View
@@ -171,7 +173,7 @@ def place_arrays(
             yield numbers(buffer.name, "buffer", rows, buffer.width)
     yield from place_starts(plan, copies, precision, shape)
     yield from _place_targets(plan, precision, shape)
-    for name in _find_held(plan, shape):
+    for name in _find_held(plan):
         sizes = (shape.steps, shape.size, plan.placement[name].state.width)
         yield DeviceArray(f"held:{name}", "field", sizes, "bool")
         yield numbers(f"holds:{name}", "field", *sizes)
@@ -232,11 +234,7 @@ def _place_indices(block: SparseBlock) -> Iterator[DeviceArray]:
         yield DeviceArray(f"{block.name}:{part}", "constant", values.shape, "int32", values.astype(np.int32))
 
 
-def _find_held(plan: Plan, shape: LaunchShape) -> list[str]:
-    """The populations some of whose states are set inside a loop."""
-    clamped = {clamp.node for clamp in plan.network.clamps if clamp.at != "start"}
-    return [
-        item.population
-        for item in plan.placements
-        if item.restrained and (shape.ragged or item.population in clamped)
-    ]
+def _find_held(plan: Plan) -> list[str]:
+    """The populations some of whose states clamps set inside a loop."""
+    clamped = find_clamped(plan.network)
+    return [item.population for item in plan.placements if item.restrained and item.population in clamped]

@@ -1,7 +1,6 @@
-"""What populations start from, in a device's memory: one array, with a row for each example.
+"""What populations start from, in a device's memory: one array, with a row for each example (`codegen.lay_starts`).
 
-In a row stand the initial rows of one population after the other, the latest first. What is given to start from, and
-where it is, lies in arrays laid out alike.
+What is given to start from, and where it is, lies in arrays laid out alike.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from graphbptt.codegen.kernels.copy_maps import CopyMaps, initial_block
 from graphbptt.codegen.kernels.fixed_kernels import ENTRY
 from graphbptt.codegen.launches.device_arrays import DeviceArray
 from graphbptt.codegen.launches.launch_plan import LaunchShape
+from graphbptt.codegen.lay_starts import lay_starts
 from graphbptt.codegen.precision import Precision
 from graphbptt.ir.folded import FoldedNetwork
 from graphbptt.ir.plan import Plan
@@ -26,7 +26,6 @@ __all__ = [
     "SOURCES",
     "STARTED",
     "STARTS",
-    "lay_starts",
     "name_table",
     "place_starts",
     "place_table",
@@ -40,16 +39,6 @@ STARTS, STARTED = "starts", "started"
 
 FLAGS, GIVEN, NO_PAST = "flags", 0, 1
 """Two numbers of a batch, not 0 where its starting rows are all given, and where no derivative passes to them."""
-
-
-def lay_starts(network: FoldedNetwork) -> dict[str, slice]:
-    """Which columns of what all populations start from are those of each one."""
-    columns: dict[str, slice] = {}
-    stop = 0
-    for population in network.populations:
-        start, stop = stop, stop + population.history * population.units
-        columns[population.name] = slice(start, stop)
-    return columns
 
 
 def place_starts(

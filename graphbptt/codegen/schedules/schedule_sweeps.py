@@ -10,9 +10,11 @@ from graphbptt.codegen.arguments import (
     Argument,
     Held,
     Holds,
+    Lengths,
     NoiseKey,
     Padded,
     Rows,
+    Starts,
     Summands,
     Vector,
     Weights,
@@ -32,6 +34,7 @@ from graphbptt.codegen.schedules.fixed_launches import clear_padding, fill_paddi
 from graphbptt.codegen.schedules.join_views import join_rows, join_views
 from graphbptt.codegen.schedules.persistent_launch import launch_persistent
 from graphbptt.codegen.schedules.place_arrays import Places
+from graphbptt.codegen.schedules.place_starts import INITIAL
 from graphbptt.ir.operations import Contract, Product, Row, View
 from graphbptt.ir.plan import Plan, SparseBlock, Stage
 
@@ -193,6 +196,10 @@ class _SweepScheduler:
                 return self._address(f"holds:{population}")
             case Padded():
                 return Address("padded") if self.shape.ragged else None
+            case Lengths():
+                return Address("lengths") if self.shape.ragged else None
+            case Starts():
+                return Address(INITIAL) if self.shape.ragged else None
             case NoiseKey(population):
                 return Address(f"noise:{population}")
             case Vector():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+import networkx as nx
 import pytest
 from hypothesis import given
 from named_networks import NETWORKS
@@ -111,6 +113,24 @@ def test_what_stands_around_the_sweeps_is_few_commands(
     assert len(section["states"]) == 1 + len(network.residents)
     assert len(section["prepare"]) == launches
     assert sum(isinstance(command, Clear) for command in section["measure"]) == cleared
+
+
+def look_ahead(clamped: bool) -> Plan:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=50, activation="tanh")
+    graph.add_edge("h", "h", delay=-1)
+    inputs = [graphbptt.Clamp("h", "given", mask="mask")] if clamped else []
+    return graphbptt.compile(graph, inputs, [graphbptt.Target("h", "y", units=(0,))], backend="numpy").plan
+
+
+@pytest.mark.parametrize("clamped", [False, True])
+def test_what_states_are_held_at_behind_the_ends_is_on_the_device(clamped: bool) -> None:
+    """A batch brings as many numbers as the scan has states only where it brings states."""
+    plan = look_ahead(clamped)
+    shape = LaunchShape(40, 4, ragged=True)
+    launches = schedule_launches(plan, write_kernels(plan, FLOAT32, CUDA), FLOAT32, shape)
+    fields = [array.size for array in verify_launches(launches).arrays if array.kind == "field"]
+    assert (max(fields) >= 40 * 4 * 50) is clamped
 
 
 def test_derivatives_of_many_connections_are_added_up_at_once() -> None:
