@@ -82,8 +82,6 @@ class DevicePlan(BoundPlan):
         yield partial(self._host.take_lengths, batch)
         if self._moves:
             yield self._host.take_rows
-        if "carry" in self._begin:
-            yield self._host.give_starts
         yield partial(self._host.take_given, batch)
 
     def _run(self, *sections: SectionName) -> None:

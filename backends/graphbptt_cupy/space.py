@@ -7,7 +7,6 @@ memory.
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,7 @@ class HostSpace(Workspace):
                 start = array.within.offset
                 memory = self._arenas[array.within.array][start : start + array.bytes]
                 self.fields[array.name] = memory.view(array.dtype).reshape(array.shape)
-            elif array.kind in ("field", "initial", "loss", "gradient") and array.name != STARTS:
+            elif array.kind in ("field", "initial", "loss", "gradient"):
                 self.fields[array.name] = self.exchange(*array.shape, dtype=array.dtype)
         self.padded = self.fields.get("padded")
         self.losses, self.penalties, self.gradient = (
@@ -152,21 +151,9 @@ class HostSpace(Workspace):
             kept = min(before, len(initial))
             initial[:kept] = rows[before - kept : before][::-1]
 
-    def give_starts(self) -> None:
-        """Start from what all populations have in `initial`, rather than from their initial states."""
-        np.copyto(self._all_starts, self.fields[INITIAL])
-
-    @cached_property
-    def _all_starts(self) -> Array:
-        """Where clamps give none, there is memory for them as soon as a batch goes on from earlier steps."""
-        fields = self.fields
-        return fields[STARTS] if STARTS in fields else self.exchange(*fields[INITIAL].shape)
-
     def twin(self, name: str) -> Array:
         """What stands for an array of the device that is copied, flat. Buffers take memory only here: where no one asks
         for states there are none on the host."""
-        if name == STARTS:
-            return self._all_starts.reshape(-1)
         for found in (self._arenas, self.fields):
             if name in found:
                 return found[name].reshape(-1)

@@ -2,7 +2,7 @@
 derivatives, the states that sequences start from and theirs.
 
 A thread makes one number of the result. Flags are bytes; `carried` leads to a number that is not 0 where the batch goes
-on from states of earlier steps, which `starts` then holds.
+on from states of earlier steps, which are then there.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ START_STATES = FixedKernel(
         "const real *const copies", "const unsigned char *const started", "const real *const starts", "real *const out",
     ),
     (
-        "const int given = carried[0] != 0 || (started && started[thread]);",
-        "out[thread] = given ? starts[thread] : copies[sources[thread % columns]];",
+        "if (carried[0] == 0)",
+        "    out[thread] = started && started[thread] ? starts[thread] : copies[sources[thread % columns]];",
     ),
 )  # fmt: skip
 
@@ -66,6 +66,6 @@ where derivatives are averaged."""
 
 START_KERNELS = (START_STATES, GATHER_STARTS)
 """The rows from which every example starts, those of all populations side by side: copies of the initial states, or as
-they are given; and the derivative by an initial state (history, unit), from the rows around the steps: in front of step
-1, and behind the last one of each sequence; in parts of every so manyth example, as many as there are threads for, one
-after the other."""
+clamps give them, or as they are there; and the derivative by an initial state (history, unit), from the rows around the
+steps: in front of step 1, and behind the last one of each sequence; in parts of every so manyth example, as many as
+there are threads for, one after the other."""

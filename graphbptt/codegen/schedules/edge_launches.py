@@ -104,14 +104,14 @@ def launch_sum(
 
 
 def start_states(places: Places) -> Launch:
-    """What each example starts from."""
-    out, starts, sources = (places.whole(name) for name in (INITIAL, STARTS, SOURCES))
+    """What each example starts from, unless it is there."""
+    out, sources = places.whole(INITIAL), places.whole(SOURCES)
     copies = [places.copy(initial_block(population.name)) for population in places.plan.network.populations]
-    started = _find(places, STARTED)
+    starts, started = _find(places, STARTS), _find(places, STARTED)
     return launch(
         START_STATES.signature,
         out.size,
-        reads=(places.whole(FLAGS), sources, *copies, started, starts),
+        reads=(places.whole(FLAGS), sources, *copies, started, starts, out),
         writes=(out,),
         columns=out.columns,
         carried=Address(FLAGS, GIVEN),

@@ -35,10 +35,10 @@ INITIAL, SOURCES = "initial", "sources"
 """What all populations start from, and which packed copies that is where nothing else is given."""
 
 STARTS, STARTED = "starts", "started"
-"""What they are given to start from, and where clamps give it."""
+"""What clamps give them to start from, and where, if any do."""
 
 FLAGS, GIVEN, NO_PAST = "flags", 0, 1
-"""Two numbers of a batch, not 0 where its starting rows are all given, and where no derivative passes to them."""
+"""Two numbers of a batch, not 0 where the host brings all that it starts from, and where no derivative passes there."""
 
 
 def place_starts(
@@ -50,8 +50,8 @@ def place_starts(
     sizes = (shape.size, sources.size)
     yield DeviceArray(SOURCES, "constant", sources.shape, "int32", sources)
     yield DeviceArray(INITIAL, "initial", sizes, precision.name)
-    yield DeviceArray(STARTS, "field", sizes, precision.name)
     if any(clamp.at == "start" for clamp in plan.network.clamps):
+        yield DeviceArray(STARTS, "field", sizes, precision.name)
         yield DeviceArray(STARTED, "field", sizes, "bool")
     yield DeviceArray(FLAGS, "field", (2,), "float64")
     for buffer, residents in plan.residents.items():

@@ -42,7 +42,7 @@ from graphbptt.codegen.schedules.place_arrays import (
     Places,
     find_given,
 )
-from graphbptt.codegen.schedules.place_starts import INITIAL, STARTED, STARTS
+from graphbptt.codegen.schedules.place_starts import INITIAL
 from graphbptt.ir.plan import Plan
 
 __all__ = ["schedule_edges"]
@@ -57,7 +57,8 @@ def schedule_edges(
     """All but the `sweeps` themselves."""
     uploads = (
         Section("load", (CopyIn(places.whole("parameters")),)),
-        *(Section(name, tuple(_copy_fields(places, name))) for name in ("carry", "upload", "targets")),
+        Section("carry", (CopyIn(places.whole(INITIAL)),)),
+        *(Section(name, tuple(_copy_fields(places, name))) for name in ("upload", "targets")),
     )
     yield Part(sections=uploads)
     yield _schedule_packing(kernels, precision, places)
@@ -77,12 +78,10 @@ def schedule_edges(
 
 
 def _copy_fields(places: Places, section: SectionName) -> Iterator[Command]:
-    """What a batch brings. What it starts from is there where it goes on from earlier steps, or where clamps say so."""
-    starts: SectionName = "upload" if STARTED in places.arrays else "carry"
+    """What a batch brings."""
     for array in places.arrays.values():
         label = array.name.split(":")[0]
-        to = "targets" if label in TARGETS else starts if label == STARTS else "upload"
-        if array.kind == "field" and to == section:
+        if array.kind == "field" and (label in TARGETS) is (section == "targets"):
             yield CopyIn(array.whole())
 
 

@@ -133,6 +133,18 @@ def test_what_states_are_held_at_behind_the_ends_is_on_the_device(clamped: bool)
     assert (max(fields) >= 40 * 4 * 50) is clamped
 
 
+@pytest.mark.parametrize("clamped", [False, True])
+def test_what_is_started_from_lies_on_the_device_once_unless_clamps_give_some(clamped: bool) -> None:
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+    graph.add_node("h", units=3)
+    graph.add_edge("h", "h", delay=1000)
+    inputs = [graphbptt.Clamp("h", "start", at="start")] if clamped else []
+    plan = graphbptt.compile(graph, inputs, [graphbptt.Target("h", "y")], backend="numpy").plan
+    launches = schedule_launches(plan, write_kernels(plan, FLOAT32, CUDA), FLOAT32, LaunchShape(2, 5))
+    rows = [array.name for array in verify_launches(launches).arrays if array.shape == (5, 3000)]
+    assert rows == (["initial", "starts", "started"] if clamped else ["initial"])
+
+
 def test_derivatives_of_many_connections_are_added_up_at_once() -> None:
     """What the connections between 34 single units add up is written by a kernel for each stage."""
     network = compile_spec("karate")
