@@ -24,19 +24,13 @@ __all__ = [
     "FILL_PADDING",
     "GATHER_ENTRIES",
     "MULTIPLY_ENTRIES",
-    "SECTOR",
     "SUM_ROWS",
-    "TURN_ROWS",
     "FixedKernel",
 ]
 
 ENTRY = 4
 """Of a table: a column of the result; the first of the numbers that it is filled with, among those of an example; how
 much further the next of them lies, and how many they are: those of a population's initial rows."""
-
-
-SECTOR = 8
-"""Neighbours of a row that a GPU reads at once, at least: 32 bytes of single precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +45,6 @@ class FixedKernel:
     def signature(self) -> Signature:
         return Signature(self.name, (COUNT, *self.parameters))
 
-
-TURN_ROWS = FixedKernel(
-    "turn_rows",
-    (
-        "const ptrdiff_t count", "const ptrdiff_t columns", "const real *const source",
-        "const ptrdiff_t source_stride", "real *const out",
-    ),
-    (
-        f"const ptrdiff_t column = thread / ({SECTOR} * count) * {SECTOR} + thread % {SECTOR};",
-        f"const ptrdiff_t row = thread / {SECTOR} % count;",
-        "if (column < columns) out[column * count + row] = source[row * source_stride + column];",
-    ),
-)  # fmt: skip
 
 MULTIPLY_ENTRIES = FixedKernel(
     "multiply_entries",
@@ -179,7 +160,7 @@ CLEAR_ROWS = FixedKernel(
     ("out[thread / columns * out_stride + thread % columns] = 0;",),
 )
 
-ENTRY_KERNELS = (TURN_ROWS, MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
+ENTRY_KERNELS = (MULTIPLY_ENTRIES, CONTRACT_ENTRIES, GATHER_ENTRIES)
 """Of plans with such weights; their values are gathered in the order of columns, too, in which products read them.
 States and deltas lie in rows that are so many numbers `stride` apart, their units a `step`: they may be turned."""
 

@@ -30,6 +30,7 @@ from graphbptt.codegen.kernels.fixed_kernels import EDGE_KERNELS, ENTRY_KERNELS
 from graphbptt.codegen.kernels.join_reduces import find_view, join_reduces
 from graphbptt.codegen.kernels.loss_kernels import LossKernel, write_loss
 from graphbptt.codegen.kernels.sums import emit_adding
+from graphbptt.codegen.kernels.turn_kernel import TURN_ROWS, emit_turning
 from graphbptt.codegen.lanes import count_lanes, emit_lanes
 from graphbptt.codegen.launches.commands import COUNT, THREADS, Signature
 from graphbptt.codegen.lookup import Lookup
@@ -132,6 +133,9 @@ def write_kernels(plan: Plan, precision: Precision, dialect: Dialect) -> Kernels
     for signature, body in (*((item.signature, item.lines) for item in fixed), *writer.written):
         lines += frame_kernel(signature, body, dialect)
         signatures.append(signature)
+    if plan.blocks:
+        lines += emit_turning(dialect)
+        signatures.append(TURN_ROWS)
     head = [prelude(needs, precision, dialect), "#define INDEPENDENT"]
     lines += emit_adding(dialect)
     for loss in losses:

@@ -9,10 +9,13 @@ examples and 100 steps:
 - a product at one step makes 32,000,000 multiplications. As they lie, each reads 32 bytes of the states, 1,024 MB in
   all; turned 4 bytes, 128 MB, and to turn them takes 3 MB. Weights and rows, 8 bytes an entry, are read once for all
   lanes that are examples, 8 MB; by lanes that are columns they would be for each example, 256 MB. There is a thread for
-  each of the 320,000 results.
+  each of the 320,000 results. Its neighbours write to other rows, 32 bytes for each number, 10 MB, and read as much
+  where they add to what is there; results that were turned back would take 4 MB, and a launch that takes longer than
+  these save.
 - the derivative adds up 3,200 rows for each entry. As they lie, both factors are 32 bytes for each product, of which
   neighbours share the one, or 102 GB; turned they are 4, or 13 GB, and to turn them takes 0.5 GB. An entry has a warp,
-  so that there are 32,000,000 threads in place of 1,000,000, which add up 100 products each.
+  so that there are 32,000,000 threads in place of 1,000,000, which add up 100 products each; one lane of it writes, 32
+  bytes for each result, 32 MB.
 
 Of more rows than have room in the second cache of a GPU, where entries find them anew, so many are turned at a time.
 Where there is little to do, a launch takes longer than it saves. The sum of each result has one order, with turned
@@ -26,7 +29,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from graphbptt.codegen.kernels.fixed_kernels import CONTRACT_ENTRIES, MULTIPLY_ENTRIES, SECTOR, TURN_ROWS
+from graphbptt.codegen.kernels.fixed_kernels import CONTRACT_ENTRIES, MULTIPLY_ENTRIES
+from graphbptt.codegen.kernels.turn_kernel import TURN_ROWS, count_threads
 from graphbptt.codegen.lanes import WARP
 from graphbptt.codegen.launches.commands import Launch
 from graphbptt.codegen.launches.device_arrays import Region
@@ -63,6 +67,10 @@ class Factor(NamedTuple):
     stride: int
     step: int
 
+    def arguments(self, name: str) -> dict[str, Region | int]:
+        """What a kernel is told of it, by the names of its parameters."""
+        return {name: self.region, f"{name}_stride": self.stride, f"{name}_step": self.step}
+
 
 def multiply_entries(
     claim: Claim, source: Region, weights: EntryParts, out: Region, accumulate: bool
@@ -70,20 +78,16 @@ def multiply_entries(
     """``out (+)= source @ weights``."""
     turns = source.rows > 1 and source.rows * weights.values.size >= WORTH
     for first, count in _cut(source.rows, source.columns if turns else 0):
-        states, results = _take(source, first, count), _take(out, first, count)
-        factor = Factor(states, source.stride, 1)
-        if turns:
-            factor = _turned(claim, TURNED, states)
-            yield _turn(states, factor)
+        results = _take(out, first, count)
+        states, turning = _read(claim, TURNED, _take(source, first, count), turns)
+        yield from turning
         yield launch(
             MULTIPLY_ENTRIES.signature,
             results.size,
-            reads=(factor.region, *weights, results if accumulate else None),
+            reads=(states.region, *weights, results if accumulate else None),
             writes=(results,),
+            **states.arguments("source"),
             count=count,
-            source=factor.region,
-            source_stride=factor.stride,
-            source_step=factor.step,
             starts=weights.starts,
             rows=weights.rows,
             values=weights.values,
@@ -99,25 +103,17 @@ def contract_entries(
     """``source.T @ delta`` at some rows and columns, each by so many lanes."""
     turns = source.rows * out.size >= WORTH
     for first, count in _cut(source.rows, source.columns + delta.columns if turns else 0):
-        parts = [_take(region, first, count) for region in (source, delta)]
-        left, right = (Factor(part, part.stride, 1) for part in parts)
-        if turns:
-            left, right = (
-                _turned(claim, name, part) for name, part in zip((TURNED, TURNED_DELTAS), parts, strict=True)
-            )
-            yield from map(_turn, parts, (left, right))
+        states, turning = _read(claim, TURNED, _take(source, first, count), turns)
+        deltas, turning_deltas = _read(claim, TURNED_DELTAS, _take(delta, first, count), turns)
+        yield from (*turning, *turning_deltas)
         yield launch(
             CONTRACT_ENTRIES.signature,
             out.size * lanes,
-            reads=(left.region, right.region, rows, columns, out if first else None),
+            reads=(states.region, deltas.region, rows, columns, out if first else None),
             writes=(out,),
+            **states.arguments("source"),
+            **deltas.arguments("delta"),
             count=count,
-            source=left.region,
-            source_stride=left.stride,
-            source_step=left.step,
-            delta=right.region,
-            delta_stride=right.stride,
-            delta_step=right.step,
             rows=rows,
             columns=columns,
             gradient=out,
@@ -137,21 +133,20 @@ def _take(region: Region, first: int, count: int) -> Region:
     return replace(region, offset=region.offset + first * region.stride, rows=count)
 
 
-def _turned(claim: Claim, name: str, region: Region) -> Factor:
-    return Factor(claim(name, region.columns, region.rows), 1, region.rows)
-
-
-def _turn(region: Region, factor: Factor) -> Launch:
-    """Neighbours read what is read at once anyway, of several rows, and so they write some rows side by side."""
-    sectors = -(-region.columns // SECTOR)
-    return launch(
-        TURN_ROWS.signature,
-        sectors * SECTOR * region.rows,
+def _read(claim: Claim, name: str, region: Region, turned: bool) -> tuple[Factor, tuple[Launch, ...]]:
+    """Where a kernel finds some rows, and what turns them first, where they are to be."""
+    if not turned:
+        return Factor(region, region.stride, 1), ()
+    out = claim(name, region.columns, region.rows)
+    turning = launch(
+        TURN_ROWS,
+        count_threads(region.rows, region.columns),
         reads=(region,),
-        writes=(factor.region,),
+        writes=(out,),
         count=region.rows,
         columns=region.columns,
         source=region,
         source_stride=region.stride,
-        out=factor.region,
+        out=out,
     )
+    return Factor(out, 1, region.rows), (turning,)

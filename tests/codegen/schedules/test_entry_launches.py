@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from graphbptt.codegen.kernels.fixed_kernels import CONTRACT_ENTRIES, MULTIPLY_ENTRIES, TURN_ROWS
+from graphbptt.codegen.kernels.fixed_kernels import CONTRACT_ENTRIES, MULTIPLY_ENTRIES
+from graphbptt.codegen.kernels.turn_kernel import TURN_ROWS
 from graphbptt.codegen.launches.commands import Launch
 from graphbptt.codegen.launches.device_arrays import Region
 from graphbptt.codegen.schedules.entry_launches import (
@@ -45,7 +46,8 @@ def contract(rows: int, units: int, entries: int) -> list[Launch]:
 
 def find(launch: Launch, name: str) -> int:
     """A number that a kernel is given."""
-    signature = {item.name: item.signature for item in (MULTIPLY_ENTRIES, CONTRACT_ENTRIES, TURN_ROWS)}
+    signatures = (MULTIPLY_ENTRIES.signature, CONTRACT_ENTRIES.signature, TURN_ROWS)
+    signature = {item.kernel: item for item in signatures}
     number = dict(zip(signature[launch.kernel].names, launch.arguments, strict=True))[name]
     assert isinstance(number, int)
     return number
@@ -61,7 +63,8 @@ def test_many_products_are_read_by_neighbours_side_by_side() -> None:
     """At one step of the sparse benchmark."""
     turn, product = multiply(32, 10_000, 1_000_000)
     assert turn.kernel == "turn_rows"
-    assert turn.threads == product.threads == 320_000
+    assert product.threads == 320_000
+    assert turn.grid == 313  # tiles, of 32 columns each
     assert (find(product, "source_stride"), find(product, "source_step")) == (1, 32)
     assert turn.writes == product.reads[:1]
     assert turn.writes[0].size == 320_000
