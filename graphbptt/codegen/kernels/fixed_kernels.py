@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphbptt.codegen.launches.commands import COUNT, Signature
+from graphbptt.codegen.text import block
 
 __all__ = [
     "CLEAR_PADDING",
@@ -31,6 +32,13 @@ __all__ = [
 ENTRY = 4
 """Of a table: a column of the result; the first of the numbers that it is filled with, among those of an example; how
 much further the next of them lies, and how many they are: those of a population's initial rows."""
+
+_FILL = (
+    f"const int *const entry = table + thread % columns * {ENTRY};",
+    "const ptrdiff_t kept = back < entry[3] ? back : entry[3] - 1;",
+    "out[row * out_stride + entry[0]] = initial[example * initial_stride + entry[1] + kept * entry[2]];",
+)
+"""Put the initial row that is so many rows ``back``, or the last there is, at a column of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +104,7 @@ FILL_HISTORY = FixedKernel(
     ),
     (
         "const ptrdiff_t row = thread / columns, example = row % size, back = before - 1 - row / size;",
-        "const int *const entry = table + thread % columns * 4;",
-        "const ptrdiff_t kept = back < entry[3] ? back : entry[3] - 1;",
-        "out[row * out_stride + entry[0]] = initial[example * initial_stride + entry[1] + kept * entry[2]];",
+        *_FILL,
     ),
 )  # fmt: skip
 
@@ -111,12 +117,8 @@ FILL_PADDING = FixedKernel(
     ),
     (
         "const ptrdiff_t row = thread / columns, example = row % size;",
-        "const ptrdiff_t beyond = first + row / size - (lengths ? lengths[example] : 0);",
-        "if (beyond >= 0) {",
-        "    const int *const entry = table + thread % columns * 4;",
-        "    const ptrdiff_t kept = beyond < entry[3] ? beyond : entry[3] - 1;",
-        "    out[row * out_stride + entry[0]] = initial[example * initial_stride + entry[1] + kept * entry[2]];",
-        "}",
+        "const ptrdiff_t back = first + row / size - (lengths ? lengths[example] : 0);",
+        *block("if (back >= 0)", _FILL),
     ),
 )  # fmt: skip
 

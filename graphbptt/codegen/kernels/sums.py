@@ -5,7 +5,7 @@ what their lanes have; the block that comes last adds up what the blocks have. I
 other, the order of all additions is the same, so that the sums are.
 
 A kernel is called as ``name(threads, numbers, partial, arrived, ...)``: `threads` are those of `count_threads`,
-`partial` has room for `MOST_BLOCKS` numbers, and `arrived` leads to a zero, which is there again when the kernel ends.
+`partial` has room for `MOST_SUMS` numbers, and `arrived` leads to a zero, which is there again when the kernel ends.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.launches.commands import COUNT, THREADS, Signature
 from graphbptt.codegen.text import block
 
-__all__ = ["MOST_BLOCKS", "count_threads", "declare_sum", "emit_adding", "frame_sum"]
+__all__ = ["MOST_SUMS", "count_threads", "declare_sum", "emit_adding", "frame_sum"]
 
-MOST_BLOCKS = 512
-"""More blocks than a GPU runs at a time have no use."""
+MOST_SUMS = 512
+"""Of a block each: more blocks than a GPU runs at a time have no use."""
 
 NUMBERS_PER_LANE = 4
 """With fewer numbers than that to a lane there are fewer blocks."""
@@ -56,7 +56,7 @@ def count_threads(numbers: int) -> int:
     (256, 768, 131072)
     """
     blocks = -(-numbers // (THREADS * NUMBERS_PER_LANE))
-    return THREADS * min(max(blocks, 1), MOST_BLOCKS)
+    return THREADS * min(max(blocks, 1), MOST_SUMS)
 
 
 def emit_adding(dialect: Dialect) -> list[str]:

@@ -38,8 +38,8 @@ C_TYPES = {
 }  # fmt: skip
 """The dtypes of C's types, but for that of real numbers."""
 
-MOST_BLOCKS = 2**31 - 1
-"""Of a grid's first dimension."""
+LARGEST_GRID = 2**31 - 1
+"""The blocks that its first dimension may have."""
 
 
 def verify_launches(plan: LaunchPlan) -> LaunchPlan:
@@ -156,7 +156,7 @@ class _CommandChecks:
         threads, block = command.threads, command.block
         needed = -(-threads // block)
         _require(
-            0 < needed == command.grid <= MOST_BLOCKS,
+            0 < needed == command.grid <= LARGEST_GRID,
             f"{command.kernel} has {command.grid} blocks of {block}, and {threads} threads need {needed}",
         )
         _require(command.kernel in self.parameters, f"there is no kernel {command.kernel}")

@@ -27,7 +27,7 @@ adding a tile to the gradient takes a hundredth of the time of computing it."""
 WORTH_TURNING = 0.8
 """Turned only if so much smaller: the rows of a turned one are left out for all units of the delta or for none."""
 
-MOST_BLOCKS = 2**16
+MOST_PACKED = 2**16
 """So many numbers of packed blocks stay in a second cache, where each panel reads them again."""
 
 Tiles = tuple[int, int, int, int]
@@ -101,7 +101,7 @@ class Contraction:
         """
         blocks, panels = self.grid
         rows, columns = self._sides
-        less = rows < columns and rows * DEPTH <= MOST_BLOCKS
+        less = rows < columns and rows * DEPTH <= MOST_PACKED
         even = _largest_share(panels, cores) <= _largest_share(blocks, cores)
         if (less and even) or panels > blocks:
             return [(0, blocks, first, last) for first, last in _stretch(panels, cores)]

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphbptt.codegen.kernels.copy_maps import VECTOR, CopyMaps
-from graphbptt.codegen.kernels.sums import MOST_BLOCKS
+from graphbptt.codegen.kernels.sums import MOST_SUMS
 from graphbptt.codegen.launches.device_arrays import Address, ArrayKind, DeviceArray, Region
 from graphbptt.codegen.launches.launch_plan import LaunchShape
 from graphbptt.codegen.lay_starts import lay_starts
@@ -48,7 +48,7 @@ COPIES, DERIVATIVES = "copies", "dcopies"
 COUNTS, LOSSES = "counts", "losses"
 """The sum of the weights of each term of the loss, and its mean."""
 
-PARTIAL = DeviceArray("partial", "scratch", (MOST_BLOCKS,), "float64")
+PARTIAL = DeviceArray("partial", "scratch", (MOST_SUMS,), "float64")
 ARRIVED = DeviceArray("arrived", "kept", (1,), "uint32", np.zeros(1, np.uint32))
 """What sums are made with."""
 

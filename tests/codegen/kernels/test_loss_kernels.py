@@ -17,7 +17,7 @@ from strategies import Case, cases
 from graphbptt.codegen.dialect import C
 from graphbptt.codegen.elementary import prelude
 from graphbptt.codegen.kernels.loss_kernels import PREDICTED, WANTED, LossKernel, write_loss
-from graphbptt.codegen.kernels.sums import MOST_BLOCKS, count_threads, emit_adding
+from graphbptt.codegen.kernels.sums import MOST_SUMS, count_threads, emit_adding
 from graphbptt.codegen.lanes import emit_lanes
 from graphbptt.codegen.precision import precision_of
 from graphbptt.compiler import compile_network
@@ -57,7 +57,7 @@ def run_kernel(
     mean = np.full(1, np.nan)
     numbers = space.steps * space.size * kernel.per_row
     arguments = (
-        count_threads(numbers), numbers, np.zeros(MOST_BLOCKS), np.zeros(1, np.uint32), predicted, stride, columns,
+        count_threads(numbers), numbers, np.zeros(MOST_SUMS), np.zeros(1, np.uint32), predicted, stride, columns,
         np.ascontiguousarray(term.values), np.ascontiguousarray(term.weights), np.array([term.count]), delta,
         delta_stride, mean,
     )  # fmt: skip

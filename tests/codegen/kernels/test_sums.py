@@ -14,7 +14,7 @@ from host_cuda import ORDERS, load_cuda, start
 
 from graphbptt.codegen.dialect import CUDA, C, Dialect
 from graphbptt.codegen.elementary import prelude
-from graphbptt.codegen.kernels.sums import MOST_BLOCKS, count_threads, declare_sum, emit_adding, frame_sum
+from graphbptt.codegen.kernels.sums import MOST_SUMS, count_threads, declare_sum, emit_adding, frame_sum
 from graphbptt.codegen.launches.commands import THREADS
 from graphbptt.codegen.precision import FLOAT64
 
@@ -40,7 +40,7 @@ def draw_numbers(size: int) -> Array:
 
 
 def add_in_c(numbers: Array) -> float:
-    partial, arrived, total = np.full(MOST_BLOCKS, np.nan), np.zeros(1, np.uint32), np.full(1, np.nan)
+    partial, arrived, total = np.full(MOST_SUMS, np.nan), np.zeros(1, np.uint32), np.full(1, np.nan)
     pointers = (ctypes.c_void_p(array.ctypes.data) for array in (partial, arrived, numbers, total))
     counts = ctypes.c_ssize_t(count_threads(numbers.size)), ctypes.c_ssize_t(numbers.size)
     load_source(write_sum(C)).add(*counts, *pointers)
@@ -49,7 +49,7 @@ def add_in_c(numbers: Array) -> float:
 
 def add_in_blocks(numbers: Array, order: int, text: str) -> list[float]:
     """Twice, one launch after the other."""
-    partial, arrived, totals = np.full(MOST_BLOCKS, np.nan), np.zeros(1, np.uint32), []
+    partial, arrived, totals = np.full(MOST_SUMS, np.nan), np.zeros(1, np.uint32), []
     threads = count_threads(numbers.size)
     for _ in range(2):
         partial[...], total = np.nan, np.full(1, np.nan)
@@ -64,7 +64,7 @@ def add_in_blocks(numbers: Array, order: int, text: str) -> list[float]:
 def test_sizes_have_blocks_as_they_are_said_to() -> None:
     blocks = [count_threads(size) // THREADS for size in SIZES]
     assert blocks[4:6] == [1, 2]
-    assert THREADS < blocks[-2] < blocks[-1] == MOST_BLOCKS
+    assert THREADS < blocks[-2] < blocks[-1] == MOST_SUMS
 
 
 @pytest.mark.parametrize("size", SIZES)

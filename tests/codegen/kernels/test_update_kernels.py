@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphbptt.codegen.dialect import C
-from graphbptt.codegen.kernels.sums import MOST_BLOCKS, count_threads
+from graphbptt.codegen.kernels.sums import MOST_SUMS, count_threads
 from graphbptt.codegen.kernels.update_kernels import REPORT, write_update
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision, precision_of
 from graphbptt.declaration.choices import OptimizerChoice
@@ -49,7 +49,7 @@ class Updates:
         self.parameters = parameters
         self.moments = [np.zeros_like(parameters) for _ in kernels.moments]
         self.progress, self.report = np.zeros(kernels.progress), np.zeros(REPORT)
-        self.partial, self.arrived = np.zeros(MOST_BLOCKS), np.zeros(1, np.uint32)
+        self.partial, self.arrived = np.zeros(MOST_SUMS), np.zeros(1, np.uint32)
 
     def update(self, gradient: Array, losses: Array) -> None:
         size = gradient.size
