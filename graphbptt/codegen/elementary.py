@@ -31,15 +31,39 @@ from graphbptt.codegen.coefficients import COEFFICIENTS
 from graphbptt.codegen.dialect import Dialect
 from graphbptt.codegen.precision import Precision
 
-__all__ = ["ELEMENTARY", "Elementary", "prelude"]
+__all__ = ["ELEMENTARY", "Cost", "Elementary", "prelude"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a function does itself, without what it calls.
+
+    Attributes
+    ----------
+    operations : int
+        Multiplications, each with an addition to it, other additions, comparisons, operations on bits.
+    quotients : int
+        Quotients and roots.
+    library : int
+        Calls of C's library.
+    polynomials : tuple of str
+        Those that it evaluates, by their names in `codegen.coefficients`.
+    """
+
+    operations: int = 0
+    quotients: int = 0
+    library: int = 0
+    polynomials: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Elementary:
-    """One C function of the prelude: its text, a template over the precision's constants, and what it calls."""
+    """One C function of the prelude: its text, a template over the precision's constants, what it costs, and what it
+    calls, as often as it does where that costs anything."""
 
     name: str
     text: str
+    cost: Cost
     needs: tuple[str, ...] = ()
 
 
@@ -50,23 +74,23 @@ $inline bits real_bits(real x) { bits u; memcpy(&u, &x, sizeof u); return u; }
 $inline real real_of_bits(bits u) { real x; memcpy(&x, &u, sizeof x); return x; }
 #define INFINITE real_of_bits($infinity_bits)
 #define UNDEFINED real_of_bits($nan_bits)
-"""),
+""", Cost()),
     Elementary("real_clamp", """
 /* x between low and high; NaN stays NaN. */
 $inline real real_clamp(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
-"""),
+""", Cost(2)),
     Elementary("real_exponent", """
 /* 2^k, from k + SHIFTER: a number so large that its last bits hold the integer k. */
 #define SHIFTER $shifter
 $inline real real_exponent(real shifted) { return real_of_bits((real_bits(shifted) << $mantissa) + $one_bits); }
-""", ("real_bits",)),
+""", Cost(2), ("real_bits",)),
     Elementary("real_reduced", """
 /* exp(r) - 1 for what remains of x = k log(2) + r. */
 $inline real real_reduced(real x, real k) {
     const real r = (x - k * $ln2_high) - k * $ln2_low;
     return r + r * r * $exponential;
 }
-"""),
+""", Cost(4, polynomials=("exponential",))),
     Elementary("real_exp", """
 /* The factor 2^k is applied in two halves: one alone would overflow, or be denormal, before the result is. */
 $inline real real_exp(real x) {
@@ -77,7 +101,7 @@ $inline real real_exp(real x) {
     const real y = $one + real_reduced(bounded, k);
     return y * real_exponent(half) * real_exponent(rest);
 }
-""", ("real_clamp", "real_exponent", "real_reduced")),
+""", Cost(9), ("real_clamp", "real_exponent", "real_exponent", "real_reduced")),
     Elementary("real_expm1", """
 /* 2^k (p + 1) - 1, at half its size, so that the largest results do not overflow on the way. */
 $inline real real_expm1(real x) {
@@ -88,20 +112,20 @@ $inline real real_expm1(real x) {
     const real y = scale * real_reduced(bounded, k) + (scale - $half);
     return y + y;
 }
-""", ("real_clamp", "real_exponent", "real_reduced")),
+""", Cost(6), ("real_clamp", "real_exponent", "real_reduced")),
     Elementary("real_tanh", """
 $inline real real_tanh(real x) {
     const real size = fabs$f(x);
     const real e = real_expm1(-(size + size));
     return copysign$f(e / ($two + e), x);
 }
-""", ("real_expm1",)),
+""", Cost(2, quotients=1), ("real_expm1",)),
     Elementary("real_logistic", """
 $inline real real_logistic(real x) {
     const real e = real_exp(-fabs$f(x));
     return (x < $zero ? e : $one) / ($one + e);
 }
-""", ("real_exp",)),
+""", Cost(2, quotients=1), ("real_exp",)),
     Elementary("real_log_ratio", """
 /* log(1 + f) = log((1 + s) / (1 - s)) with s = f / (2 + f), for f between -0.3 and 1. */
 $inline real real_log_ratio(real f) {
@@ -109,7 +133,7 @@ $inline real real_log_ratio(real f) {
     const real z = $quarter * q * q;
     return q + q * z * $logarithm;
 }
-"""),
+""", Cost(6, quotients=1, polynomials=("logarithm",))),
     Elementary("real_log", """
 /* x = 2^k (1 + f), with 1 + f between sqrt(1/2) and sqrt(2). */
 $inline real real_log(real x) {
@@ -121,35 +145,35 @@ $inline real real_log(real x) {
     const real y = k * $ln2_high + (k * $ln2_low + real_log_ratio(f));
     return x > $zero ? (x < INFINITE ? y : x) : (x == $zero ? -INFINITE : UNDEFINED);
 }
-""", ("real_bits", "real_log_ratio")),
+""", Cost(14), ("real_bits", "real_log_ratio")),
     Elementary("real_softplus", """
 $inline real real_softplus(real x) {
     return (x < $zero ? $zero : x) + real_log_ratio(real_exp(-fabs$f(x)));
 }
-""", ("real_exp", "real_log_ratio")),
-    Elementary("real_sqrt", "\n$inline real real_sqrt(real x) { return sqrt$f(x); }\n"),
-    Elementary("real_sin", "\n$inline real real_sin(real x) { return sin$f(x); }\n"),
-    Elementary("real_cos", "\n$inline real real_cos(real x) { return cos$f(x); }\n"),
-    Elementary("real_power", "\n$inline real real_power(real x, real y) { return pow$f(x, y); }\n"),
-    Elementary("real_abs", "\n$inline real real_abs(real x) { return fabs$f(x); }\n"),
+""", Cost(2), ("real_exp", "real_log_ratio")),
+    Elementary("real_sqrt", "\n$inline real real_sqrt(real x) { return sqrt$f(x); }\n", Cost(quotients=1)),
+    Elementary("real_sin", "\n$inline real real_sin(real x) { return sin$f(x); }\n", Cost(library=1)),
+    Elementary("real_cos", "\n$inline real real_cos(real x) { return cos$f(x); }\n", Cost(library=1)),
+    Elementary("real_power", "\n$inline real real_power(real x, real y) { return pow$f(x, y); }\n", Cost(library=1)),
+    Elementary("real_abs", "\n$inline real real_abs(real x) { return fabs$f(x); }\n", Cost()),
     # Comparisons are written such that NaN fails them and is handed on.
-    Elementary("real_relu", "\n$inline real real_relu(real x) { return x < $zero ? $zero : x; }\n"),
+    Elementary("real_relu", "\n$inline real real_relu(real x) { return x < $zero ? $zero : x; }\n", Cost(1)),
     Elementary("real_maximum", """
 $inline real real_maximum(real x, real y) { return x > y || x != x ? x : y; }
-"""),
+""", Cost(2)),
     Elementary("real_minimum", """
 $inline real real_minimum(real x, real y) { return x < y || x != x ? x : y; }
-"""),
+""", Cost(2)),
     Elementary("real_sign", """
 $inline real real_sign(real x) { return x > $zero ? $one : x < $zero ? -$one : x; }
-"""),
+""", Cost(2)),
     Elementary("real_step", """
 $inline real real_step(real x) { return x > $zero ? $one : x <= $zero ? $zero : x; }
-"""),
+""", Cost(2)),
     Elementary("real_finite", """
 /* The next number towards 0. */
 $inline real real_finite(real x) { return x == $zero || x != x ? x : real_of_bits(real_bits(x) - 1); }
-""", ("real_bits",)),
+""", Cost(3), ("real_bits",)),
 )  # fmt: skip
 
 _ERF = {
@@ -162,8 +186,8 @@ $inline real real_erf(real x) {
     const real far = $one - real_exp($error_far);
     return size < 0.95f ? near : copysign$f(far, x);
 }
-""", ("real_exp",)),
-    "float64": Elementary("real_erf", "\n$inline real real_erf(real x) { return erf(x); }\n"),
+""", Cost(5, polynomials=("error_near", "error_far")), ("real_exp",)),
+    "float64": Elementary("real_erf", "\n$inline real real_erf(real x) { return erf(x); }\n", Cost(library=1)),
 }  # fmt: skip
 
 ELEMENTARY: dict[str, dict[str, Elementary]] = {

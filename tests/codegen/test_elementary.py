@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,7 +15,7 @@ import pytest
 from compiled import Loops, load_source
 from scipy import special
 
-from graphbptt.codegen.elementary import ELEMENTARY
+from graphbptt.codegen.elementary import ELEMENTARY, Cost, Elementary
 from graphbptt.codegen.pointwise import elementary_needs
 from graphbptt.codegen.precision import FLOAT32, FLOAT64, Precision
 from graphbptt.ir import functions
@@ -180,3 +181,36 @@ def test_every_function_is_there(precision: Precision) -> None:
     )
     assert set(called) <= set(ELEMENTARY[precision.name])
     assert set(ERRORS) >= {f.name for f in functions.FUNCTIONS.values() if f.arity == 1} - {"negative"}
+
+
+CALLED = re.compile(r"\breal_\w+(?=\()")
+POLYNOMIAL = re.compile(r"\$(exponential|logarithm|error_near|error_far)\b")
+FROM_LIBRARY = re.compile(r"\b(?:sin|cos|pow|erf)(?:\$f)?\(")
+ROOT = re.compile(r"\bsqrt\$f\(")
+ADDED = re.compile(r" [+-] ")
+OTHER = re.compile(r" (?:<<|>>|[<>&|]|[<>=!]=) ")
+
+
+@pytest.mark.parametrize("function", ELEMENTARY["float32"].values(), ids=lambda function: function.name)
+def test_functions_cost_what_stands_in_their_text(function: Elementary) -> None:
+    """About: of multiplications and additions the text does not say which are one."""
+    assert_cost(function)
+
+
+def test_the_error_function_of_the_library_costs_a_call() -> None:
+    assert_cost(ELEMENTARY["float64"]["real_erf"])
+
+
+def assert_cost(function: Elementary) -> None:
+    text = re.sub(r"/\*.*?\*/|#define.*", "", function.text)
+    body, cost = text[text.index("{") :], function.cost
+    multiplied, added, others = body.count(" * "), len(ADDED.findall(body)), len(OTHER.findall(body))
+    assert max(multiplied, added) + others <= cost.operations <= multiplied + added + others
+    assert cost.quotients == body.count("/") + len(ROOT.findall(body))
+    assert cost.library == len(FROM_LIBRARY.findall(body))
+    assert cost.polynomials == tuple(POLYNOMIAL.findall(body))
+    costly = [name for name, item in ELEMENTARY["float32"].items() if item.cost != Cost()]
+    called, said = (
+        [name for name in names if name in costly] for names in (CALLED.findall(body), function.needs)
+    )
+    assert sorted(called) == sorted(said)

@@ -1,4 +1,4 @@
-"""What a thread computes for one item of a round, counted in the expressions and in the text of their functions.
+"""What a thread computes for one item of a round, counted in the expressions, and as their functions are said to cost.
 
     effort := Effort(operations, reciprocals, chain, numbers)
 
@@ -9,7 +9,6 @@ CUDA's library is an estimate.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,12 +32,6 @@ SHUFFLE = 6
 """Operations that take as long as lanes need to exchange a number and put it together, about 25 clocks: an estimate."""
 TOUCHED = 6
 """Numbers of a unit that the loops of a softmax read and write, or those of its derivative, about."""
-
-COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-CALLED = re.compile(r"\breal_\w+(?=\()")
-POLYNOMIAL = re.compile(r"\$(exponential|logarithm|error_near|error_far)\b")
-FROM_LIBRARY = re.compile(r"\b(?:sin|cos|pow|erf)(?:\$f)?\(")
-ROOT = re.compile(r"\bsqrt\$f\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +73,11 @@ def count_function(name: str, dtype: str) -> Effort:
     if name in OPERATORS:
         quotient = name == "divide"
         return Effort(QUOTIENT if quotient else 1, int(quotient), QUOTIENT if quotient else 1)
-    text = COMMENT.sub("", ELEMENTARY[dtype][name].text)
-    body = text[text.index("{") :]
-    additions = len(re.findall(r"[+-]", body))
-    done = max(body.count("*"), additions) + len(re.findall(r"<<|>>|[<>]=?|[!=]=", body))
-    done += sum(len(COEFFICIENTS[dtype][polynomial]) - 1 for polynomial in POLYNOMIAL.findall(body))
-    divisions = body.count("/") + len(ROOT.findall(body))
-    done += QUOTIENT * divisions + LIBRARY * len(FROM_LIBRARY.findall(body))
-    own = Effort(done, divisions, done)
-    inner = [call for call in CALLED.findall(body) if call in ELEMENTARY[dtype]]
-    return sum((count_function(call, dtype) for call in inner), own)
+    function = ELEMENTARY[dtype][name]
+    cost, coefficients = function.cost, COEFFICIENTS[dtype]
+    done = cost.operations + sum(len(coefficients[polynomial]) - 1 for polynomial in cost.polynomials)
+    done += QUOTIENT * cost.quotients + LIBRARY * cost.library
+    return sum((count_function(need, dtype) for need in function.needs), Effort(done, cost.quotients, done))
 
 
 def measure_effort(group: tuple[RowOperation, ...], dtype: str) -> Effort:
