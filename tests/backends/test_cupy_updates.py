@@ -18,7 +18,7 @@ import graphbptt
 from graphbptt.backend import Outcome, Updater
 from graphbptt.errors import DivergenceError
 from graphbptt.ir.batch import Batch
-from graphbptt.training import loop
+from graphbptt.training import course
 from graphbptt.training.loop import train
 from graphbptt_cupy.blas import Numbers
 from graphbptt_cupy.executable import DeviceExecutable
@@ -48,7 +48,7 @@ def test_the_course_is_to_the_bit_that_of_one_after_the_other(
     """Batches are of two sizes, and have noise, lengths and divisors of their own."""
     beside, in_turn = build(cupy), build(cupy)
     histories = [train(beside, draw_fields(11), **SETTINGS)]
-    monkeypatch.setattr(loop, "run_updates", update_in_turn)
+    monkeypatch.setattr(course, "run_updates", update_in_turn)
     histories.append(train(in_turn, draw_fields(11), **SETTINGS))
     assert histories[0] == histories[1]
     assert beside.vector.tobytes() == in_turn.vector.tobytes()
