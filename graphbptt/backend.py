@@ -127,14 +127,15 @@ class Updater(Protocol):
     """Parameters that stay where a plan is run, and are updated there.
 
     Every update is prepared, started and finished; while it runs, the next one may be prepared, and no more. After
-    `load`, and until they are fetched, the executable runs nothing else.
+    `load`, and until they are fetched, the executable runs nothing else. An updater that was bound later puts an end to
+    this one, which refuses to go on.
     """
 
     def load(self, parameters: Array) -> None:
         """Go on from this flat vector."""
 
     def prepare(self, batch: Batch) -> None:
-        """Take a batch for the next update; its arrays may change after that."""
+        """Take a batch for the next update. One that was taken before, the very same, brings what it did."""
 
     def start(self) -> None:
         """Run forward and backward on the batch that was prepared last, and update the free parameters."""
@@ -142,8 +143,14 @@ class Updater(Protocol):
     def finish(self) -> Outcome:
         """Wait until that is done."""
 
-    def fetch(self, parameters: Array, previous: Array, gradient: Array) -> None:
-        """Write there the free parameters, those before the last update, and the gradient that it was made from."""
+    def settle(self) -> None:
+        """Wait for whatever runs, at once where nothing does; of what became of it nothing is said."""
+
+    def fetch(self, parameters: Array, previous: Array) -> None:
+        """Write there the free parameters, and those before the last update."""
+
+    def fetch_gradient(self, gradient: Array) -> None:
+        """Write there the gradient that the last update was made from."""
 
 
 @runtime_checkable

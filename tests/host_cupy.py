@@ -34,9 +34,9 @@ FIRST_DEVICE = 3
 class HostCupy:
     """`counts` says how often what was done: `allocate`, `launch` and `multiply` by calls, `copy`, `graph`, `wait`.
 
-    Arrays together have no more than `memory` bytes, a block `shared` bytes of its own; a kernel called `failing` ends
-    all work. `device` is the current one, `pins` are memory of the host that is pinned, `copied` those by identity that
-    were copied to or from.
+    Arrays together have no more than `memory` bytes, what is pinned no more than `pinnable`, a block `shared` bytes of
+    its own; a kernel called `failing` ends all work. `device` is the current one, `pins` are memory of the host that
+    is pinned, `copied` those by identity that were copied to or from.
     """
 
     __version__ = "14.2.0"
@@ -46,7 +46,7 @@ class HostCupy:
         self.arrays: list[weakref.ref[np.ndarray]] = []
         self.pins: list[weakref.ref[np.ndarray]] = []
         self.counts: Counter[str] = Counter()
-        self.pinned = 0
+        self.pinned, self.pinnable = 0, 2**40
         self.copied: set[int] = set()
         self.device = FIRST_DEVICE
         self.current: HostStream | None = None
@@ -163,6 +163,9 @@ class HostCupy:
 
     def _pin(self, size: int) -> np.ndarray:
         self.require_no_capture("allocate")
+        alive = (pin() for pin in self.pins)
+        if size + sum(pin.nbytes for pin in alive if pin is not None) > self.pinnable:
+            raise HostRuntimeError("cudaErrorMemoryAllocation: out of memory", 2)
         self.pinned += size
         memory = np.full(size, 0xFF, np.uint8)
         self.pins.append(weakref.ref(memory))
@@ -201,7 +204,11 @@ def _find(memories: list[weakref.ref[np.ndarray]], address: int, size: int) -> n
 
 
 class HostRuntimeError(RuntimeError):
-    pass
+    """What CUDA says, with its number; of most it does not matter which."""
+
+    def __init__(self, said: str, status: int = 999) -> None:
+        super().__init__(said)
+        self.status = status
 
 
 class HostDriverError(RuntimeError):

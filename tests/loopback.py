@@ -61,6 +61,7 @@ class HostDevice(ABC):
 
     dialect: Dialect
     limits: DeviceLimits | None
+    memory = 2**40
 
     @abstractmethod
     def load(self, text: str) -> Module: ...

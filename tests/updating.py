@@ -25,11 +25,13 @@ OPTIMIZERS: list[dict[str, dict[str, Any]]] = [
 ]
 
 
-def build_model(build: Build | None, penalty: bool = False, **sign: Any) -> graphbptt.Model:
+def build_model(
+    build: Build | None, penalty: bool = False, noise: float = 0.01, **sign: Any
+) -> graphbptt.Model:
     """Weights that are shared and averaged, a learned initial state, and penalties; run by what `build` makes of it."""
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
     graph.add_node("x", units=2)
-    graph.add_node("h", units=3, activation="tanh", initial="learned", noise=0.01)
+    graph.add_node("h", units=3, activation="tanh", initial="learned", noise=noise)
     graph.add_node("y", units=2)
     kept = {"penalty": {"l1": 0.01, "l2": 0.1}} if penalty else {}
     graph.add_edge("x", "h", delay=0, **sign)

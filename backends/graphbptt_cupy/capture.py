@@ -18,7 +18,7 @@ from typing import Any
 
 from graphbptt.backend import log_once
 from graphbptt.errors import DeviceError
-from graphbptt_cupy.device import Call
+from graphbptt_cupy.device import Call, make_calls
 
 __all__ = ["MOST_NODES", "MOST_TRIES", "Repetition", "undisturbed"]
 
@@ -69,7 +69,7 @@ class Repetition:
             graph.launch(self._stream)
         if not self._graphs:
             for calls in self._stretches:
-                _make(calls)
+                make_calls(calls)
             self._made = True
 
     def _record_all(self) -> list[Any]:
@@ -85,16 +85,11 @@ class Repetition:
             return []
 
     def _record(self, calls: Sequence[Call]) -> Any:
-        self._stream.begin_capture()
         try:
-            _make(calls)
+            self._stream.begin_capture()
+            make_calls(calls)
+            return self._stream.end_capture()
         except BaseException:
             with suppress(Exception):  # a stream that goes on being captured would be of no use any more
                 self._stream.end_capture()
             raise
-        return self._stream.end_capture()
-
-
-def _make(calls: Sequence[Call]) -> None:
-    for call in calls:
-        call()

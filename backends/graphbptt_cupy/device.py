@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from graphbptt.codegen.launches.commands import Launch, Multiply
 from graphbptt.codegen.launches.device_arrays import DeviceArray, Region
 from graphbptt.codegen.persistent.device_limits import DeviceLimits
 
-__all__ = ["Array", "Call", "Device", "Memory", "Module"]
+__all__ = ["Array", "Call", "Device", "HostMemoryError", "Memory", "Module", "make_calls"]
 
 Array = npt.NDArray[Any]
 Call = Callable[[], object]
@@ -23,11 +23,25 @@ Module = Any
 """Compiled kernels, as the device has them."""
 
 
+class HostMemoryError(MemoryError):
+    """The host has no memory from which the device copies fastest."""
+
+
+def make_calls(calls: Iterable[Call]) -> None:
+    """One after the other."""
+    for call in calls:
+        call()
+
+
 class Device(Protocol):
     """What runs launch plans. Calls take no arguments, and start work in the order in which they are made; copies from
     the host go beside all other work, one after the other."""
 
     dialect: Dialect
+
+    @property
+    def memory(self) -> int:
+        """How many bytes of memory it has, used or free."""
 
     @property
     def limits(self) -> DeviceLimits | None:
@@ -55,7 +69,13 @@ class Device(Protocol):
         """The bytes of its memory that can still be allocated, with what is no longer used given back."""
 
     def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
-        """So many bytes of the host's memory, from which the device copies fastest."""
+        """So many bytes of the host's memory, from which the device copies fastest.
+
+        Raises
+        ------
+        HostMemoryError
+            There are not.
+        """
 
     def bind_launch(self, module: Module, command: Launch, memory: Memory) -> Call:
         """What starts a kernel."""
@@ -85,11 +105,12 @@ class Device(Protocol):
         """
 
     def start(self, calls: Sequence[Call]) -> None:
-        """Make these calls, and return while what they have started goes on. No other run begins until `wait`
-        returns."""
+        """Make these calls, and return while what they have started goes on. No other run may begin, and none be
+        started, until `wait` returns: that is refused."""
 
     def wait_copies(self) -> None:
-        """Return when nothing is copied from the host any more, which may write to its memory again."""
+        """While a run that was started goes on: return when nothing is copied from the host any more, which may write
+        to its memory again."""
 
     def wait(self) -> None:
-        """Return when all that was started is done."""
+        """Return when all that was started is done, at once where nothing was."""

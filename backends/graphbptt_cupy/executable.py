@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from graphbptt.backend import Outcome
 from graphbptt.codegen.kernels.update_kernels import UpdateKernels, write_update
 from graphbptt.codegen.kernels.write_kernels import write_kernels
 from graphbptt.codegen.launches.launch_plan import LaunchPlan, LaunchShape
@@ -22,17 +20,22 @@ from graphbptt.ir.batch import Batch
 from graphbptt.ir.plan import Plan
 from graphbptt.ir.updates import UpdateRule
 from graphbptt_cupy.bound_plan import DevicePlan
-from graphbptt_cupy.device import Device, Module
-from graphbptt_cupy.memory import explain_memory
+from graphbptt_cupy.device import Device, HostMemoryError, Module
+from graphbptt_cupy.memory import explain_host_memory, explain_memory
+from graphbptt_cupy.shared import SharedMemory
 from graphbptt_cupy.space import HostSpace
-from graphbptt_numpy.bound_plan import BoundPlan
+from graphbptt_cupy.updater import DeviceUpdater
 from graphbptt_numpy.executable import NumpyExecutable
 from graphbptt_numpy.stepper import NumpyStepper
-from graphbptt_numpy.workspace import Workspace
 
-__all__ = ["DeviceExecutable", "DeviceUpdater"]
+__all__ = ["DeviceExecutable"]
 
-Array = npt.NDArray[Any]
+KEPT_SHAPES = 64
+"""How many shapes of batches keep their memory, and what is recorded of them, at most; the one not used for longest
+goes first. Each of the first windows of truncated backpropagation has its own."""
+
+KEPT_SHARE = 0.25
+"""More than one shape is kept as long as all together take less than this of the device's memory."""
 
 STEPWISE = (
     "  states without derivatives: step by step, each by the same products and kernels however many there are"
@@ -56,23 +59,29 @@ class DeviceExecutable(NumpyExecutable):
         module = device.load(self._kernels.text)
         self._modules: dict[str, Module] = {item.kernel: module for item in self._kernels.signatures}
         self._persistent: dict[str, Module] = {}
-        self._shared: dict[str, Any] = {}
+        self._shared = SharedMemory()
+        self._updater: weakref.ref[DeviceUpdater] | None = None
 
     def stepper(self, size: int) -> NumpyStepper:
-        space = self._allocate(1, size, ragged=False)
-        return NumpyStepper(self._plan, space, self._attach(space, moves=True))
+        bound = self._bind_shape(1, size, ragged=False, moves=True)
+        return NumpyStepper(self._plan, bound.host, bound)
 
     def bind_update(self, rule: UpdateRule, limit: float | None) -> DeviceUpdater:
         """As `graphbptt.backend.Updating` says; moments begin anew, and the updater before this one has an end."""
         penalties = {
             group.name: group.penalty for group in self._plan.network.groups if group.penalty is not None
         }
+        self._device.wait()
+        if (before := self._find_updater()) is not None:
+            before.end()
         self._update = write_update(rule, limit, penalties, self._precision, self._device.dialect)
         module = self._device.load(self._update.text)
         self._modules |= {item.kernel: module for item in self._update.signatures}
         self._bound.clear()
         self._shared.clear()
-        return DeviceUpdater(self)
+        updater = DeviceUpdater(self._device, self.bind_batch)
+        self._updater = weakref.ref(updater)
+        return updater
 
     def bind_batch(self, batch: Batch) -> DevicePlan:
         """The plan bound to memory for the shape of a batch."""
@@ -88,29 +97,45 @@ class DeviceExecutable(NumpyExecutable):
         text = format_persistent(self._plan, self._precision, steps, size, limits)
         return f"{text}\n{STEPWISE}" if self._stepwise else text
 
-    def _allocate(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> Workspace:
+    def _bind_shape(
+        self, steps: int, size: int, ragged: bool, stepwise: bool = False, moves: bool = False
+    ) -> DevicePlan:
+        """The memory of all other shapes is given up where there is none left, the device's or the host's."""
         shape = LaunchShape(steps, size, ragged, stepwise)
-        return HostSpace(self._plan, shape, self._dtype, self._device)
-
-    def _attach(self, space: Workspace, moves: bool = False) -> BoundPlan:
-        assert isinstance(space, HostSpace)
-        persistent = self._write_persistent(space.shape)
-        launches = self._schedule(space.shape, persistent)
+        persistent = self._write_persistent(shape)
+        launches = self._schedule(shape, persistent)
         modules = self._modules | self._load(persistent)
-        attach = partial(DevicePlan, self._plan, space, launches, modules, self._shared, moves)
+
+        def bind() -> DevicePlan:
+            space = HostSpace(self._plan, shape, self._dtype, self._device)
+            return DevicePlan(self._plan, space, launches, modules, self._shared, moves)
+
         # An error that is still handled keeps what was allocated before it.
         with suppress(MemoryError):
-            return attach()
+            return bind()
         self._forget()
-        with suppress(MemoryError):
-            return attach()
-        raise explain_memory(launches, self._device.measure_free())
+        of_host = False
+        try:
+            return bind()
+        except MemoryError as error:
+            of_host = isinstance(error, HostMemoryError)
+        free = self._device.measure_free()
+        raise explain_host_memory(shape) if of_host else explain_memory(launches, self._shared.arrays, free)
+
+    def _crowded(self) -> bool:
+        return len(self._bound) >= KEPT_SHAPES or self._measure() > KEPT_SHARE * self._device.memory
 
     def _forget(self) -> None:
-        """Give up the memory of all other shapes of batches."""
+        """Give up the memory of all other shapes of batches, once an update by one of them is done."""
         self._bound.clear()
         self._last = None
+        if (updater := self._find_updater()) is not None:
+            updater.release()
         self._device.measure_free()
+
+    def _find_updater(self) -> DeviceUpdater | None:
+        """The one that was bound last, as long as someone has it: it holds this, and not the other way round."""
+        return None if self._updater is None else self._updater()
 
     def _schedule(self, shape: LaunchShape, persistent: PersistentKernels) -> LaunchPlan:
         return schedule_launches(self._plan, self._kernels, self._precision, shape, persistent, self._update)
@@ -133,41 +158,3 @@ class DeviceExecutable(NumpyExecutable):
             self._persistent[persistent.text] = self._device.load(persistent.text)
         module = self._persistent[persistent.text]
         return {signature.kernel: module for signature in persistent.signatures}
-
-
-class DeviceUpdater:
-    """Meets `graphbptt.backend.Updater`."""
-
-    def __init__(self, executable: DeviceExecutable) -> None:
-        self._executable = executable
-        self._parameters: Array | None = None
-        self._prepared: DevicePlan | None = None
-        self._started: DevicePlan | None = None
-
-    def load(self, parameters: Array) -> None:
-        self._parameters, self._started = parameters.copy(), None
-
-    def prepare(self, batch: Batch) -> None:
-        """Batches of different shapes have different plans, which share the parameters."""
-        self._prepared = self._executable.bind_batch(batch)
-        if self._parameters is not None:
-            self._prepared.put_parameters(self._parameters)
-            self._parameters = None
-        self._prepared.prepare_update(batch)
-
-    def start(self) -> None:
-        if self._prepared is None:
-            raise AssertionError("nothing was prepared")
-        self._started, self._prepared = self._prepared, None
-        self._started.start_update()
-
-    def finish(self) -> Outcome:
-        return self._find_started().finish_update()
-
-    def fetch(self, parameters: Array, previous: Array, gradient: Array) -> None:
-        self._find_started().fetch_parameters(parameters, previous, gradient)
-
-    def _find_started(self) -> DevicePlan:
-        if self._started is None:
-            raise AssertionError("nothing was updated yet")
-        return self._started

@@ -2,8 +2,8 @@
 
 All work goes to one stream, in the order in which it is started, but for copies from the host, which have another one:
 events hold the work back until what it needs is there. Nothing holds copies back. A run ends when its work does, which
-has waited for all copies, so that they never meet work of the run before, nor the host one of them; while a run that
-was started goes on, the host waits for its copies before it writes to what they are from.
+has waited for all copies, so that they never meet work of the run before, nor the host one of them. While a run that
+was started goes on, no other one begins, and the host waits for its copies before it writes to what they are from.
 
 Kernels are CuPy's raw ones, products those of a handle of cuBLAS of our own; with `captured` what can be recorded is
 launched as CUDA graphs.
@@ -31,7 +31,7 @@ from graphbptt.errors import BackendError, CompilerError, DeviceError
 from graphbptt_cupy.blas import Blas, Matrix, Numbers
 from graphbptt_cupy.capture import Repetition
 from graphbptt_cupy.cublas import measure_workspace, open_cublas
-from graphbptt_cupy.device import Array, Call, Memory
+from graphbptt_cupy.device import Array, Call, HostMemoryError, Memory, make_calls
 
 __all__ = ["OPTIONS", "GpuDevice", "open_gpu"]
 
@@ -40,6 +40,9 @@ OPTIONS = ("--std=c++17",)
 
 AT_ONCE = 48 * 1024
 """Bytes of shared memory that a block gets without being asked for."""
+
+NO_MEMORY = 2
+"""What the runtime calls cudaErrorMemoryAllocation."""
 
 
 class GpuDevice:
@@ -52,7 +55,9 @@ class GpuDevice:
         self._device = cupy.cuda.Device()
         with _speak_for(cupy.cuda):
             self._stream, self._copying = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+        self._running = False
         with self._ours():
+            _, self.memory = map(int, cupy.cuda.runtime.memGetInfo())
             self.limits: DeviceLimits | None = describe_device(
                 cupy.cuda.runtime.getDeviceProperties(self._device.id)
             )
@@ -101,7 +106,12 @@ class GpuDevice:
     def allocate_host(self, size: int) -> npt.NDArray[np.uint8]:
         """Pinned memory: from any other a copy would have the host wait for it."""
         with self._ours():
-            pinned = self._cupy.cuda.alloc_pinned_memory(size)
+            try:
+                pinned = self._cupy.cuda.alloc_pinned_memory(size)
+            except self._cupy.cuda.runtime.CUDARuntimeError as error:
+                if error.status != NO_MEMORY:
+                    raise
+                raise HostMemoryError(f"none of the host's for {size:,} bytes that a GPU copies") from None
         memory = np.frombuffer(pinned, np.uint8, size)
         memory[...] = 0
         return memory
@@ -135,7 +145,7 @@ class GpuDevice:
     def bind_copies(self, copies: Sequence[Call]) -> tuple[Call, Call]:
         with self._ours():
             event = self._cupy.cuda.Event(disable_timing=True)
-        start = partial(_make, [*copies, partial(self._copying.record, event)])
+        start = partial(make_calls, [*copies, partial(self._copying.record, event)])
         return start, partial(self._stream.wait_event, event)
 
     def bind_copy_out(self, region: Region, twin: Array, memory: Memory) -> Call:
@@ -151,24 +161,34 @@ class GpuDevice:
         return partial(runtime.memcpy2DAsync, to, apart, source, apart, width, region.rows, kind, stream.ptr)
 
     def bind_repetition(self, calls: Sequence[Call]) -> Call:
-        return Repetition(calls, self._stream) if self._captured else partial(_make, calls)
+        return Repetition(calls, self._stream) if self._captured else partial(make_calls, calls)
 
     def run(self, calls: Sequence[Call]) -> None:
+        self._require_idle()
         with self._ended():
-            _make(calls)
+            make_calls(calls)
             self._stream.synchronize()
 
     def start(self, calls: Sequence[Call]) -> None:
+        self._require_idle()
+        self._running = True
         with self._ended():
-            _make(calls)
+            make_calls(calls)
 
     def wait_copies(self) -> None:
-        with self._ended():
-            self._copying.synchronize()
+        if self._running:
+            with self._ended():
+                self._copying.synchronize()
 
     def wait(self) -> None:
-        with self._ended():
-            self._stream.synchronize()
+        if self._running:
+            with self._ended():
+                self._stream.synchronize()
+            self._running = False
+
+    def _require_idle(self) -> None:
+        if self._running:
+            raise AssertionError("what was started before is still running; wait for it first")
 
     @contextmanager
     def _ended(self) -> Iterator[None]:
@@ -180,6 +200,7 @@ class GpuDevice:
                 for stream in (self._copying, self._stream):
                     with suppress(Exception):
                         stream.synchronize()
+                self._running = False
                 raise
 
 
@@ -197,11 +218,6 @@ def _speak_for(cuda: Any) -> Iterator[None]:
         raise DeviceError(
             f"the GPU stopped in the middle: {error}; start anew, from what was saved last; nvidia-smi says more"
         ) from error
-
-
-def _make(calls: Sequence[Call]) -> None:
-    for call in calls:
-        call()
 
 
 def _convert(argument: ArgumentValue, memory: Memory) -> Any:

@@ -11,6 +11,7 @@ from graphbptt.codegen.launches.launch_plan import LaunchPlan, SectionName
 from graphbptt.codegen.launches.order_copies import order_copies
 from graphbptt.codegen.schedules.fixed_launches import clear_rows
 from graphbptt_cupy.device import Array, Call, Device, Module
+from graphbptt_cupy.shared import SharedMemory
 
 __all__ = ["Program"]
 
@@ -19,7 +20,7 @@ class Program:
     """All of a plan's memory, taken once, and what works on it.
 
     `modules` have the kernels by name. `twin` finds the flat array of the host for one that is copied from there or to
-    it, by its name. `shared` is the memory that plans for all shapes of batches have in common.
+    it, by its name. `bytes` is what it has taken, but for what is shared.
 
     It holds all memory, the modules and the device as long as it lives: what is recorded refers to these by address,
     and keeps none of them.
@@ -31,18 +32,21 @@ class Program:
         modules: Mapping[str, Module],
         device: Device,
         twin: Callable[[str], Array],
-        shared: dict[str, Any],
+        shared: SharedMemory,
     ) -> None:
         self._plan, self._modules, self._device, self._twin = plan, modules, device, twin
         for array in plan.arrays:
-            if array.kind in SHARED and array.name not in shared:
-                shared[array.name] = device.allocate(array)
+            if array.kind in SHARED and array.name not in shared.arrays:
+                shared.arrays[array.name] = device.allocate(array)
         self._memory: dict[str, Any] = {}
         for array in plan.arrays:
-            self._memory[array.name] = shared[array.name] if array.kind in SHARED else self._take(array)
+            self._memory[array.name] = (
+                shared.arrays[array.name] if array.kind in SHARED else self._take(array)
+            )
         self._bound: dict[tuple[SectionName, ...], list[Call]] = {}
         self._runs: dict[tuple[SectionName, ...], list[Call]] = {}
-        self.bytes = plan.bytes
+        own = (array for array in plan.arrays if array.within is None and array.kind not in SHARED)
+        self.bytes = sum(array.bytes for array in own)
 
     def _take(self, array: DeviceArray) -> Any:
         """Memory of its own, or a part of an arena's, which was taken before."""

@@ -68,12 +68,20 @@ class NumpyExecutable:
         stepwise = stepwise and batch.steps > 1
         key = (batch.steps, batch.size, batch.lengths is not None, stepwise)
         if key not in self._bound:
-            while len(self._bound) >= KEPT_SHAPES and self._measure() > KEPT_BYTES:
+            while self._bound and self._crowded():
                 self._bound.popitem(last=False)
-            self._bound[key] = self._attach(self._allocate(*key))
+            self._bound[key] = self._bind_shape(*key)
         self._bound.move_to_end(key)
         self._last = self._bound[key], batch
         return self._bound[key]
+
+    def _bind_shape(self, steps: int, size: int, ragged: bool, stepwise: bool = False) -> BoundPlan:
+        """The plan bound to memory of its own for one shape of batch."""
+        return self._attach(self._allocate(steps, size, ragged, stepwise))
+
+    def _crowded(self) -> bool:
+        """Whether a shape has to go before another one is bound."""
+        return len(self._bound) >= KEPT_SHAPES and self._measure() > KEPT_BYTES
 
     def _measure(self) -> int:
         """The bytes that all shapes take."""

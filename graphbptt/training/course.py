@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphbptt.backend import Outcome
+from graphbptt.backend import Outcome, Updater
 from graphbptt.declaration.run_schema import TrainingDeclaration
 from graphbptt.errors import SpecError
 from graphbptt.ir.batch import Batch, CarriedState
@@ -70,8 +70,8 @@ class Course:
         self.whole = model.bind(parts.train.fields, parts.train.steps) if fits else None
 
     def run_epoch(self, number: int) -> Epoch:
-        train = self._train_here if self.updater is None else self._train_there
-        train_loss = sum(train(number)) / len(self.parts.train)
+        losses = self._train_here(number) if self.updater is None else self._train_there(self.updater, number)
+        train_loss = sum(losses) / len(self.parts.train)
         self._check_kept()
         validation_loss = None
         if self.parts.validation is not None:
@@ -94,18 +94,19 @@ class Course:
         for bound in self._draw_batches():
             yield self._train_on(bound, number) * bound.size
 
-    def _train_there(self, number: int) -> Iterator[float]:
+    def _train_there(self, updater: Updater, number: int) -> Iterator[float]:
         """The same where the plan is run; the model's own parameters are those that the epoch began with."""
-        assert self.updater is not None
-        self.updater.load(self.model.vector)
+        updater.load(self.model.vector)
         wanted = (bound for bound in self._draw_batches() if any(term.count for term in bound.terms))
-        for bound, outcome in run_updates(self.updater, wanted):
-            yield self._judge(bound, outcome, number) * bound.size
-        self.updater.fetch(self.free, self.candidate, self.gradient)
+        for bound, outcome in run_updates(updater, wanted):
+            yield self._judge(updater, bound, outcome, number) * bound.size
+        updater.fetch(self.free, self.candidate)
 
     def _draw_batches(self) -> Iterator[Batch]:
+        """Where states have no noise, a batch that holds everything is the very same each time."""
         for bound in self._bind_batches():
-            yield replace(bound, noise=Noise(int(self.noise.integers(2**63))))
+            noisy = self.model.network.noisy
+            yield replace(bound, noise=Noise(int(self.noise.integers(2**63)))) if noisy else bound
 
     def _bind_batches(self) -> Iterator[Batch]:
         # A batch that holds everything is the same in every epoch.
@@ -151,16 +152,17 @@ class Course:
             # A finite derivative whose square, or whose step, is not.
             self._check_finite(math.inf, bound, number)
 
-    def _judge(self, bound: Batch, outcome: Outcome, number: int) -> float:
+    def _judge(self, updater: Updater, bound: Batch, outcome: Outcome, number: int) -> float:
         """The loss before an update that was made where the plan is run."""
-        assert self.updater is not None
         loss = self.model.network.total_loss(outcome.losses) + outcome.penalty
         if not outcome.finite:  # a finite derivative whose square, or whose step, is not
             self.updated = True
-            self.updater.fetch(self.candidate, self.free, self.gradient)
+            updater.fetch(self.candidate, self.free)
+            updater.fetch_gradient(self.gradient)
             self._check_finite(math.inf, bound, number)
         if not math.isfinite(loss + outcome.norm):
-            self.updater.fetch(self.free, self.candidate, self.gradient)
+            updater.fetch(self.free, self.candidate)
+            updater.fetch_gradient(self.gradient)
             self._check_finite(math.inf, bound, number)
         self.updated = True
         tally = LossTally(self.model)

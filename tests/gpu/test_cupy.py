@@ -199,18 +199,18 @@ def test_training_takes_the_course_of_the_host(optimizer: dict[str, Any]) -> Non
 
 
 def test_an_update_allocates_nothing_and_waits_twice() -> None:
-    """For its copies, and for its end."""
+    """For the copies of the one before, if there is one, and for its end."""
     model = build_model(build)
     updater = model.bind_update(make_rule(OptimizerChoice(adam={})), 1.0)
     assert updater is not None
     updater.load(model.vector)
-    batch = model.bind(draw_sums(4))
-    for _ in run_updates(updater, [batch] * 3):
+    batches = [model.bind(draw_sums(4)) for _ in range(3)]
+    for _ in run_updates(updater, batches):
         pass
     with count_calls() as counts:
-        for _ in run_updates(updater, [batch] * 2):
+        for _ in run_updates(updater, batches):
             pass
-    assert counts == {"allocate": 0, "wait": 4}
+    assert counts == {"allocate": 0, "wait": 2 * 3 - 1}
 
 
 @contextmanager
