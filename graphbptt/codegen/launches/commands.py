@@ -115,7 +115,9 @@ class Multiply:
 
 
 @dataclass(frozen=True, slots=True)
-class Clear:
+class _Fill:
+    """Leaves numbers in a region, whatever any memory of the device holds."""
+
     region: Region
 
     @property
@@ -128,16 +130,13 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyIn:
-    region: Region
+class Clear(_Fill):
+    """Fills it with zeros."""
 
-    @property
-    def reads(self) -> tuple[Region, ...]:
-        return ()
 
-    @property
-    def writes(self) -> tuple[Region, ...]:
-        return (self.region,)
+@dataclass(frozen=True, slots=True)
+class CopyIn(_Fill):
+    """Fills it with what the host has."""
 
 
 @dataclass(frozen=True, slots=True)

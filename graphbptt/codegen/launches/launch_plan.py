@@ -74,6 +74,10 @@ class LaunchPlan:
         return {array.name: array for array in self.arrays}
 
     @cached_property
+    def signature(self) -> dict[str, Signature]:
+        return {signature.kernel: signature for signature in self.signatures}
+
+    @cached_property
     def section(self) -> dict[SectionName, tuple[Command, ...]]:
         return {section.name: section.commands for section in self.sections}
 

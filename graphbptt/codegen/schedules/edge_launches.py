@@ -142,28 +142,29 @@ def count_parts(examples: int) -> int:
 def gather_starts(places: Places, site: InitialSite) -> Iterator[Launch]:
     """The derivative by an initial state, from the rows around the steps: in two passes where the batch is large, over
     some examples each and then over these sums."""
-    buffer, shape = places.plan.buffer[site.delta.buffer], places.shape
     out = places.copy(initial_block(site.population), derivative=True)
-    lengths = _find(places, "lengths")
-    clamped = any(
-        clamp.at == "start" and clamp.node == site.population for clamp in places.plan.network.clamps
-    )
-    started = places.initial(site.population, STARTED) if clamped else None
-    around = (
-        places.before(site.delta),
-        places.steps(site.delta) if shape.ragged else None,
-        places.behind(site.delta),
-    )
-    parts = count_parts(shape.size)
-    sums = out if parts == 1 else Region(GATHERED, 0, parts, out.size, out.size)
-    yield launch(
+    parts = count_parts(places.shape.size)
+    if parts == 1:
+        yield _gather_starts(places, site, out.rows, out)
+    else:
+        sums = Region(GATHERED, 0, parts, out.size, out.size)
+        yield _gather_starts(places, site, out.rows, sums)
+        yield sum_rows(sums, out)
+
+
+def _gather_starts(places: Places, site: InitialSite, history: int, out: Region) -> Launch:
+    """Its parts, one behind the other."""
+    buffer, shape, delta = places.plan.buffer[site.delta.buffer], places.shape, site.delta
+    lengths, started = _find(places, "lengths"), _find_started(places, site.population)
+    steps = places.steps(delta) if shape.ragged else None
+    return launch(
         GATHER_STARTS.signature,
-        sums.size,
-        reads=(places.whole(FLAGS), lengths, started, *around),
-        writes=(sums,),
+        out.size,
+        reads=(places.whole(FLAGS), lengths, started, places.before(delta), steps, places.behind(delta)),
+        writes=(out,),
         size=shape.size,
-        columns=out.columns,
-        history=out.rows,
+        columns=delta.width,
+        history=history,
         before=buffer.before,
         after=buffer.after,
         steps=shape.steps,
@@ -171,12 +172,16 @@ def gather_starts(places: Places, site: InitialSite) -> Iterator[Launch]:
         started=started,
         started_stride=0 if started is None else started.stride,
         lengths=lengths,
-        delta=Address(buffer.name, site.delta.start),
+        delta=Address(buffer.name, delta.start),
         delta_stride=buffer.width,
-        out=sums,
+        out=out,
     )
-    if parts > 1:
-        yield sum_rows(sums, out)
+
+
+def _find_started(places: Places, population: str) -> Region | None:
+    """Where clamps give a population what it starts from, if any do."""
+    clamped = any(clamp.at == "start" and clamp.node == population for clamp in places.plan.network.clamps)
+    return places.initial(population, STARTED) if clamped else None
 
 
 def measure_loss(places: Places, kernel: LossKernel, site: LossSite) -> Launch:

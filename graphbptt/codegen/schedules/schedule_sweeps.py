@@ -57,25 +57,8 @@ def schedule_sweeps(
     it takes the place of that.
     """
     scheduler = _SweepScheduler(plan, places, kernels.lanes)
-    stages = list(enumerate(plan.stages))
-    forward: tuple[Command, ...] = tuple(
-        command
-        for index, stage in stages
-        for part in (
-            scheduler.schedule(stage, kernels.sweeps[index, False], False, persistent.get((index, False))),
-            scheduler.pad(stage),
-        )
-        for command in part
-    )
-    backward: tuple[Command, ...] = tuple(
-        command
-        for index, stage in reversed(stages)
-        for part in (
-            scheduler.clear_kept(stage),
-            scheduler.schedule(stage, kernels.sweeps[index, True], True, persistent.get((index, True))),
-        )
-        for command in part
-    )
+    forward = tuple(_list_forward(scheduler, kernels, persistent))
+    backward = tuple(_list_backward(scheduler, kernels, persistent))
     scratch = tuple(
         DeviceArray(name, "scratch", (size,), precision.name) for name, size in scheduler.scratch.items()
     )
@@ -83,6 +66,24 @@ def schedule_sweeps(
     if places.shape.steps > 1 and not places.shape.stepwise:
         forward, backward = join_products(forward), join_products(backward)
     return Part(scratch, (Section("forward", forward), Section("backward", backward)))
+
+
+def _list_forward(
+    scheduler: _SweepScheduler, kernels: Kernels, persistent: Mapping[tuple[int, bool], PersistentKernel]
+) -> Iterator[Command]:
+    for index, stage in enumerate(scheduler.plan.stages):
+        which = index, False
+        yield from scheduler.schedule(stage, kernels.sweeps[which], False, persistent.get(which))
+        yield from scheduler.pad(stage)
+
+
+def _list_backward(
+    scheduler: _SweepScheduler, kernels: Kernels, persistent: Mapping[tuple[int, bool], PersistentKernel]
+) -> Iterator[Command]:
+    for index, stage in reversed(list(enumerate(scheduler.plan.stages))):
+        which = index, True
+        yield from scheduler.clear_kept(stage)
+        yield from scheduler.schedule(stage, kernels.sweeps[which], True, persistent.get(which))
 
 
 class _SweepScheduler:
