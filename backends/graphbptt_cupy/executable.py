@@ -25,17 +25,18 @@ from graphbptt_cupy.memory import explain_host_memory, explain_memory
 from graphbptt_cupy.shared import SharedMemory
 from graphbptt_cupy.space import HostSpace
 from graphbptt_cupy.updater import DeviceUpdater
-from graphbptt_numpy.executable import NumpyExecutable
+from graphbptt_numpy.executable import KEPT_SHAPES, NumpyExecutable
 from graphbptt_numpy.stepper import NumpyStepper
 
 __all__ = ["DeviceExecutable"]
 
-KEPT_SHAPES = 64
+MOST_SHAPES = 64
 """How many shapes of batches keep their memory, and what is recorded of them, at most; the one not used for longest
-goes first. Each of the first windows of truncated backpropagation has its own."""
+goes first."""
 
 KEPT_SHARE = 0.25
-"""More than one shape is kept as long as all together take less than this of the device's memory."""
+"""More than the few that are kept however large are kept as long as all together take less than this of the device's
+memory."""
 
 STEPWISE = (
     "  states without derivatives: step by step, each by the same products and kernels however many there are"
@@ -123,7 +124,8 @@ class DeviceExecutable(NumpyExecutable):
         raise explain_host_memory(shape) if of_host else explain_memory(launches, self._shared.arrays, free)
 
     def _crowded(self) -> bool:
-        return len(self._bound) >= KEPT_SHAPES or self._measure() > KEPT_SHARE * self._device.memory
+        large = self._measure() > KEPT_SHARE * self._device.memory
+        return len(self._bound) >= (KEPT_SHAPES if large else MOST_SHAPES)
 
     def _forget(self) -> None:
         """Give up the memory of all other shapes of batches, once an update by one of them is done."""

@@ -156,20 +156,20 @@ def test_another_try_counts_what_it_takes_once(cupy: HostCupy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "share", "bound"),
-    [(64, 0.25, 12), (64, 0.0, 36), (12, 0.25, 12), (11, 0.25, 36)],
+    ("most", "share", "shapes", "bound"),
+    [(64, 0.25, 12, 12), (64, 0.0, 12, 36), (64, 0.0, 8, 8), (12, 0.25, 12, 12), (11, 0.25, 12, 36)],
 )
 def test_shapes_are_kept_by_number_and_by_the_memory_of_the_device(
-    cupy: HostCupy, monkeypatch: pytest.MonkeyPatch, most: int, share: float, bound: int
+    cupy: HostCupy, monkeypatch: pytest.MonkeyPatch, most: int, share: float, shapes: int, bound: int
 ) -> None:
-    """Of 12 shapes that come one after the other, three times, all are kept or, since each goes before it comes again,
+    """Of those that come one after the other, three times, all are kept or, since each goes before it comes again,
     none is."""
-    monkeypatch.setattr(executable_module, "KEPT_SHAPES", most)
+    monkeypatch.setattr(executable_module, "MOST_SHAPES", most)
     monkeypatch.setattr(executable_module, "KEPT_SHARE", share)
     plan, vector, _ = bind(NETWORKS[0])
     executable = build(cupy, plan)
     plans = []
-    for steps in [*range(1, 13)] * 3:
+    for steps in [*range(1, shapes + 1)] * 3:
         batch = bind_batch(plan.network, draw_fields(2, steps, padded=False), steps, DOUBLE)
         executable.loss(vector, batch)
         plans.append(executable.bind_batch(batch))
