@@ -79,7 +79,7 @@ class DeviceExecutable(NumpyExecutable):
         module = self._device.load(self._update.text)
         self._modules |= {item.kernel: module for item in self._update.signatures}
         self._bound.clear()
-        self._shared.clear()
+        self._shared = SharedMemory()  # a stepper goes on with what it has
         updater = DeviceUpdater(self._device, self.bind_batch)
         self._updater = weakref.ref(updater)
         return updater

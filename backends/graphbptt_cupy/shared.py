@@ -39,8 +39,3 @@ class SharedMemory:
     def forget(self) -> None:
         """Others are, or may be."""
         self._parameters = None
-
-    def clear(self) -> None:
-        """Give up the memory."""
-        self.arrays.clear()
-        self.forget()

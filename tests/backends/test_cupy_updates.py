@@ -150,6 +150,18 @@ def test_parameters_that_change_between_epochs_are_those_that_train(cupy: HostCu
     assert_same_course(models[::-1], histories[::-1])
 
 
+def test_steps_go_on_with_the_parameters_that_training_has_left(cupy: HostCupy) -> None:
+    """They have had memory of their own since before it."""
+    models = [build(cupy, noise=0.0), build_model(None, penalty=True, noise=0.0)]
+    states = []
+    for model in models:
+        for _ in range(2):
+            model.step({"x": np.ones((2, 2))})
+            train(model, draw_fields(4), **SETTINGS)
+        states.append(model.step({"x": np.ones((2, 2))})["y"])
+    np.testing.assert_allclose(*states, rtol=1e-8)
+
+
 def test_an_optimizer_is_not_changed_by_another_training(cupy: HostCupy) -> None:
     model = build(cupy)
     with pytest.raises(BackendError, match=r"another training of this model has begun.* copy\.copy\(model\)"):
