@@ -53,7 +53,10 @@ from graphbptt_cupy.executable import DeviceExecutable
 EXAMPLES = max(10, settings().max_examples // 8)
 """Every network is compiled first, which takes a hundred times as long as to run it."""
 
-ONE, FEW, MANY = (replace(DEVICES["sm_90"], multiprocessors=number) for number in (1, 3, 64))
+ALONE = replace(DEVICES["sm_90"], resident_blocks=1)
+"""A GPU whose multiprocessors run one block at a time: where several share one, each has fewer examples."""
+
+ONE, FEW, MANY = (replace(ALONE, multiprocessors=number) for number in (1, 3, 64))
 """GPUs on which a block has as many examples as it can, some, and one; with none, scans are launched step by step."""
 
 

@@ -23,7 +23,7 @@ from graphbptt.ir.data import Clamp, Target
 NETWORKS_TRIED = max(10, settings().max_examples // 8)
 """Every network is compiled first, which takes a hundred times as long as to run it."""
 
-ONE = replace(DEVICES["sm_90"], multiprocessors=1)
+ONE = replace(DEVICES["sm_90"], multiprocessors=1, resident_blocks=1)
 """A GPU on which a block has as many examples as it can."""
 
 on_both = pytest.mark.parametrize("limits", [None, ONE], ids=["stepwise", "persistent"])

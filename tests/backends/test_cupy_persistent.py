@@ -35,7 +35,10 @@ from graphbptt_cupy.executable import DeviceExecutable
 NETWORKS_TRIED = max(10, settings().max_examples // 8)
 """Every network is compiled first, which takes a hundred times as long as to run it."""
 
-SMALL, LARGE = (replace(DEVICES["sm_90"], multiprocessors=number) for number in (1, 64))
+ALONE = replace(DEVICES["sm_90"], resident_blocks=1)
+"""A GPU whose multiprocessors run one block at a time: where several share one, each has fewer examples."""
+
+SMALL, LARGE = (replace(ALONE, multiprocessors=number) for number in (1, 64))
 """A GPU on which a block has as many examples as it can, and one on which every example has a block of its own."""
 
 

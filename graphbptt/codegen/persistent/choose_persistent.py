@@ -5,7 +5,8 @@
 
 Both ways are costed in clocks of a multiprocessor (`persistent.costs`). A persistent kernel takes, for each step, what
 its rounds take one after the other. Blocks of more examples use each weight that they read more often; blocks of fewer
-spread over more multiprocessors. The other way is a launch for each product and each kernel of every step.
+spread over more multiprocessors, and small ones share one: what waits in one block leaves the arithmetic to the others.
+The other way is a launch for each product and each kernel of every step.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from graphbptt.codegen.persistent.rounds import find_obstacle, list_rounds
 from graphbptt.codegen.precision import Precision
 from graphbptt.ir.plan import Plan, Sweep
 
-__all__ = ["EXAMPLES", "Choice", "Persistent", "choose_persistent", "choose_scans", "shape_block"]
+__all__ = [
+    "EXAMPLES",
+    "Choice",
+    "Persistent",
+    "choose_persistent",
+    "choose_scans",
+    "count_resident",
+    "shape_block",
+]
 
 EXAMPLES = (1, 2, 4, 8)
 """How many examples a block may have: more would not fit the registers of its threads."""
@@ -31,6 +40,9 @@ LARGEST = 512
 
 REGISTERS = 65536
 """Of a multiprocessor, 32 bits each (CUDA C++ Programming Guide)."""
+RESERVED = KIB
+"""Bytes of shared memory that CUDA itself takes for each block; with these a block may have all that a multiprocessor
+has (CUDA C++ Programming Guide, on compute capabilities 8.x and 9.0)."""
 BESIDE = 64
 """Registers that a thread needs beside weights that it keeps, about."""
 MOST_KEPT = 96
@@ -133,27 +145,41 @@ def _cost_persistent(
     limits: DeviceLimits,
     examples: int,
 ) -> Persistent:
-    """A kernel of blocks of so many examples. Blocks beyond one for each multiprocessor wait for others to end."""
+    """A kernel of blocks of so many examples. Blocks that a multiprocessor has no room for wait for others to end."""
     number, threads = itemsize(precision), shape_block(plan, sweep, examples, limits)
     kept = _count_kept(sweep, precision, limits, examples, threads)
-    memory = lay_out_shared(sweep, examples, kept)
-    step = sum(
-        cost_round(one, precision, limits, examples, threads, memory) for one in list_rounds(plan, sweep)
-    )
-    load = ROUND + memory.staged * number / CACHE
-    blocks = -(-size // examples)
-    waves = -(-blocks // limits.multiprocessors)
-    launched = steps * sum(
-        cost_launch(plan, one, precision, size, limits) for one in list_rounds(plan, sweep)
-    )
-    return Persistent(
-        examples,
-        threads,
-        blocks,
-        memory.numbers * number,
-        kept,
-        round(waves * (load + steps * step)),
-        round(launched),
+    memory, rounds = lay_out_shared(sweep, examples, kept), list_rounds(plan, sweep)
+
+    def cost_blocks(count: int) -> float:
+        """Of so many that share a multiprocessor, all steps."""
+        shape = examples, threads, memory, count
+        step = sum(cost_round(one, precision, limits, *shape) for one in rounds)
+        return ROUND + count * memory.staged * number / CACHE + steps * step
+
+    blocks, shared = -(-size // examples), memory.numbers * number
+    resident = count_resident(shared, threads, BESIDE + kept * number // 4, limits)
+    waves, others = divmod(-(-blocks // limits.multiprocessors), resident)
+    cycles = waves * cost_blocks(resident) + (cost_blocks(others) if others else 0)
+    launched = steps * sum(cost_launch(plan, one, precision, size, limits) for one in rounds)
+    return Persistent(examples, threads, blocks, shared, kept, round(cycles), round(launched))
+
+
+def count_resident(shared: int, threads: int, registers: int, limits: DeviceLimits) -> int:
+    """How many blocks of so much shared memory, and of so many threads with their registers, a multiprocessor runs at a
+    time: one at least, as one that has too much is none.
+
+    >>> from graphbptt.codegen.persistent.device_limits import DEVICES
+    >>> [count_resident(size * KIB, 256, 64, DEVICES["sm_90"]) for size in (8, 64, 113, 114, 300)]
+    [4, 3, 2, 1, 1]
+    """
+    return max(
+        1,
+        min(
+            (limits.shared + RESERVED) // (shared + RESERVED),
+            limits.resident_threads // threads,
+            limits.resident_blocks,
+            REGISTERS // (registers * threads),
+        ),
     )
 
 

@@ -59,23 +59,29 @@ def count_items(one: Round, examples: int) -> int:
 
 
 def cost_round(
-    one: Round, precision: Precision, limits: DeviceLimits, examples: int, threads: int, memory: SharedMemory
+    one: Round,
+    precision: Precision,
+    limits: DeviceLimits,
+    examples: int,
+    threads: int,
+    memory: SharedMemory,
+    blocks: int = 1,
 ) -> float:
-    """Clocks that a block takes for a round."""
+    """Clocks that a block takes for a round, where so many like it share a multiprocessor."""
     if not isinstance(one.work, Product):
-        effort = measure_effort(one.work, precision.name)
-        return BARRIER + cost_items(effort, count_items(one, examples), threads, precision, limits)
+        effort, items = measure_effort(one.work, precision.name), blocks * count_items(one, examples)
+        return BARRIER + cost_items(effort, items, blocks * threads, precision, limits)
     product, size = one.work, itemsize(precision)
     depth, columns = product.source.width, product.out.width
     tile, items = choose_tile(columns, examples), count_items(one, examples)
-    warps, turns = -(-items // WARP), -(-items // threads)
+    warps, turns = blocks * -(-items // WARP), -(-items // threads)
     # Where one thread takes all examples, what it reads of them at one depth lies beside that of the next.
     whole = tile == examples
     weights, states = WARP * size / BANKS, max(tile * size / QUAD, 0 if whole else 1)
     reads = warps * ((depth - memory.find(product).kept) * weights + depth * states)
     effort = Effort(depth * tile, 0, depth)
-    arithmetic = _cost_operations(effort, items, threads, precision, limits)
-    staged = depth * examples * size / CACHE
+    arithmetic = _cost_operations(effort, blocks * items, blocks * threads, precision, limits)
+    staged = blocks * depth * examples * size / CACHE
     return 2 * ROUND + staged + max(reads, arithmetic, turns * depth * ADDITION)
 
 

@@ -25,6 +25,8 @@ class DeviceLimits:
         The bytes of shared memory that one block may have, if it asks for more than the 48 KiB that any may have.
     threads : int
         The most threads of a block.
+    resident_threads, resident_blocks : int
+        The most threads, and the most blocks, that one multiprocessor runs at a time.
     single, double : int
         Multiplications with an addition that a multiprocessor finishes in a clock, in float32 and in float64.
     """
@@ -33,6 +35,8 @@ class DeviceLimits:
     multiprocessors: int
     shared: int
     threads: int
+    resident_threads: int
+    resident_blocks: int
     single: int
     double: int
 
@@ -46,10 +50,10 @@ class DeviceLimits:
 
 
 DEVICES: dict[str, DeviceLimits] = {
-    "sm_80": DeviceLimits("A100", 108, 163 * KIB, 1024, 64, 32),
-    "sm_86": DeviceLimits("GeForce RTX 3090", 82, 99 * KIB, 1024, 128, 2),
-    "sm_89": DeviceLimits("GeForce RTX 4090", 128, 99 * KIB, 1024, 128, 2),
-    "sm_90": DeviceLimits("H100 SXM", 132, 227 * KIB, 1024, 128, 64),
+    "sm_80": DeviceLimits("A100", 108, 163 * KIB, 1024, 2048, 32, 64, 32),
+    "sm_86": DeviceLimits("GeForce RTX 3090", 82, 99 * KIB, 1024, 1536, 16, 128, 2),
+    "sm_89": DeviceLimits("GeForce RTX 4090", 128, 99 * KIB, 1024, 1536, 24, 128, 2),
+    "sm_90": DeviceLimits("H100 SXM", 132, 227 * KIB, 1024, 2048, 32, 128, 64),
 }
 """By architecture: NVIDIA's CUDA C++ Programming Guide, tables of technical specifications and of the throughput of
 arithmetic instructions by compute capability; multiprocessors by the products' whitepapers."""
@@ -78,11 +82,13 @@ def list_devices() -> str:
 def describe_device(properties: Mapping[str, Any]) -> DeviceLimits:
     """The limits of a GPU by what the CUDA runtime says of it, as CuPy hands it on.
 
-    Its arithmetic is that of its kind; of one that is not listed, that of the latest before it.
+    Its arithmetic, and what a multiprocessor runs at a time, are those of its kind; of one that is not listed, those of
+    the latest before it.
 
     >>> found = {"name": b"H200", "major": 9, "minor": 0, "multiProcessorCount": 132, "maxThreadsPerBlock": 1024}
-    >>> describe_device(found | {"sharedMemPerBlockOptin": 232448})
-    DeviceLimits(name='H200', multiprocessors=132, shared=232448, threads=1024, single=128, double=64)
+    >>> limits = describe_device(found | {"sharedMemPerBlockOptin": 232448})
+    >>> limits.name, limits.shared, limits.single, limits.resident_threads
+    ('H200', 232448, 128, 2048)
     """
     version = 10 * properties["major"] + properties["minor"]
     listed = sorted(int(kind.removeprefix("sm_")) for kind in DEVICES)

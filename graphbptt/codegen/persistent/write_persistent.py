@@ -115,7 +115,7 @@ def _frame(
 ) -> list[str]:
     """A function whose body knows its block and its shared memory."""
     if dialect.name == "CUDA":
-        # A multiprocessor has room for the weights of one block: its threads may have all registers.
+        # A multiprocessor has room for the weights of few blocks, and often of one: its threads may have all registers.
         start = f'extern "C" __global__ void __launch_bounds__({shape.threads}, 1) {signature.kernel}('
         lines = [
             "extern __shared__ __align__(16) real shared[];",

@@ -82,6 +82,43 @@ def test_a_batch_is_spread_over_the_multiprocessors(size: int, device: str, exam
     assert (choice.examples, choice.blocks) == (examples, -(-size // examples))
 
 
+def choose_forward(plan: Plan, size: int, device: str, resident_blocks: int) -> list[Choice]:
+    """Where a multiprocessor runs no more blocks at a time, whatever they take."""
+    limits = DEVICES[device]
+    fewer = replace(limits, resident_blocks=min(resident_blocks, limits.resident_blocks))
+    choices = choose_scans(plan, FLOAT32, STEPS, size, fewer).items()
+    return [choice for (_, backward), choice in choices if not backward]
+
+
+def test_small_blocks_share_a_multiprocessor() -> None:
+    """What one waits for leaves the arithmetic to others."""
+    shared, alone = (choose_forward(plan_cell("rnn", 8), 4096, "sm_90", most)[0] for most in (32, 1))
+    assert isinstance(shared, Persistent)
+    assert isinstance(alone, Persistent)
+    assert shared.examples == alone.examples == 8
+    assert 2 * shared.cycles < alone.cycles
+
+
+def test_a_block_that_fills_a_multiprocessor_has_it_alone() -> None:
+    shared, alone = (choose_forward(plan_cell("gru", 128), 4096, "sm_90", most) for most in (32, 1))
+    assert shared == alone
+
+
+@given(
+    case=cases(),
+    size=st.integers(1, 50_000),
+    device=st.sampled_from(sorted(DEVICES)),
+    blocks=st.integers(1, 32),
+)
+def test_more_blocks_at_a_time_take_no_longer(case: Case, size: int, device: str, blocks: int) -> None:
+    plan = compile_network(case.fold())
+    few, one = (choose_forward(plan, size, device, count) for count in (blocks, 1))
+    for shared, alone in zip(few, one, strict=True):
+        if isinstance(alone, Persistent):
+            assert isinstance(shared, Persistent)
+            assert shared.cycles <= alone.cycles
+
+
 def test_shared_memory_is_that_of_the_weights_and_of_the_states_that_they_meet() -> None:
     forward, backward = (choose(plan_cell("lstm", 64), FLOAT32, 32, "sm_90", way) for way in (False, True))
     assert isinstance(forward, Persistent)

@@ -24,7 +24,7 @@ from graphbptt.ir.plan import Plan, Sweep
 
 def write(plan: Plan, dialect: Dialect) -> str:
     """The text of all scans, for a batch of which each block has several examples."""
-    choices = choose_scans(plan, FLOAT32, 10, 300, DEVICES["sm_90"])
+    choices = choose_scans(plan, FLOAT32, 10, 500, DEVICES["sm_90"])
     chosen = {scan: choice for scan, choice in choices.items() if isinstance(choice, Persistent)}
     text = write_persistent(plan, chosen, FLOAT32, dialect).text
     return text[text.index("#define TOGETHER") :].rstrip()
