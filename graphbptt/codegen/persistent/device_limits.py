@@ -56,7 +56,8 @@ DEVICES: dict[str, DeviceLimits] = {
     "sm_90": DeviceLimits("H100 SXM", 132, 227 * KIB, 1024, 2048, 32, 128, 64),
 }
 """By architecture: NVIDIA's CUDA C++ Programming Guide, tables of technical specifications and of the throughput of
-arithmetic instructions by compute capability; multiprocessors by the products' whitepapers."""
+arithmetic instructions by compute capability, with whose resident blocks `cuda_occupancy.h` of CUDA 13.0 agrees;
+multiprocessors by the products' whitepapers."""
 
 
 def find_device(name: str) -> DeviceLimits | None:
