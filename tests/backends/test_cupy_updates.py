@@ -218,6 +218,33 @@ def test_an_interrupt_leaves_no_work_behind(cupy: HostCupy, at: int) -> None:
     assert model.vector.tobytes() == whole.vector.tobytes()
 
 
+def test_a_batch_is_brought_again_behind_one_that_was_cut_short(cupy: HostCupy) -> None:
+    """Which of the two then lies on the device is not known."""
+
+    class Interrupted(GpuDevice):
+        def start(self, calls: Iterable[partial[object]]) -> None:
+            started.append(None)
+            super().start([*calls, interrupt] if len(started) == 2 else [*calls])
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    started: list[None] = []
+    model = build(cupy, Interrupted, noise=0)
+    updater = model.bind_update(make_rule(OptimizerChoice(sgd={"rate": 1e-9})), None)
+    assert updater is not None
+    first, second = (
+        model.bind({name: field[begin:][:2] for name, field in draw_fields(4).items()}) for begin in (0, 2)
+    )
+    updater.load(model.vector)
+    ((_, before),) = run_updates(updater, [first])
+    updater.prepare(second)
+    with pytest.raises(KeyboardInterrupt):
+        updater.start()
+    ((_, after),) = run_updates(updater, [first])
+    np.testing.assert_allclose(after.losses, before.losses, rtol=1e-5)
+
+
 def test_nothing_is_updated_behind_a_loss_that_is_not_finite(cupy: HostCupy) -> None:
     """The error is of the batch that it is, with the parameters that it had: what it says is what the host would."""
     messages = []
